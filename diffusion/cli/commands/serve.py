@@ -1,0 +1,102 @@
+"""``avila serve``: the server of pictures over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.options.shared import DebugOption, DeviceOption
+from diffusion.errors import DiffusionError
+
+__all__ = ["run_server"]
+
+EXAMPLES = examples(
+    "avila serve",
+    "avila serve --new-users users.toml",
+    "avila serve --host 0.0.0.0 --users users.toml",
+)
+
+
+@app.command("serve", epilog=EXAMPLES)
+def run_server(
+    context: typer.Context,
+    *,
+    host: Annotated[
+        str | None,
+        Option(help="Address to listen to.", show_default="127.0.0.1, this machine alone"),
+    ] = None,
+    port: Annotated[int | None, Option(help="Port to listen to.", show_default="7860")] = None,
+    config: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="TOML file of settings, see docs/server.md."),
+    ] = None,
+    users: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="TOML file of users and tokens, which only you can read."),
+    ] = None,
+    new_users: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Write such a file with a new token, and end."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of the pictures and of their history."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        Option("--model", "-m", metavar="NAME", help="Model of requests that name none."),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of models that requests may name, too."),
+    ] = None,
+    device: DeviceOption = None,
+    dtype: Annotated[
+        str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
+    ] = None,
+    vram: Annotated[
+        str | None,
+        Option(
+            metavar="SIZE",
+            help="Memory for models, such as 8GB; the one used longest ago leaves first.",
+            show_default="all that the device gives",
+        ),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Serve pictures over HTTP, with the interface of AUTOMATIC1111's WebUI and one of our own.
+
+    SIGTERM or Ctrl-C ends it once the running jobs are done; the second one ends it at once.
+    """
+    with reporting(context, debug):
+        # Imported here: a plain install lacks the libraries, and other commands need not wait.
+        try:
+            from diffusion.server.access.users import create_users_file
+            from diffusion.server.launch import serve
+            from diffusion.server.settings import load_settings
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("diffusion"):
+                raise
+            hint = "the server needs more packages: pip install avila-diffusion[server]"
+            raise DiffusionError(f"{error.name} is missing; {hint}") from error
+        if new_users is not None:
+            create_users_file(new_users)
+            print(f"{new_users} has a user 'admin' and a token", file=sys.stderr)
+            return
+        options = {
+            "host": host,
+            "port": port,
+            "users": users,
+            "output": output,
+            "model": model,
+            "models": models,
+            "device": device,
+            "dtype": dtype,
+            "vram": vram,
+        }
+        serve(load_settings(config, options))

@@ -1,0 +1,153 @@
+"""The gate before all routes: hosts, origins, users, and the headers of every answer."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from diffusion.server.access.users import LOCAL, Credentials
+from diffusion.server.errors import ForbiddenError, ServerError
+from diffusion.server.settings import is_loopback
+
+__all__ = ["ASGIApp", "AccessControl", "Receive", "Scope", "Send"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN_PATHS: Final = frozenset({"/healthz"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS: Final = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class AccessControl:
+    """An ASGI layer that lets a request through to ``app``, or answers it.
+
+    A host name that is not of this machine is refused, since a page could point one here (DNS
+    rebinding). An address may be used where the server listens to more than this machine: it cannot
+    be pointed elsewhere. What changes state is refused to pages of other sites.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        credentials: Credentials | None = None,
+        allowed_hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
+    ) -> None:
+        self._app, self._credentials = app, credentials
+        self._local = is_loopback(host)
+        self._hosts = {name.lower() for name in ("localhost", host, *allowed_hosts)}
+        self._origins = {origin.lower().rstrip("/") for origin in allowed_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request and hand it on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        sending = _with_headers(send)
+        if scope["path"] not in OPEN_PATHS:
+            try:
+                self._check_host(headers.get(b"host", ""))
+                if scope["method"] not in SAFE_METHODS:
+                    self._check_origin(headers)
+                scope["user"] = self._find_user(scope, headers.get(b"authorization", ""))
+            except ServerError as error:
+                await _answer(sending, error)
+                return
+        await self._app(scope, receive, sending)
+
+    def _check_host(self, header: str) -> None:
+        """Raise `ForbiddenError` for a ``Host`` that is not ours."""
+        name = _host_name(header)
+        if name in self._hosts:
+            return
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            raise ForbiddenError(
+                "this Host is not one of this server; add it to allowed_hosts if it is"
+            ) from None
+        if self._local and not address.is_loopback:
+            raise ForbiddenError("this server answers to this machine alone")
+
+    def _check_origin(self, headers: dict[bytes, str]) -> None:
+        """Raise `ForbiddenError` where a page of another site sent a request.
+
+        Programs send no ``Origin``; browsers always do where a page changes something.
+        """
+        origin = headers.get(b"origin")
+        fetch_site = headers.get(b"sec-fetch-site", "none").lower()
+        if origin is None:
+            if fetch_site in ("same-origin", "none"):
+                return
+        elif origin.lower().rstrip("/") in self._origins:
+            return
+        else:
+            parts = urlsplit(origin.lower())
+            if parts.netloc and parts.netloc == headers.get(b"host", "").lower():
+                return
+        raise ForbiddenError(
+            "a page of another site may not change anything here; add it to allowed_origins"
+        )
+
+    def _find_user(self, scope: Scope, authorization: str) -> object:
+        """Return the user of a request; `LOCAL` where the server has no users."""
+        if self._credentials is None:
+            return LOCAL
+        address = (scope.get("client") or ("unknown", 0))[0]
+        return self._credentials.find(authorization, address)
+
+
+def _host_name(header: str) -> str:
+    """Return the name or address in a ``Host`` header, without its port; "" for a wrong one."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower().rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _with_headers(send: Send) -> Send:
+    """Return ``send`` with our headers added to every answer that has not its own."""
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            given = {name.lower() for name, _ in message["headers"]}
+            new = [each for each in _HEADERS if each[0] not in given]
+            message["headers"] = [*message["headers"], *new]
+        await send(message)
+
+    return sending
+
+
+async def _answer(send: Send, error: ServerError) -> None:
+    """Answer a request that is not let through."""
+    body = json.dumps({"error": type(error).__name__, "detail": str(error), "errors": ""}).encode()
+    headers = [(b"content-type", b"application/json")]
+    headers.append((b"content-length", str(len(body)).encode()))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="avila"'))
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

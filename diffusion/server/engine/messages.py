@@ -1,0 +1,217 @@
+"""The messages between the server and an engine: small frozen records that can be pickled.
+
+The pipe that carries them to a worker process is private to the two, so that pickles of a stranger
+never come through it. Pictures travel as the bytes of their files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TypeAlias
+
+from diffusion.settings import Settings
+
+__all__ = [
+    "Command",
+    "Draw",
+    "Drawn",
+    "Ending",
+    "EngineEvent",
+    "Failed",
+    "Finished",
+    "LoadModel",
+    "LoadedModel",
+    "Lost",
+    "ModelsChanged",
+    "Previewed",
+    "Ready",
+    "Shutdown",
+    "Staged",
+    "Started",
+    "Stepped",
+    "Stop",
+    "StopJob",
+    "UnloadModels",
+]
+
+
+class Stop(Enum):
+    """Ways to stop a job: drop it, end it with the pictures as they are, or end one batch so."""
+
+    DROP = "drop"
+    KEEP = "keep"
+    SKIP = "skip"
+
+
+# ------------------------------------------------------------------ to an engine
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw a job: ``settings`` by the model at ``model``; a preview each ``preview_every`` steps.
+
+    0 makes no previews.
+    """
+
+    job: str
+    model: Path
+    settings: Settings
+    preview_every: int = 0
+
+
+@dataclass(frozen=True)
+class StopJob:
+    """Stop a job after the step under way."""
+
+    job: str
+    how: Stop
+
+
+@dataclass(frozen=True)
+class LoadModel:
+    """Load a model now, before a job asks for it."""
+
+    model: Path
+
+
+@dataclass(frozen=True)
+class UnloadModels:
+    """Give the memory of models back: of one, or of all if None."""
+
+    model: Path | None = None
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """End the process once nothing runs."""
+
+
+Command: TypeAlias = Draw | StopJob | LoadModel | UnloadModels | Shutdown
+
+
+# ------------------------------------------------------------------ from an engine
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in an engine's memory, and its bytes there."""
+
+    model: Path
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The device is open; ``device``: its name."""
+
+    device: str
+    software: bool = False
+
+
+@dataclass(frozen=True)
+class ModelsChanged:
+    """The models in memory now; the one that was used last stands last."""
+
+    models: tuple[LoadedModel, ...]
+    reserved: int = 0
+
+
+@dataclass(frozen=True)
+class Started:
+    """A job begins."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A part of a job begins: ``loading model``, or the name of a `diffusion.Stage`."""
+
+    job: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step of a job is computed: ``index`` of ``total`` over all its batches."""
+
+    job: str
+    index: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """The pictures of a job as the network sees them now, one beside the other, as a JPEG."""
+
+    job: str
+    jpeg: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture of a job is finished: ``number`` counts from 0.
+
+    ``png``: its file, with its infotext. ``partial``: it was stopped before its last step.
+    """
+
+    job: str
+    number: int
+    png: bytes = field(repr=False)
+    seed: int
+    width: int
+    height: int
+    infotext: str = field(repr=False)
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All that a job will give has come; ``stopped``: because it was asked to stop."""
+
+    job: str
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job cannot be drawn. ``wrong_input``: the request is at fault, so that 422 answers it."""
+
+    job: str
+    message: str
+    wrong_input: bool = False
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The process cannot go on, and ends; ``reason``: a sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The engine lost its process or device with these jobs on it, and starts again.
+
+    ``reason``: a sentence.
+    """
+
+    jobs: tuple[str, ...]
+    reason: str
+
+
+EngineEvent: TypeAlias = (
+    Ready
+    | ModelsChanged
+    | Started
+    | Staged
+    | Stepped
+    | Previewed
+    | Drawn
+    | Finished
+    | Failed
+    | Ending
+    | Lost
+)

@@ -1,0 +1,261 @@
+"""The history: jobs, pictures and options in SQLite, in the output folder beside the pictures.
+
+A request is written before its number is given out, and a picture's file before its row, so that
+``kill -9`` at any place loses nothing that a client was told of. The journal is a write-ahead log;
+a power cut may lose the last moments (``synchronous=NORMAL``) and never damages what is older. One
+server at a time holds the file. All calls run on one thread, through `History.do`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+from diffusion.server.errors import ConfigurationError
+from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, picture_report
+
+__all__ = ["History", "StoredJob"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+VERSION: Final = 1
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS jobs (
+  id TEXT PRIMARY KEY, user TEXT NOT NULL, interface TEXT NOT NULL, acknowledged INT NOT NULL,
+  priority INT NOT NULL, key TEXT, digest TEXT NOT NULL, model TEXT NOT NULL, request TEXT,
+  seed TEXT NOT NULL, count INT NOT NULL, state TEXT NOT NULL, message TEXT NOT NULL DEFAULT '',
+  attempts INT NOT NULL DEFAULT 0, created REAL NOT NULL, ended REAL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_by_key ON jobs (user, key) WHERE key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_by_user ON jobs (user, id);
+CREATE TABLE IF NOT EXISTS pictures (
+  job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, number INT NOT NULL,
+  file TEXT NOT NULL, seed TEXT NOT NULL, width INT NOT NULL, height INT NOT NULL,
+  infotext TEXT NOT NULL, partial INT NOT NULL, PRIMARY KEY (job, number)
+) STRICT;
+CREATE TABLE IF NOT EXISTS options (user TEXT PRIMARY KEY, chosen TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS hashes (
+  path TEXT PRIMARY KEY, size INT NOT NULL, changed INT NOT NULL, sha256 TEXT NOT NULL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job as the history has it. ``request``: JSON; None once it ended."""
+
+    id: str
+    model: str
+    origin: Origin
+    digest: str
+    request: str | None
+    state: JobState
+    attempts: int
+    created: float
+    report: Mapping[str, object]
+
+
+class History:
+    """The database of one output folder. Raises `ConfigurationError` where it cannot be opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "history.sqlite"
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._thread.submit(self._open).result()
+
+    def _open(self) -> None:
+        try:
+            self._db = sqlite3.connect(self.path, timeout=1, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                message = f"{self.path} was written by a newer version; update the server"
+                raise ConfigurationError(message)
+            self._db.executescript(_TABLES)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.Error as error:
+            if "locked" in str(error):
+                hint = "another server has it open; stop that one, or choose another output folder"
+            else:
+                hint = f"{error}; check the folder, or move the file away"
+            raise ConfigurationError(f"{self.path} cannot be opened: {hint}") from error
+
+    async def do(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """Run a method of this history on its thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: function(*args, **named))
+
+    def close(self) -> None:
+        """Finish what was begun, and close the file."""
+        self._thread.submit(self._db.close).result()
+        self._thread.shutdown()
+
+    # ------------------------------------------------------------------ jobs
+
+    def add_job(self, job: Job, digest: str) -> None:
+        """Write a new job."""
+        origin = job.origin
+        self._db.execute(
+            "INSERT INTO jobs (id, user, interface, acknowledged, priority, key, digest, model,"
+            " request, seed, count, state, created) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                job.id,
+                origin.user,
+                origin.interface,
+                origin.acknowledged,
+                origin.priority,
+                origin.key,
+                digest,
+                job.model,
+                job.request.model_dump_json(exclude_defaults=True),
+                str(job.settings.seed),
+                job.settings.count,
+                job.state.value,
+                job.created,
+            ),
+        )
+
+    def begin_job(self, job: Job) -> None:
+        """Write that a job runs, and forget pictures of an earlier attempt."""
+        self._db.execute("BEGIN")
+        self._db.execute("DELETE FROM pictures WHERE job = ?", (job.id,))
+        self._db.execute(
+            "UPDATE jobs SET state = ?, attempts = ? WHERE id = ?",
+            (JobState.RUNNING.value, job.attempts, job.id),
+        )
+        self._db.execute("COMMIT")
+
+    def end_job(self, job: str, state: JobState, message: str) -> None:
+        """Write the end of a job. Its request goes: pictures in it are large."""
+        self._db.execute(
+            "UPDATE jobs SET state = ?, message = ?, ended = ?, request = NULL WHERE id = ?",
+            (state.value, message, time.time(), job),
+        )
+
+    def add_picture(self, job: str, picture: PictureRecord) -> None:
+        """Write a finished picture, whose file is there."""
+        record = asdict(picture) | {"seed": str(picture.seed), "job": job}
+        names = ", ".join(record)
+        marks = ", ".join("?" * len(record))
+        self._db.execute(
+            f"INSERT OR REPLACE INTO pictures ({names}) VALUES ({marks})", tuple(record.values())
+        )
+
+    def unfinished_jobs(self) -> list[StoredJob]:
+        """Return the jobs that a stop of the server cut off, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY id"
+        )
+        return [self._job(row) for row in rows.fetchall()]
+
+    def job(self, job: str, user: str | None) -> StoredJob | None:
+        """Return a job by its number; None where the ``user``, unless None, has no such."""
+        row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
+        return None if row is None or user not in (None, row["user"]) else self._job(row)
+
+    def job_by_key(self, user: str, key: str) -> StoredJob | None:
+        """Return the job that a user sent with an idempotency key."""
+        query = "SELECT * FROM jobs WHERE user = ? AND key = ?"
+        row = self._db.execute(query, (user, key)).fetchone()
+        return None if row is None else self._job(row)
+
+    def jobs(self, user: str | None, before: str | None, limit: int) -> list[StoredJob]:
+        """Return jobs, newest first: of a user, or of all if None; older than one if given."""
+        rows = self._db.execute(
+            "SELECT * FROM jobs WHERE (?1 IS NULL OR user = ?1) AND (?2 IS NULL OR id < ?2)"
+            " ORDER BY id DESC LIMIT ?3",
+            (user, before, limit),
+        )
+        return [self._job(row) for row in rows.fetchall()]
+
+    def pictures(self, job: str) -> list[PictureRecord]:
+        """Return the pictures of a job in order."""
+        rows = self._db.execute("SELECT * FROM pictures WHERE job = ? ORDER BY number", (job,))
+        return [
+            PictureRecord(
+                number=row["number"],
+                file=row["file"],
+                seed=int(row["seed"]),
+                width=row["width"],
+                height=row["height"],
+                infotext=row["infotext"],
+                partial=bool(row["partial"]),
+            )
+            for row in rows.fetchall()
+        ]
+
+    def _job(self, row: Any) -> StoredJob:
+        done = row["state"] == JobState.DONE.value
+        report = {
+            **{name: row[name] for name in ("id", "state", "model", "count", "priority")},
+            "seed": int(row["seed"]),
+            "created": row["created"],
+            "ended": row["ended"],
+            "stage": "",
+            "step": 0,
+            "steps": 0,
+            "progress": 1.0 if done else 0.0,
+            "eta_seconds": None,
+            "preview": None,
+            "message": row["message"],
+            "pictures": [picture_report(row["id"], each) for each in self.pictures(row["id"])],
+        }
+        origin = Origin(
+            user=row["user"],
+            interface=row["interface"],
+            acknowledged=bool(row["acknowledged"]),
+            priority=row["priority"],
+            key=row["key"],
+        )
+        return StoredJob(
+            id=row["id"],
+            model=row["model"],
+            origin=origin,
+            digest=row["digest"],
+            request=row["request"],
+            state=JobState(row["state"]),
+            attempts=row["attempts"],
+            created=row["created"],
+            report=report,
+        )
+
+    # ------------------------------------------------------------------ options and hashes
+
+    def options(self, user: str) -> dict[str, object]:
+        """Return what a user chose with ``POST /sdapi/v1/options``."""
+        row = self._db.execute("SELECT chosen FROM options WHERE user = ?", (user,)).fetchone()
+        return {} if row is None else dict(json.loads(row["chosen"]))
+
+    def set_options(self, user: str, chosen: Mapping[str, object]) -> None:
+        """Write a user's options."""
+        query = "INSERT OR REPLACE INTO options (user, chosen) VALUES (?, ?)"
+        self._db.execute(query, (user, json.dumps(dict(chosen))))
+
+    def hash_of(self, path: Path) -> str | None:
+        """Return the SHA-256 of a file that has not changed since; None where it is not known."""
+        facts = path.stat()
+        query = "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND changed = ?"
+        key = (str(path), facts.st_size, facts.st_mtime_ns)
+        row = self._db.execute(query, key).fetchone()
+        return None if row is None else str(row["sha256"])
+
+    def set_hashes(self, known: Iterable[tuple[Path, str]]) -> None:
+        """Keep the SHA-256 of files."""
+        for path, digest in known:
+            facts = path.stat()
+            self._db.execute(
+                "INSERT OR REPLACE INTO hashes (path, size, changed, sha256) VALUES (?, ?, ?, ?)",
+                (str(path), facts.st_size, facts.st_mtime_ns, digest),
+            )

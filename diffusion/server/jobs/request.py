@@ -1,0 +1,208 @@
+"""A job's request: settings as JSON, which the history keeps and a restart reads back.
+
+Its fields are those of `diffusion.Settings`, with a model's name and pictures as base64. Interfaces
+of other programs are translated into it, so that there is one form that is checked, kept and drawn.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from diffusion.errors import SettingsError
+from diffusion.images import decode_image
+from diffusion.samplers import find_sampler_and_schedule
+from diffusion.schedules import find_schedule
+from diffusion.server.errors import RefusedError
+from diffusion.server.pictures import read_upload
+from diffusion.settings import Settings
+from diffusion.tasks import Hires, InitImage, Inpaint, Variation
+from diffusion.tasks.sampling_settings import SamplingSettings
+from gpustd.matmul.conv import Wrap
+
+__all__ = [
+    "HiresRequest",
+    "InitImageRequest",
+    "InpaintRequest",
+    "JobRequest",
+    "SamplingRequest",
+    "VariationRequest",
+    "WorkLimits",
+]
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Picture = Annotated[str, Field(description="A PNG, JPEG or WebP file as base64.")]
+
+
+class Part(BaseModel):
+    """A part of a request. Unknown fields are refused, and numbers are not read from text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class InpaintRequest(Part):
+    """The part of a picture that is drawn anew; fields as in `diffusion.tasks.Inpaint`."""
+
+    mask: Picture
+    blur: Finite = 4.0
+    invert: bool = False
+    content: str = "original"
+    area: str = "whole"
+    padding: int = 32
+
+
+class InitImageRequest(Part):
+    """A picture to start from; fields as in `diffusion.tasks.InitImage`."""
+
+    image: Picture
+    strength: Finite = 0.75
+    resize: str = "stretch"
+    inpaint: InpaintRequest | None = None
+
+    def clean(self) -> InitImageRequest:
+        """Return it with its pictures written anew. Raises `SettingsError`."""
+        inpaint = self.inpaint
+        if inpaint is not None:
+            inpaint = inpaint.model_copy(update={"mask": read_upload(inpaint.mask, "mask")})
+        image = read_upload(self.image, "image")
+        return self.model_copy(update={"image": image, "inpaint": inpaint})
+
+    def task(self) -> InitImage:
+        """Return it as the pipeline takes it. Its pictures must be from `clean`."""
+        inpaint = None
+        if self.inpaint is not None:
+            given = self.inpaint.model_dump(exclude={"mask"})
+            data = base64.b64decode(self.inpaint.mask)
+            inpaint = Inpaint(decode_image(data, "mask", "the mask"), **given)
+        image = decode_image(base64.b64decode(self.image), "image", "the picture")
+        return InitImage(image, self.strength, self.resize, inpaint)
+
+
+class HiresRequest(Part):
+    """The second pass; fields as in `diffusion.tasks.Hires`."""
+
+    scale: Finite = 2.0
+    upscaler: str = "latent"
+    strength: Finite = 0.7
+    steps: int | None = None
+    sampler: str | None = None
+    schedule: str | None = None
+    prompt: str | None = None
+    negative: str | None = None
+    guidance: Finite | None = None
+
+
+class VariationRequest(Part):
+    """Another noise to start from; fields as in `diffusion.tasks.Variation`."""
+
+    seed: int = 0
+    strength: Finite = 0.0
+    resize_from: list[int] | None = Field(default=None, min_length=2, max_length=2)
+
+    def task(self) -> Variation:
+        """Return it as the pipeline takes it."""
+        size = None if self.resize_from is None else (self.resize_from[0], self.resize_from[1])
+        return Variation(self.seed, self.strength, size)
+
+
+class SamplingRequest(Part):
+    """The choices about sampling that few samplers have; fields as in `SamplingSettings`."""
+
+    order: int | None = None
+    s_churn: Finite | None = None
+    s_tmin: Finite | None = None
+    s_tmax: Finite | None = None
+    s_noise: Finite | None = None
+    sigma_min: Finite | None = None
+    sigma_max: Finite | None = None
+    rho: Finite | None = None
+
+
+class JobRequest(Part):
+    """Pictures to draw. Fields that are left out take the model's defaults; a seed is random."""
+
+    prompt: str
+    negative: str = ""
+    model: str | None = Field(default=None, description="A name or title of GET /api/v1/models.")
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance: Finite | None = None
+    sampler: str | None = None
+    schedule: str | None = None
+    seed: int | None = None
+    count: int = 1
+    batch: int | None = None
+    eta: Finite | None = None
+    emphasis: str = "original"
+    clip_skip: int = 1
+    init_image: InitImageRequest | None = None
+    hires: HiresRequest | None = None
+    variation: VariationRequest | None = None
+    vae_tiling: str = "auto"
+    seamless: Wrap = ""
+    rng: str = "nv"
+    sampling: SamplingRequest = SamplingRequest()
+    zero_snr: bool = False
+
+    def clean(self) -> JobRequest:
+        """Return it with its pictures written anew, without their texts. Raises `SettingsError`."""
+        if self.init_image is None:
+            return self
+        return self.model_copy(update={"init_image": self.init_image.clean()})
+
+    def settings(self) -> Settings:
+        """Return the settings, checked. Pictures must be from `clean`. Raises `SettingsError`."""
+        parts = {"model", "init_image", "hires", "variation", "sampling"}
+        given = self.model_dump(exclude=parts | {"seed"})
+        settings = Settings(
+            **given,
+            seed=self.seed or 0,
+            init_image=self.init_image.task() if self.init_image else None,
+            hires=Hires(**self.hires.model_dump()) if self.hires else None,
+            variation=self.variation.task() if self.variation else None,
+            sampling=SamplingSettings(**self.sampling.model_dump()),
+        )
+        settings.check()
+        if settings.sampler is not None:
+            find_sampler_and_schedule(settings.sampler)
+        if settings.schedule is not None:
+            find_schedule(settings.schedule)
+        return settings
+
+
+class WorkLimits(BaseModel):
+    """The most work of one job. ``pixels``: of a picture; ``work``: pixels times steps times count.
+
+    It is checked before a job is queued, with 1024x1024 pixels and 20 steps for what is left out.
+    """
+
+    pixels: int = Field(default=2048 * 2048, ge=64)
+    count: int = Field(default=100, ge=1)
+    work: int = Field(default=100 * 50 * 1024 * 1024, ge=64)
+
+    def check(self, settings: Settings) -> None:
+        """Raise `SettingsError` or `RefusedError` for a job that is too large."""
+        image = settings.init_image.size() if settings.init_image else None
+        width, height = image or (1024, 1024)
+        width, height = settings.width or width, settings.height or height
+        if settings.hires is not None:
+            width, height = settings.hires.size(width, height)
+        if width * height > self.pixels:
+            side = math.isqrt(self.pixels)
+            hint = f"this server draws at most {self.pixels} pixels, such as {side}x{side}"
+            raise SettingsError("size", f"{width}x{height}", hint)
+        if settings.count > self.count:
+            raise SettingsError("count", settings.count, f"must be at most {self.count} here")
+        if (settings.batch or 1) * width * height > 4 * self.pixels:
+            raise SettingsError("batch", settings.batch, f"is too large for {width}x{height}")
+        steps = (settings.steps or 20) + ((settings.hires.steps or 0) if settings.hires else 0)
+        if width * height * steps * settings.count > self.work:
+            message = (
+                f"{settings.count} pictures of {width}x{height} with {steps} steps are more work "
+                "than one job may ask for; send several jobs"
+            )
+            raise RefusedError(message)

@@ -1,0 +1,457 @@
+"""The scheduler: it takes jobs in, hands them to engines, and keeps what comes back.
+
+A job goes to an engine that is ready and has room; one that has its model in memory is preferred.
+Events of an engine are handled in their order by one task, which writes pictures before it tells of
+them. A job whose engine is lost is tried once more, before all others of its priority.
+
+Where continuous batching comes in
+----------------------------------
+The seam is ``Engine.capacity`` here, and `diffusion.server.worker.process` there: its loop lets
+each running job make one step in turn, and a job joins or leaves between two steps. Today a turn is
+``next(steps)``, which runs the sampler and its own call of the UNet, so that capacity is 1: more
+would save nothing. To share the calls:
+
+1. ``diffusion.pipeline.run`` must yield, in place of calling the denoiser, a request: latents,
+   sigma and conditioning of its rows. Samplers are generators already: only their driver changes.
+2. The worker collects the requests of all running jobs, groups them by model and latent size,
+   stacks the rows of a group (those of guidance too, time is per row), makes one UNet call, and
+   sends each job its rows back. A picture's bits do not depend on its batch, so that none changes.
+3. Text encoding and decoding run between two calls, a limited share of the time each turn.
+4. ``capacity`` becomes the rows that fit in memory, and `_choose_engine` groups jobs of one model.
+
+Queue, fairness, history and messages stay as they are: they know jobs and steps, never calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import sqlite3
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from diffusion.errors import DiffusionError, OutputError
+from diffusion.server.engine.interface import Engine, EngineState
+from diffusion.server.engine.messages import (
+    Draw,
+    Drawn,
+    Ending,
+    EngineEvent,
+    Failed,
+    Finished,
+    Lost,
+    ModelsChanged,
+    Previewed,
+    Ready,
+    Staged,
+    Stepped,
+    Stop,
+    StopJob,
+)
+from diffusion.server.errors import BusyError, ConflictError, UnavailableError
+from diffusion.server.jobs.fair_queue import FairQueue
+from diffusion.server.jobs.history import History, StoredJob
+from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, Progress, picture_report
+from diffusion.server.jobs.outputs import Outputs
+from diffusion.server.jobs.request import JobRequest, WorkLimits
+from diffusion.server.metrics import Metrics
+from diffusion.server.models import ModelTable
+from diffusion.settings import random_seed
+
+__all__ = ["Scheduler", "SchedulerOptions"]
+
+KEPT: Final = 200
+"""Jobs that ended and whose events can still be followed."""
+ATTEMPTS: Final = 2
+LONGEST_WAIT: Final = 600
+_LOST_SEVERAL = "the worker was lost {} times while it drew this job: {}"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class SchedulerOptions:
+    """Limits of the queue. ``queue``: jobs that may wait; ``preview_every``: steps, 0 for none."""
+
+    queue: int = 100
+    preview_every: int = 5
+    work: WorkLimits = field(default_factory=WorkLimits)
+
+
+class Scheduler:
+    """The jobs of a server. Call everything in the event loop."""
+
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        history: History,
+        outputs: Outputs,
+        models: ModelTable,
+        metrics: Metrics,
+        options: SchedulerOptions | None = None,
+    ) -> None:
+        self.engines, self.history, self.outputs = engines, history, outputs
+        self.models, self.metrics = models, metrics
+        self.options = options or SchedulerOptions()
+        self.queue = FairQueue()
+        self.jobs: OrderedDict[str, Job] = OrderedDict()
+        self.running: dict[str, tuple[Engine, Job]] = {}
+        self.draining = False
+        self._durations: deque[float] = deque(maxlen=20)
+        self._last_step: dict[str, float] = {}
+        self._inboxes: list[asyncio.Queue[EngineEvent]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._adding = 0
+
+    # ------------------------------------------------------------------ start and end
+
+    async def start(self) -> None:
+        """Start the engines, and queue what an earlier stop of the server cut off."""
+        await self._restore()
+        for engine in self.engines:
+            inbox: asyncio.Queue[EngineEvent] = asyncio.Queue()
+            self._inboxes.append(inbox)
+            self._tasks.append(asyncio.create_task(self._consume(engine, inbox)))
+            await engine.start(inbox.put_nowait)
+        self._dispatch()
+
+    async def _restore(self) -> None:
+        for stored in await self.history.do(self.history.unfinished_jobs):
+            try:
+                job = self._revive(stored)
+            except (DiffusionError, ValueError) as error:
+                message = f"the server was restarted, and the job cannot go on: {error}"
+                end = self.history.end_job
+                await self.history.do(end, stored.id, JobState.FAILED, message)
+                continue
+            if job is None:
+                message = "the server was stopped while its client waited"
+                end = self.history.end_job
+                await self.history.do(end, stored.id, JobState.CANCELLED, message)
+                continue
+            self.jobs[job.id] = job
+            self.queue.add(job)
+            job.log.add("state", job.report())
+
+    def _revive(self, stored: StoredJob) -> Job | None:
+        """Return a stored job; None where nobody waits for it any more. Raises its errors."""
+        if not stored.origin.acknowledged or stored.request is None:
+            return None
+        if stored.attempts >= ATTEMPTS:
+            raise UnavailableError(f"it was begun {stored.attempts} times")
+        request = JobRequest.model_validate_json(stored.request)
+        model = self.models.find(stored.model)
+        return Job(
+            stored.id,
+            request,
+            request.settings(),
+            model.name,
+            model.path,
+            stored.origin,
+            stored.created,
+            attempts=stored.attempts,
+        )
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more jobs; wait for those that run, at most ``seconds``.
+
+        What waits is kept for the next start. Jobs whose client waits for an answer are cancelled.
+        """
+        self.draining = True
+        for job in list(self.queue):
+            if not job.origin.acknowledged:
+                await self.stop(job, Stop.DROP)
+        deadline = time.monotonic() + seconds
+        while (self.running or self._adding) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for job in self.jobs.values():
+            job.log.close()
+
+    async def close(self) -> None:
+        """End the engines and the history. Jobs that still run begin anew at the next start."""
+        self.draining = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for engine in self.engines:
+            await engine.close()
+        self.history.close()
+
+    # ------------------------------------------------------------------ taking jobs in
+
+    async def submit(self, request: JobRequest, origin: Origin) -> Job | StoredJob:
+        """Check, write and queue a job; return it.
+
+        One that was sent before with the same idempotency key is returned as it is now.
+        Raises `SettingsError`, `RefusedError`, `BusyError`, `UnavailableError`, `ConflictError`.
+        """
+        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        earlier = await self._find_by_key(origin, digest)
+        if earlier is not None:
+            return earlier
+        self._require_room()
+        self._adding += 1
+        try:
+            return await self._add(request, origin, digest)
+        except sqlite3.IntegrityError:  # the same key came twice at once
+            earlier = await self._find_by_key(origin, digest)
+            if earlier is None:
+                raise
+            return earlier
+        finally:
+            self._adding -= 1
+            self.metrics.queue_depth.set(len(self.queue))
+
+    async def _add(self, request: JobRequest, origin: Origin, digest: str) -> Job:
+        model = self.models.find(request.model)
+        clean = await asyncio.to_thread(request.clean)
+        if clean.seed is None:
+            clean = clean.model_copy(update={"seed": random_seed()})
+        settings = await asyncio.to_thread(clean.settings)
+        self.options.work.check(settings)
+        now = time.time()
+        number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"
+        job = Job(number, clean, settings, model.name, model.path, origin, now)
+        await self.history.do(self.history.add_job, job, digest)
+        self.jobs[job.id] = job
+        self.queue.add(job)
+        job.log.add("state", job.report())
+        if self.draining and not origin.acknowledged:
+            await self.stop(job, Stop.DROP)  # the drain began while it was written
+        self._dispatch()
+        return job
+
+    async def _find_by_key(self, origin: Origin, digest: str) -> Job | StoredJob | None:
+        """Return the job of an idempotency key. Raises `ConflictError` for another request."""
+        if origin.key is None:
+            return None
+        stored = await self.history.do(self.history.job_by_key, origin.user, origin.key)
+        if stored is None:
+            return None
+        if stored.digest != digest:
+            message = "this Idempotency-Key came with another request before; take a new one"
+            raise ConflictError(message)
+        return self.jobs.get(stored.id) or stored
+
+    def _require_room(self) -> None:
+        """Raise `UnavailableError` or `BusyError` where no job can be taken."""
+        if self.draining:
+            self.metrics.refused.labels("draining").inc()
+            raise UnavailableError("the server is stopping; come again once it is back", 5)
+        if all(engine.status.state is EngineState.FAILED for engine in self.engines):
+            self.metrics.refused.labels("no_device").inc()
+            raise UnavailableError(f"no device can draw: {self.engines[0].status.reason}")
+        if len(self.queue) + self._adding >= self.options.queue:
+            self.metrics.refused.labels("queue_full").inc()
+            message = f"{len(self.queue)} jobs wait, as many as this server lets; come later"
+            raise BusyError(message, self.expected_wait())
+
+    def expected_wait(self) -> int:
+        """Return the seconds until the queue will have moved by one job."""
+        mean = sum(self._durations) / len(self._durations) if self._durations else 1.0
+        return max(1, min(LONGEST_WAIT, round(mean / len(self.engines))))
+
+    # ------------------------------------------------------------------ handing jobs out
+
+    def _dispatch(self) -> None:
+        """Hand waiting jobs to engines that have room."""
+        while not self.draining and len(self.queue):
+            engine = self._choose_engine(next(iter(self.queue)))
+            if engine is None:
+                break
+            job = self.queue.pop()
+            assert job is not None
+            self._hand_over(job, engine)
+        self.metrics.queue_depth.set(len(self.queue))
+        self.metrics.running.set(len(self.running))
+
+    def _choose_engine(self, job: Job) -> Engine | None:
+        """Return a ready engine with room, best one that has the job's model; None for none."""
+        load = {id(engine): 0 for engine in self.engines}
+        for engine, _ in self.running.values():
+            load[id(engine)] += 1
+        free = [
+            engine
+            for engine in self.engines
+            if engine.status.state is EngineState.READY and load[id(engine)] < engine.capacity
+        ]
+        warm = [e for e in free if job.path in (each.model for each in e.status.models)]
+        return min(warm or free, key=lambda engine: load[id(engine)], default=None)
+
+    def _hand_over(self, job: Job, engine: Engine) -> None:
+        job.state, job.attempts = JobState.RUNNING, job.attempts + 1
+        job.progress = Progress(started=time.monotonic())
+        job.pictures.clear()
+        self.running[job.id] = engine, job
+        job.log.add("state", job.report())
+        engine.send(Draw(job.id, job.path, job.settings, self.options.preview_every))
+
+    async def stop(self, job: Job, how: Stop) -> None:
+        """Stop a job: one that waits at once, one that runs after its step. Does no harm twice."""
+        if job.state is JobState.QUEUED:
+            if how is Stop.DROP and self.queue.remove(job):
+                await self._end(job, JobState.CANCELLED)
+        elif job.state is JobState.RUNNING and job.id in self.running:
+            if how is not Stop.SKIP:
+                job.stop = how
+            self.running[job.id][0].send(StopJob(job.id, how))
+
+    # ------------------------------------------------------------------ what engines say
+
+    async def _consume(self, engine: Engine, inbox: asyncio.Queue[EngineEvent]) -> None:
+        while True:
+            event = await inbox.get()
+            try:
+                await self._handle(engine, event)
+            except (DiffusionError, OSError, sqlite3.Error) as error:
+                log.error("an event failed", kind=type(event).__name__, error=str(error))
+                await self._give_up(event, str(error))
+
+    async def _give_up(self, event: EngineEvent, message: str) -> None:
+        """Fail the job of an event that could not be kept, such as with a full disk."""
+        entry = self.running.get(getattr(event, "job", ""))
+        if entry is None:
+            return
+        engine, job = entry
+        engine.send(StopJob(job.id, Stop.DROP))
+        try:
+            await self._end(job, JobState.FAILED, message)
+        except (OSError, sqlite3.Error) as error:
+            log.error("the end of a job could not be written", job=job.id, error=str(error))
+
+    async def _handle(self, engine: Engine, event: EngineEvent) -> None:
+        if isinstance(event, Ready):
+            self.metrics.ready.set(1)
+            self._dispatch()
+            return
+        if isinstance(event, ModelsChanged):
+            self.metrics.gpu_bytes.labels("reserved").set(event.reserved)
+            self.metrics.gpu_bytes.labels("models").set(sum(m.nbytes for m in event.models))
+            return
+        if isinstance(event, Lost):
+            await self._retry(engine, event)
+            return
+        if isinstance(event, Ending):
+            return  # `Lost` follows
+        entry = self.running.get(event.job)
+        if entry is None:
+            return  # it was given up before
+        job = entry[1]
+        if isinstance(event, Drawn):
+            await self._keep(job, event)
+        elif isinstance(event, Finished):
+            dropped = job.stop is Stop.DROP and event.stopped
+            await self._end(job, JobState.CANCELLED if dropped else JobState.DONE)
+        elif isinstance(event, Failed):
+            job.wrong_input = event.wrong_input
+            await self._end(job, JobState.FAILED, event.message)
+        else:
+            await self._note_progress(job, event)
+
+    async def _note_progress(self, job: Job, event: EngineEvent) -> None:
+        progress = job.progress
+        if isinstance(event, Staged):
+            progress.stage = event.name
+            job.log.add("stage", {"stage": event.name})
+        elif isinstance(event, Stepped):
+            now = time.monotonic()
+            if event.index == 1 or progress.first_step is None:
+                progress.first_step = now
+            else:
+                self.metrics.step_seconds.observe(now - self._last_step.get(job.id, now))
+            self._last_step[job.id] = now
+            progress.stage, progress.index, progress.total = "drawing", event.index, event.total
+            eta = progress.eta
+            job.log.add(
+                "progress",
+                {
+                    "step": event.index,
+                    "steps": event.total,
+                    "progress": round(progress.share, 4),
+                    "eta_seconds": None if eta is None else round(eta, 2),
+                },
+            )
+        elif isinstance(event, Previewed):
+            progress.preview, progress.preview_number = event.jpeg, progress.preview_number + 1
+            url = f"/api/v1/jobs/{job.id}/preview"
+            job.log.add("preview", {"number": progress.preview_number, "url": url})
+        else:  # it has begun
+            await self.history.do(self.history.begin_job, job)
+
+    async def _keep(self, job: Job, drawn: Drawn) -> None:
+        """Write a picture and its row, then tell of it. Raises `OutputError`."""
+        try:
+            file = await asyncio.to_thread(
+                self.outputs.write, job.id, drawn.number, job.created, drawn.png
+            )
+        except OutputError as error:  # a client need not know the server's folders
+            raise OutputError("the picture", error.reason, error.hint) from error
+        record = PictureRecord(
+            drawn.number,
+            file,
+            drawn.seed,
+            drawn.width,
+            drawn.height,
+            drawn.infotext,
+            drawn.partial,
+        )
+        await self.history.do(self.history.add_picture, job.id, record)
+        job.pictures.append(record)
+        self.metrics.pictures.inc()
+        job.log.add("picture", picture_report(job.id, record))
+
+    async def _end(self, job: Job, state: JobState, message: str = "") -> None:
+        """Write the end of a job, tell of it, and let the next begin."""
+        await self.history.do(self.history.end_job, job.id, state, message)
+        self.running.pop(job.id, None)
+        self._last_step.pop(job.id, None)
+        job.state, job.message, job.ended = state, message, time.time()
+        job.progress.preview = None
+        if job.progress.started is not None:
+            seconds = time.monotonic() - job.progress.started
+            self._durations.append(seconds)
+            self.metrics.job_seconds.observe(seconds)
+        self.metrics.jobs.labels(state.value).inc()
+        job.log.add("end", job.report(), last=True)
+        job.final.set()
+        ended = [each.id for each in self.jobs.values() if each.state.is_final]
+        for old in ended[: max(0, len(ended) - KEPT)]:
+            del self.jobs[old]
+        self._dispatch()
+
+    async def _retry(self, engine: Engine, lost: Lost) -> None:
+        """Queue the jobs of a lost engine once more, before all others of their priority."""
+        self.metrics.restarts.inc()
+        self.metrics.ready.set(any(e.status.state is EngineState.READY for e in self.engines))
+        log.warning("an engine was lost", engine=engine.name, reason=lost.reason)
+        for number in lost.jobs:
+            entry = self.running.pop(number, None)
+            if entry is None:
+                continue
+            job = entry[1]
+            if job.stop is not None:
+                await self._end(job, JobState.CANCELLED, lost.reason)
+            elif job.attempts >= ATTEMPTS:
+                message = _LOST_SEVERAL.format(job.attempts, lost.reason)
+                await self._end(job, JobState.FAILED, message)
+            else:
+                job.state = JobState.QUEUED
+                self.queue.add(job, first=True)
+                job.log.add("state", {**job.report(), "message": f"{lost.reason}; once more"})
+        self._dispatch()
+
+    # ------------------------------------------------------------------ looking
+
+    def running_of(self, user: str) -> list[Job]:
+        """Return the jobs of a user that are drawn now, oldest first."""
+        return [job for _, job in self.running.values() if job.origin.user == user]
+
+    def waiting_of(self, user: str) -> list[Job]:
+        """Return the jobs of a user that wait, the next first."""
+        return [job for job in self.queue if job.origin.user == user]

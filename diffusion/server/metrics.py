@@ -1,0 +1,44 @@
+"""Numbers for Prometheus. No prompt, user or file name is among them."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class Metrics:
+    """The server's counters, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        own = self.registry
+        self.queue_depth = Gauge("diffusion_queue_depth", "Jobs that wait", registry=own)
+        self.running = Gauge("diffusion_jobs_running", "Jobs that are drawn", registry=own)
+        self.ready = Gauge("diffusion_ready", "1 while a device can draw", registry=own)
+        self.jobs = Counter("diffusion_jobs_total", "Jobs by end", ["state"], registry=own)
+        self.refused = Counter(
+            "diffusion_jobs_refused_total", "Jobs by refusal", ["why"], registry=own
+        )
+        self.pictures = Counter(
+            "diffusion_pictures_total", "Pictures that were drawn", registry=own
+        )
+        self.restarts = Counter(
+            "diffusion_worker_restarts_total", "Restarted workers", registry=own
+        )
+        self.gpu_bytes = Gauge("diffusion_gpu_bytes", "Memory of devices", ["kind"], registry=own)
+        self.step_seconds = Histogram(
+            "diffusion_step_seconds", "Time from step to step", buckets=_SECONDS, registry=own
+        )
+        self.job_seconds = Histogram(
+            "diffusion_job_seconds",
+            "Time from start to end of a job",
+            buckets=_SECONDS,
+            registry=own,
+        )
+
+    def text(self) -> bytes:
+        """Return all numbers in the form that Prometheus reads."""
+        return generate_latest(self.registry)

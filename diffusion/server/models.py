@@ -1,0 +1,126 @@
+"""The models that requests may name: the bundled one, the Hub's cache, and a folder of files.
+
+A request names a model by its title, name or hash, never by a path; an unknown name is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from diffusion.checkpoints import ModelFile, hub, open_model
+from diffusion.checkpoints.bundled import BUNDLED, bundled_model
+from diffusion.errors import DiffusionError, quote
+from diffusion.pipeline.pipeline import weights_hash
+from diffusion.server.errors import ConfigurationError, RefusedError
+from diffusion.server.jobs.history import History
+
+__all__ = ["ModelEntry", "ModelTable"]
+
+_HASH_DIGITS: Final = 10
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model. ``sha256``: of the UNet's weights, or of the single file; None until it is known."""
+
+    name: str
+    path: Path
+    sha256: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The first ten digits of the hash."""
+        return None if self.sha256 is None else self.sha256[:_HASH_DIGITS]
+
+    @property
+    def title(self) -> str:
+        """The name with the hash, as AUTOMATIC1111 writes it: ``name [0123456789]``."""
+        return self.name if self.sha256 is None else f"{self.name} [{self.digest}]"
+
+    def answers_to(self, text: str) -> bool:
+        """Tell whether a request means this model by ``text``."""
+        stem = self.name.removesuffix(".safetensors")
+        names = {self.name, stem, self.title, self.digest, self.sha256}
+        # A title that a client kept from before the hash was known, or the other way round.
+        return text in names or text.rpartition(" [")[0] == self.name
+
+
+class ModelTable:
+    """All models, and the one that is taken where none is named.
+
+    Raises `ConfigurationError` where the default is not among them.
+    """
+
+    def __init__(self, folder: Path | None, default: str | None, history: History) -> None:
+        self._folder, self._history = folder, history
+        self.entries: tuple[ModelEntry, ...] = tuple(self._scan())
+        try:
+            self.default = self.find(default or BUNDLED)
+        except RefusedError as error:
+            raise ConfigurationError(f"model: {error}") from error
+
+    def _scan(self) -> Iterator[ModelEntry]:
+        """Yield every model that lies there now, without opening it."""
+        yield ModelEntry(BUNDLED, bundled_model())
+        for cached in hub.cached_models():
+            yield ModelEntry(cached.name, cached.path)
+        if self._folder is not None:
+            for path in sorted(self._folder.glob("*")):
+                if path.suffix == ".safetensors" or (path / "model_index.json").is_file():
+                    yield ModelEntry(path.name, path)
+
+    async def refresh(self) -> None:
+        """Look for models again, and learn their hashes."""
+        known = {entry.path: entry for entry in self.entries}
+        found = await asyncio.to_thread(lambda: list(self._scan()))
+        self.entries = tuple(known.get(entry.path, entry) for entry in found)
+        await self.learn_hashes()
+
+    async def learn_hashes(self) -> None:
+        """Read the files whose hash is not known; large ones take seconds, in a thread."""
+        for entry in self.entries:
+            if entry.sha256 is None:
+                try:
+                    learnt = replace(entry, sha256=await self._hash(entry.path))
+                except (DiffusionError, OSError):
+                    continue  # who draws with it gets the reason
+                self.entries = tuple(learnt if e is entry else e for e in self.entries)
+                if self.default == entry:
+                    self.default = learnt
+
+    async def _hash(self, model: Path) -> str:
+        weights = await asyncio.to_thread(_weights_of, model)
+        known = await self._history.do(self._history.hash_of, weights)
+        if known is None:
+            known = await asyncio.to_thread(weights_hash, weights)
+            await self._history.do(self._history.set_hashes, [(weights, known)])
+        return known
+
+    def find(self, text: str | None) -> ModelEntry:
+        """Return the model that a request names; the default for None.
+
+        Raises `RefusedError` with the nearest names.
+        """
+        if text is None:
+            return self.default
+        for entry in self.entries:
+            if entry.answers_to(text):
+                return entry
+        names = [entry.name for entry in self.entries]
+        near = difflib.get_close_matches(text[:100], names, n=3, cutoff=0.3) or names[:3]
+        hint = f"did you mean {' or '.join(near)}? GET /api/v1/models lists all"
+        raise RefusedError(f"there is no model {quote(text)}; {hint}")
+
+
+def _weights_of(model: Path) -> Path:
+    """Return the file whose hash stands for a model. Raises `ModelError`."""
+    if model.is_file():
+        return model
+    opened = open_model(model)
+    assert not isinstance(opened, ModelFile)
+    return opened.weights("unet").path

@@ -1,0 +1,128 @@
+"""The options of a user, as ``/sdapi/v1/options`` shows and changes them.
+
+They count for that user alone, and no job of another user ever sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from diffusion.errors import SettingsError, quote
+from diffusion.server.errors import NotBuiltError
+from diffusion.server.models import ModelTable
+from diffusion.server.services import Services
+
+__all__ = ["OptionValues", "read_options", "write_options"]
+
+FORMATS: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+GENERATORS: Final = {"NV": "nv", "GPU": "nv", "CPU": "cpu"}
+
+FIXED: Final[Mapping[str, object]] = {
+    "sd_vae": "Automatic",
+    "eta_noise_seed_delta": 0,
+    "token_merging_ratio": 0,
+    "img2img_color_correction": False,
+    "enable_pnginfo": True,
+    "live_previews_enable": True,
+    "sd_checkpoint_dropdown_use_short": False,
+}
+"""Options with the one value that this server has so far; another is answered with 501."""
+
+ALSO_FIXED: Final = {"sd_vae": ("None", None), "live_previews_enable": (1,)}
+"""Other values that mean the same."""
+
+
+@dataclass(frozen=True)
+class OptionValues:
+    """A user's choices. ``model``: a name; None for the server's default."""
+
+    table: ModelTable
+    model: str | None = None
+    clip_skip: int = 1
+    rng: str = "nv"
+    kind: str = "png"
+
+    def as_shown(self) -> dict[str, object]:
+        """Return what ``GET options`` shows."""
+        entry = self.table.find(self.model)
+        return {
+            "sd_model_checkpoint": entry.title,
+            "sd_checkpoint_hash": entry.sha256 or "",
+            "CLIP_stop_at_last_layers": self.clip_skip,
+            "randn_source": next(name for name, rng in GENERATORS.items() if rng == self.rng),
+            "samples_format": next(name for name, kind in FORMATS.items() if kind == self.kind),
+            **FIXED,
+        }
+
+    def override(self, given: Mapping[str, Any]) -> OptionValues:
+        """Return the values with some changed; names that are no options are ignored, as there.
+
+        Raises `SettingsError`, `RefusedError` for an unknown model, and `NotBuiltError`.
+        """
+        changed = self
+        for name, value in given.items():
+            if name in _SETTERS:
+                changed = _SETTERS[name](changed, value)
+            elif name in FIXED and value not in (FIXED[name], *ALSO_FIXED.get(name, ())):
+                message = f"this server does not do {name} = {quote(value)} yet; leave it out"
+                raise NotBuiltError(message)
+        return changed
+
+    def as_stored(self) -> dict[str, object]:
+        """Return what the history keeps."""
+        return {
+            "model": self.model,
+            "clip_skip": self.clip_skip,
+            "rng": self.rng,
+            "kind": self.kind,
+        }
+
+
+def _set_model(values: OptionValues, given: object) -> OptionValues:
+    if not isinstance(given, str):
+        raise SettingsError("sd_model_checkpoint", given, "must be a title of sd-models")
+    return replace(values, model=values.table.find(given).name)
+
+
+def _set_clip_skip(values: OptionValues, given: object) -> OptionValues:
+    if type(given) is not int or not 1 <= given <= 12:
+        rule = "must be a whole number from 1 to 12"
+        raise SettingsError("CLIP_stop_at_last_layers", given, rule)
+    return replace(values, clip_skip=given)
+
+
+def _set_generator(values: OptionValues, given: object) -> OptionValues:
+    if given not in GENERATORS:
+        raise SettingsError("randn_source", given, f"must be one of {', '.join(GENERATORS)}")
+    return replace(values, rng=GENERATORS[str(given)])
+
+
+def _set_format(values: OptionValues, given: object) -> OptionValues:
+    if given not in FORMATS:
+        raise SettingsError("samples_format", given, f"must be one of {', '.join(FORMATS)}")
+    return replace(values, kind=FORMATS[str(given)])
+
+
+_SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = {
+    "sd_model_checkpoint": _set_model,
+    "CLIP_stop_at_last_layers": _set_clip_skip,
+    "randn_source": _set_generator,
+    "samples_format": _set_format,
+}
+
+
+async def read_options(services: Services, user: str) -> OptionValues:
+    """Return a user's options. A model that is gone since is the default again."""
+    stored: dict[str, Any] = await services.history.do(services.history.options, user)
+    names = [entry.name for entry in services.models.entries]
+    if stored.get("model") not in names:
+        stored["model"] = None
+    return OptionValues(services.models, **stored)
+
+
+async def write_options(services: Services, user: str, given: Mapping[str, Any]) -> None:
+    """Change a user's options; all of them or, where one is wrong, none."""
+    values = (await read_options(services, user)).override(given)
+    await services.history.do(services.history.set_options, user, values.as_stored())

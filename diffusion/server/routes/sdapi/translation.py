@@ -1,0 +1,196 @@
+"""From AUTOMATIC1111's requests to jobs. What cannot be done is refused with a sentence."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any, Final
+
+from PIL import Image
+
+from diffusion.samplers import find_sampler_and_schedule
+from diffusion.server.errors import NotBuiltError, NotFoundError, RefusedError
+from diffusion.server.jobs.request import (
+    HiresRequest,
+    InitImageRequest,
+    InpaintRequest,
+    JobRequest,
+    SamplingRequest,
+    VariationRequest,
+)
+from diffusion.server.pictures import read_upload
+from diffusion.server.routes.sdapi.option_values import OptionValues
+from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
+from diffusion.settings import random_seed
+
+__all__ = ["img2img_job", "txt2img_job"]
+
+RESIZE_MODES: Final = ("stretch", "crop", "fill")
+CONTENTS: Final = ("fill", "original", "latent_noise", "latent_nothing")
+DEFAULT_STRENGTH: Final = 0.75
+
+
+def txt2img_job(body: Txt2ImgBody, options: OptionValues) -> JobRequest:
+    """Return the job of a ``txt2img`` request. Raises `SettingsError` and `ServerError`."""
+    _require(not (body.firstphase_width or body.firstphase_height), "firstphase_width and _height")
+    fields = _shared_fields(body, options)
+    if body.enable_hr:
+        fields["hires"] = _hires(body)
+    return JobRequest(**fields)
+
+
+def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
+    """Return the job of an ``img2img`` request. Raises `SettingsError` and `ServerError`.
+
+    It decodes pictures, so call it on a thread.
+    """
+    if not body.init_images:
+        raise NotFoundError("Init image not found: send one in init_images")
+    _require(len(body.init_images) == 1, "several init_images")
+    _require(body.resize_mode < len(RESIZE_MODES), "resize_mode 3 (latent upscale)")
+    _require(body.initial_noise_multiplier in (None, 1), "initial_noise_multiplier")
+    image = read_upload(body.init_images[0], "init_images")
+    inpaint = None if body.mask is None else _inpaint(body, body.mask, image)
+    strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
+    init_image = InitImageRequest(
+        image=image, strength=strength, resize=RESIZE_MODES[body.resize_mode], inpaint=inpaint
+    )
+    return JobRequest(**_shared_fields(body, options), init_image=init_image)
+
+
+def _require(condition: bool, feature: str) -> None:
+    """Raise `NotBuiltError` unless the condition holds."""
+    if not condition:
+        raise NotBuiltError(f"this server does not do {feature} yet; leave it out")
+
+
+def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
+    """Return the fields of a job that both kinds of requests have."""
+    _refuse_missing(body)
+    chosen = options.override(body.override_settings or {})
+    sampler = body.sampler_name or body.sampler_index or "Euler"
+    found, _ = find_sampler_and_schedule(sampler)
+    count = body.batch_size * body.n_iter
+    return {
+        "prompt": body.prompt,
+        "negative": body.negative_prompt,
+        "model": chosen.model,
+        "width": body.width,
+        "height": body.height,
+        "steps": body.steps,
+        "guidance": body.cfg_scale,
+        "sampler": sampler,
+        "schedule": _schedule(body.scheduler),
+        "seed": None if body.seed < 0 else body.seed,
+        "count": count,
+        "batch": body.batch_size,
+        # A sampler without this option ignores it there; clients send 1 with every one.
+        "eta": body.eta if found.eta is not None else None,
+        "clip_skip": chosen.clip_skip,
+        "rng": chosen.rng,
+        "seamless": "xy" if body.tiling else "",
+        "variation": _variation(body),
+        "sampling": _sampling(body),
+    }
+
+
+def _refuse_missing(body: DrawBody) -> None:
+    """Raise `ServerError` for a field whose feature is missing, or a script."""
+    _require(not body.restore_faces, "restore_faces")
+    _require(not body.refiner_checkpoint, "refiner_checkpoint over HTTP")
+    _require(not body.firstpass_image, "firstpass_image")
+    _require(not body.infotext, "infotext as the source of a request's settings")
+    _require(not body.s_min_uncond, "s_min_uncond")
+    if body.styles:
+        raise RefusedError(f"Style not found: {body.styles[0][:60]!r}; this server has no styles")
+    if body.script_name:
+        raise RefusedError(f"Script not found: {body.script_name[:60]!r}; this server has none")
+    for name in body.alwayson_scripts:
+        raise RefusedError(f"always on script {name[:60]!r} not found; this server has none")
+
+
+def _schedule(name: str | None) -> str | None:
+    """Return a schedule; None, which lets a sampler's name hold one, for "Automatic"."""
+    return None if name is None or name.casefold() == "automatic" else name
+
+
+def _variation(body: DrawBody) -> VariationRequest | None:
+    resize = [body.seed_resize_from_w, body.seed_resize_from_h]
+    given = min(resize) > 0
+    if not body.subseed_strength and not given:
+        return None
+    seed = body.subseed if body.subseed >= 0 else random_seed()
+    size = resize if given else None
+    return VariationRequest(seed=seed, strength=body.subseed_strength, resize_from=size)
+
+
+def _sampling(body: DrawBody) -> SamplingRequest:
+    """Return the choices about noise, without those that have AUTOMATIC1111's defaults.
+
+    There 0 stands for no upper end of the noise levels.
+    """
+    return SamplingRequest(
+        s_churn=body.s_churn or None,
+        s_tmin=body.s_tmin or None,
+        s_tmax=body.s_tmax or None,
+        s_noise=None if body.s_noise in (None, 1) else body.s_noise,
+    )
+
+
+def _hires(body: Txt2ImgBody) -> HiresRequest:
+    _require(body.hr_checkpoint_name in (None, "", "Use same checkpoint"), "hr_checkpoint_name")
+    strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
+    return HiresRequest(
+        scale=_hires_scale(body),
+        upscaler=body.hr_upscaler or "Latent",
+        strength=strength,
+        steps=body.hr_second_pass_steps or None,
+        sampler=_unless_same(body.hr_sampler_name, "Use same sampler"),
+        schedule=_unless_same(body.hr_scheduler, "Use same scheduler"),
+        prompt=body.hr_prompt or None,
+        negative=body.hr_negative_prompt or None,
+    )
+
+
+def _unless_same(name: str | None, same: str) -> str | None:
+    return None if name in (None, "", same) else name
+
+
+def _hires_scale(body: Txt2ImgBody) -> float:
+    """Return the factor between the passes. Raises `NotBuiltError` for a change of shape."""
+    sides = ((body.hr_resize_x, body.width), (body.hr_resize_y, body.height))
+    scales = [new / old for new, old in sides if new > 0 and old > 0]
+    if not scales:
+        return body.hr_scale
+    _require(max(scales) - min(scales) < 8 / max(body.width, 1), "hr_resize to another shape")
+    return max(scales)
+
+
+def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest:
+    """Return the part to draw anew, with the mask at the size of the ``image`` (both base64)."""
+    _require(body.mask_round, "mask_round false")
+    _require(
+        body.mask_blur is not None or body.mask_blur_x == body.mask_blur_y,
+        "mask_blur_x other than mask_blur_y",
+    )
+    blur = body.mask_blur_x if body.mask_blur is None else body.mask_blur
+    return InpaintRequest(
+        mask=_resize_mask(read_upload(mask, "mask"), image),
+        blur=float(blur),
+        invert=bool(body.inpainting_mask_invert),
+        content=CONTENTS[body.inpainting_fill],
+        area="masked" if body.inpaint_full_res else "whole",
+        padding=body.inpaint_full_res_padding,
+    )
+
+
+def _resize_mask(mask: str, image: str) -> str:
+    with (
+        Image.open(io.BytesIO(base64.b64decode(mask)), formats=["PNG"]) as given,
+        Image.open(io.BytesIO(base64.b64decode(image)), formats=["PNG"]) as opened,
+    ):
+        if given.size == opened.size:
+            return mask
+        file = io.BytesIO()
+        given.resize(opened.size, Image.Resampling.NEAREST).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

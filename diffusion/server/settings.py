@@ -1,0 +1,127 @@
+"""The server's settings: a TOML file, ``AVILA_*`` variables and options, the last one wins."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from platformdirs import user_pictures_path
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from diffusion.errors import quote
+from diffusion.server.errors import ConfigurationError
+from diffusion.server.jobs.request import WorkLimits
+
+__all__ = ["ServerSettings", "is_loopback", "load_settings"]
+
+_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def _read_bytes(value: object) -> object:
+    """Return a text such as ``8GB`` or ``512 MiB`` as bytes; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", value, re.IGNORECASE)
+    if found is None:
+        raise ValueError("must be a size such as 8GB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+Bytes = Annotated[int, BeforeValidator(_read_bytes)]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+
+
+class ServerSettings(BaseSettings):
+    """Everything that can be chosen. `load_settings` makes it; docs/server.md explains each."""
+
+    model_config = SettingsConfigDict(env_prefix="AVILA_", extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=7860, ge=0, le=65535)
+    users: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    output: Path = Field(default_factory=lambda: user_pictures_path() / "avila")
+    model: str | None = None
+    models: Path | None = None
+    device: str | None = None
+    dtype: str | None = Field(default=None, pattern="^(f16|f32)$")
+    vram: Bytes | None = Field(default=None, ge=1)
+    queue: int = Field(default=100, ge=1, le=100_000)
+    preview_every: int = Field(default=5, ge=0, le=1000)
+    largest_body: Bytes = Field(default=32 << 20, ge=1024)
+    work: WorkLimits = WorkLimits()
+    head_seconds: Seconds = 10.0
+    body_seconds: Seconds = 30.0
+    drain_seconds: Seconds = 30.0
+    stall_seconds: Seconds = 120.0
+    load_seconds: Seconds = 600.0
+    json_logs: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the strongest first."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(file: Path | None, options: Mapping[str, Any]) -> ServerSettings:
+    """Return the settings of a TOML ``file``, the environment and ``options``; None is not given.
+
+    Raises `ConfigurationError` that names every wrong setting.
+    """
+    if file is not None and not file.is_file():
+        raise ConfigurationError(f"{file} is no file; check --config")
+
+    class FromFile(ServerSettings):
+        """The settings, with the file that is read this time."""
+
+        model_config = SettingsConfigDict(toml_file=file)
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = FromFile(**given)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_problem(each) for each in error.errors())) from error
+    except (SettingsError, ValueError) as error:
+        raise ConfigurationError(f"the settings cannot be read: {error}") from error
+    if settings.users is None and not is_loopback(settings.host):
+        raise ConfigurationError(
+            f"host {settings.host} lets other machines in, so it needs users: run "
+            "'avila serve --new-users users.toml', then add --users users.toml"
+        )
+    return settings
+
+
+def _problem(error: Any) -> str:
+    """Return one problem as a sentence: the setting, the rule, what was given."""
+    name = ".".join(map(str, error["loc"])) or "settings"
+    if error["type"] == "extra_forbidden":
+        return f"{name} is no setting; docs/server.md lists all"
+    return f"{name}: {error['msg'].lower()}, got {quote(error['input'])}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

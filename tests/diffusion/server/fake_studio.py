@@ -1,0 +1,95 @@
+"""A worker's devices and models without a GPU. Prompts let its process crash or hang."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from diffusion.errors import NotFiniteError
+from diffusion.pipeline.events import Result, Stage, Step
+from diffusion.settings import Defaults, Settings
+from gpucore import DeviceLostError
+
+__all__ = ["FakeStudio"]
+
+
+class FakeStep(Step):
+    """A step that was never computed."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+    def preview(self) -> list[Image.Image]:
+        return [Image.new("RGB", (16, 8), (0, 0, 255)) for _ in self.image_numbers]
+
+    def latents(self) -> Any:
+        return np.zeros((len(self.image_numbers), 1, 1, 4), np.float32)
+
+
+class FakePipeline:
+    """Draws rectangles. Prompts: ``once crash MARK`` ends the process unless the file is there."""
+
+    defaults = Defaults(width=64, height=48, steps=4)
+    provenance: ClassVar = {"model": {"name": "fake", "hash": "0123456789"}}
+
+    def __init__(self, device: Any, nbytes: int) -> None:
+        self.device, self.nbytes = device, nbytes
+        device.memory.live += nbytes
+
+    def generate(self, settings: Settings) -> Iterator[Stage | Step | Result]:
+        yield Stage("encoding prompt")
+        steps, numbers = settings.steps or 1, tuple(range(settings.count))
+        for index in range(1, steps + 1):
+            if index == 2:
+                self._act(settings.prompt)
+            if "slow" in settings.prompt:
+                time.sleep(0.05)
+            yield FakeStep(index, steps, 0.5, numbers, None, None, None, None)  # type: ignore[arg-type]
+        yield Stage("decoding")
+        images = self.decode(np.zeros((settings.count, 1, 1, 4), np.float32))
+        seeds = [settings.part(i, 1).seed for i in numbers]
+        yield Result(images, seeds, settings, [None] * len(images), np.zeros((1, 1, 1, 4), "f4"))
+
+    def _act(self, prompt: str) -> None:
+        words = prompt.split()
+        if words[0] == "nan":
+            raise NotFiniteError("UNet", "at step 2", "try f32")
+        if words[0] not in ("once", "always"):
+            return
+        mark = Path(words[2])
+        if words[0] == "once" and mark.exists():
+            return
+        mark.touch()
+        if words[1] == "crash":
+            os._exit(7)
+        if words[1] == "lose":
+            raise DeviceLostError("the driver took the device away")
+        time.sleep(3600)
+
+    def decode(self, latents: Any, vae_tiling: str = "auto", seamless: str = "") -> Any:
+        return [Image.new("RGB", (64, 48), (255, 0, 0)) for _ in latents]
+
+    def close(self) -> None:
+        self.device.memory.live -= self.nbytes
+
+
+@dataclass(frozen=True)
+class FakeStudio:
+    """What a worker process of tests is started with."""
+
+    budget: int | None = None
+
+    def load(self, model: Path, device: Any) -> Any:
+        return FakePipeline(device, 1000)
+
+    def open_device(self) -> Any:
+        memory = SimpleNamespace(live=0, reserved=4096)
+        return SimpleNamespace(name="nothing", is_cpu=True, memory=memory, trim=lambda: 0)

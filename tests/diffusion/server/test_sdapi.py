@@ -1,0 +1,200 @@
+"""AUTOMATIC1111's routes: with `webuiapi` as it comes from PyPI, and field by field."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from typing import Any
+
+import pytest
+import webuiapi
+from PIL import Image
+
+from diffusion.server.routes.missing import MISSING
+from tests.diffusion.server.live_server import Live, wait_until
+
+RED = Image.new("RGB", (64, 48), (255, 0, 0))
+
+
+@pytest.fixture
+def client(live: Live) -> Any:
+    return webuiapi.WebUIApi(port=live.port, steps=6)
+
+
+def test_webuiapi_draws_from_text(client: Any, live: Live) -> None:
+    result = client.txt2img(
+        prompt="a (red:1.2) apple",
+        negative_prompt="bad",
+        seed=5,
+        batch_size=2,
+        n_iter=2,
+        width=64,
+        height=48,
+        cfg_scale=4.5,
+        sampler_name="DPM++ 2M Karras",
+        override_settings={"CLIP_stop_at_last_layers": 2},
+    )
+    assert len(result.images) == 4
+    assert result.info["all_seeds"] == [5, 6, 7, 8]
+    assert result.info["seed"] == 5
+    assert result.info["index_of_first_image"] == 0
+    assert result.info["sampler_name"] == "DPM++ 2M"
+    assert result.info["clip_skip"] == 2
+    assert result.image.info["parameters"] == result.info["infotexts"][0]
+    assert (
+        "Steps: 6, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 4.5, Seed: 5"
+        in (result.info["infotexts"][0])
+    )
+    assert result.parameters["negative_prompt"] == "bad"
+    (settings,) = live.engine.drawn
+    assert (settings.count, settings.batch, settings.eta) == (4, 2, None)
+
+
+def test_webuiapi_draws_from_pictures_and_parts_of_them(client: Any, live: Live) -> None:
+    result = client.img2img(images=[RED], prompt="x", width=64, height=48, seed=1)
+    assert result.info["denoising_strength"] == 0.75
+    assert result.parameters["init_images"] is None
+    mask = Image.new("L", (32, 24), 255)
+    client.img2img(
+        images=[RED], mask_image=mask, prompt="x", width=64, height=48, inpainting_fill=1
+    )
+    first, second = live.engine.drawn
+    assert first.init_image is not None
+    assert first.init_image.inpaint is None
+    assert second.init_image is not None
+    inpaint = second.init_image.inpaint
+    assert inpaint is not None
+    assert (inpaint.mask.size, inpaint.blur, inpaint.area) == ((64, 48), 4.0, "masked")
+    assert inpaint.content == "original"
+
+
+def test_webuiapi_sees_progress_and_interrupts(client: Any, live: Live) -> None:
+    assert client.get_progress()["state"]["job_count"] == 0
+    answers: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(client.txt2img(prompt="hold on", steps=9))
+    )
+    thread.start()
+    shown = wait_until(lambda: p if (p := client.get_progress())["progress"] > 0 else None)
+    assert shown["state"]["job"] == "txt2img"
+    assert shown["state"]["sampling_steps"] == 9
+    assert shown["state"]["sampling_step"] == 1
+    assert client.interrupt() == {}
+    thread.join(30)
+    assert len(answers[0].images) == 1
+    client.util_wait_for_ready(check_interval=0.1)
+    assert client.skip() is None
+
+
+def test_webuiapi_reads_a_picture(client: Any) -> None:
+    drawn = client.txt2img(prompt="an apple", seed=9, width=64, height=48)
+    found = client.png_info(drawn.image)
+    assert found.info == drawn.info["infotexts"][0]
+    assert found.parameters["Prompt"] == "an apple"
+    assert (found.parameters["Size-1"], found.parameters["Size-2"]) == ("64", "48")
+    assert client.png_info(RED).info == ""
+
+
+def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
+    options = wait_until(
+        lambda: o if "[" in (o := client.get_options())["sd_model_checkpoint"] else None
+    )
+    titles = client.util_get_model_names()
+    assert options["sd_model_checkpoint"] in titles
+    client.util_set_model("emoji")
+    assert client.util_get_current_model() == options["sd_model_checkpoint"]
+    assert client.set_options(client.get_options()) is None, "clients send all of them back"
+    assert client.set_options({"no_such_option": 1}) is None
+    assert "Euler a" in client.util_get_sampler_names()
+    assert {"automatic", "karras"} <= set(client.util_get_scheduler_names())
+    assert client.get_upscalers()[0]["name"] == "None"
+    assert {"Latent"} <= {each["name"] for each in client.get_latent_upscale_modes()}
+    for name in ("loras", "sd_vae", "hypernetworks", "face_restorers", "prompt_styles"):
+        assert getattr(client, f"get_{name}")() == []
+    assert client.get_embeddings() == {"loaded": {}, "skipped": {}}
+    assert client.get_scripts() == {"txt2img": [], "img2img": []}
+    assert client.get_cmd_flags()["api"] is True
+    assert set(client.get_memory()["ram"]) == {"free", "used", "total"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"restore_faces": True}, 501, "restore_faces"),
+        ({"refiner_checkpoint": "x"}, 501, "refiner"),
+        ({"styles": ["x"]}, 422, "Style not found"),
+        ({"script_name": "x/y/z plot"}, 422, "Script not found"),
+        ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "always on script"),
+        ({"sampler_name": "Eulr"}, 422, "did you mean"),
+        ({"override_settings": {"sd_model_checkpoint": "other"}}, 422, "there is no model"),
+        ({"override_settings": {"sd_vae": "other"}}, 501, "sd_vae"),
+        ({"override_settings": {"token_merging_ratio": 0.5}}, 501, "token_merging_ratio"),
+        ({"enable_hr": True, "hr_upscaler": "R-ESRGAN 4x+"}, 422, "give one of lanczos"),
+        ({"width": 500}, 422, "multiple of 8"),
+        ({"batch_size": 10**9}, 422, "less than or equal"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    live: Live, body: dict[str, Any], status: int, words: str
+) -> None:
+    answer = live.post("/sdapi/v1/txt2img", {"prompt": "x", **body})
+    assert answer.status_code == status
+    assert words in answer.text
+    assert set(answer.json()) == {"error", "detail", "body", "errors"}
+    assert live.engine.drawn == []
+
+
+def test_a_missing_init_image_is_404(live: Live) -> None:
+    assert live.post("/sdapi/v1/img2img", {"prompt": "x"}).status_code == 404
+
+
+def test_defaults_and_their_meaning(live: Live) -> None:
+    """A request with a prompt alone takes AUTOMATIC1111's defaults, not the model's."""
+    answer = live.post("/sdapi/v1/txt2img", {"prompt": "x", "no_such_field": 1}).json()
+    (settings,) = live.engine.drawn
+    assert (settings.steps, settings.guidance, settings.sampler) == (50, 7.0, "Euler")
+    assert (settings.width, settings.height) == (512, 512)
+    assert not answer["images"][0].startswith("data:")
+    assert json.loads(answer["info"])["denoising_strength"] is None
+
+
+def test_hires_variation_tiling_and_formats(live: Live) -> None:
+    body = {
+        "prompt": "x",
+        "width": 64,
+        "height": 48,
+        "enable_hr": True,
+        "hr_resize_x": 128,
+        "hr_resize_y": 96,
+        "hr_second_pass_steps": 3,
+        "denoising_strength": 0.5,
+        "subseed": 3,
+        "subseed_strength": 0.25,
+        "tiling": True,
+        "batch_size": 2,
+        "save_images": True,
+        "override_settings": {"samples_format": "webp", "randn_source": "CPU"},
+    }
+    answer = live.post("/sdapi/v1/txt2img", body).json()
+    (settings,) = live.engine.drawn
+    assert settings.hires is not None
+    assert (settings.hires.scale, settings.hires.steps, settings.hires.strength) == (2.0, 3, 0.5)
+    assert settings.variation is not None
+    assert (settings.variation.seed, settings.variation.strength) == (3, 0.25)
+    assert (settings.seamless, settings.rng) == ("xy", "cpu")
+    info = json.loads(answer["info"])
+    assert info["index_of_first_image"] == 1
+    assert len(answer["images"]) == len(info["infotexts"]) == 3
+    images = [Image.open(io.BytesIO(base64.b64decode(each))) for each in answer["images"]]
+    assert [image.format for image in images] == ["WEBP"] * 3
+    assert images[0].width == 2 * images[1].width, "a grid comes first"
+
+
+def test_routes_without_a_feature_say_so(live: Live) -> None:
+    for route, sentence in MISSING.items():
+        method, path = route.split()
+        answer = live.get(path) if method == "GET" else live.post(path, {})
+        assert (answer.status_code, answer.json()["detail"]) == (501, f"{sentence}.")
+        assert len(sentence.split()) >= 4

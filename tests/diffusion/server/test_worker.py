@@ -1,0 +1,173 @@
+"""The worker process: it draws, and is replaced where it crashes, hangs or loses its device."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from diffusion import Pipeline, Settings
+from diffusion.server.engine.process import Patience, ProcessEngine
+from diffusion.server.worker.model_cache import ModelCache
+from diffusion.server.worker.process import WorkerOptions
+from gpucore import Device, OutOfMemoryError
+from tests.diffusion.server.fake_studio import FakePipeline, FakeStudio
+from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Return a server with a process whose pipeline is fake, and which may be silent for 1.5 s."""
+    engine = ProcessEngine("worker", FakeStudio(), Patience(load=1.5, step=1.5))
+    with run_on_thread(tmp_path_factory.mktemp("out"), [engine]) as live:
+        wait_until(lambda: live.get("/readyz").ok)
+        yield live
+
+
+def engine_of(live: Live) -> ProcessEngine:
+    engine = live.server.services.engines[0]
+    assert isinstance(engine, ProcessEngine)
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("crash", "status 7"),
+        pytest.param("hang", "the worker hung", marks=pytest.mark.slow),
+        pytest.param("lose", "the driver took the device away", marks=pytest.mark.slow),
+    ],
+)
+def test_a_job_survives_its_worker_once(
+    worker: Live, tmp_path: Path, how: str, reason: str
+) -> None:
+    wait_until(lambda: worker.get("/readyz").ok)
+    before, restarts = engine_of(worker).process_id, engine_of(worker).status.restarts
+    number = worker.submit(f"once {how} {tmp_path / 'mark'}", seed=5, count=2)
+    wait_until(lambda: worker.get("/readyz").status_code == 503)
+    assert reason in worker.get("/readyz").text
+    done = worker.wait_for(number, "done")
+    assert [each["seed"] for each in done["pictures"]] == [5, 6]
+    after = worker.get("/readyz").json()["engines"][0]["restarts"]
+    assert after == restarts + 1
+    assert engine_of(worker).process_id not in (None, before)
+    shown = f"diffusion_worker_restarts_total {after}.0".encode()
+    assert shown in worker.get("/metrics").content
+
+
+@pytest.mark.slow
+def test_a_job_that_always_crashes_fails_and_others_go_on(worker: Live, tmp_path: Path) -> None:
+    bad = worker.submit(f"always crash {tmp_path / 'mark'}")
+    good = worker.submit("good")
+    assert "lost 2 times" in worker.wait_for(bad, "failed")["message"]
+    worker.wait_for(good, "done")
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_idle_is_replaced_too(worker: Live) -> None:
+    wait_until(lambda: worker.get("/readyz").ok)
+    number = engine_of(worker).process_id
+    assert number is not None
+    os.kill(number, signal.SIGKILL)
+    wait_until(lambda: engine_of(worker).process_id not in (None, number))
+    wait_until(lambda: worker.get("/readyz").ok)
+    worker.wait_for(worker.submit("good"), "done")
+
+
+def test_cancel_interrupt_and_skip_take_effect_within_a_step(worker: Live) -> None:
+    number = worker.submit("slow", steps=400)
+    wait_until(lambda: worker.job(number)["step"] >= 2)
+    worker.delete(f"/api/v1/jobs/{number}")
+    assert worker.wait_for(number, "cancelled")["step"] < 100
+    kept = worker.submit("slow", steps=400, count=2, batch=1)
+    wait_until(lambda: worker.job(kept)["step"] >= 2)
+    worker.post("/sdapi/v1/skip")
+    wait_until(lambda: worker.job(kept)["step"] >= 402)
+    worker.post("/sdapi/v1/interrupt")
+    done = worker.wait_for(kept, "done")
+    assert [each["partial"] for each in done["pictures"]] == [True, True]
+    assert [each["number"] for each in done["pictures"]] == [0, 1]
+
+
+def test_a_preview_is_a_picture_while_it_runs(worker: Live) -> None:
+    number = worker.submit("slow", steps=400)
+    wait_until(lambda: worker.job(number)["preview"])
+    assert worker.get(f"/api/v1/jobs/{number}/preview").content[:2] == b"\xff\xd8"
+    shown = worker.get("/sdapi/v1/progress").json()
+    assert shown["current_image"]
+    assert shown["state"]["job_count"] == 1
+    assert worker.get("/sdapi/v1/progress?skip_current_image=true").json()["current_image"] is None
+    worker.delete(f"/api/v1/jobs/{number}")
+
+
+def test_numbers_that_are_not_finite_fail_the_job_alone(worker: Live) -> None:
+    wait_until(lambda: worker.get("/readyz").ok)
+    number = engine_of(worker).process_id
+    assert "infinite or NaN" in worker.wait_for(worker.submit("nan"), "failed")["message"]
+    worker.wait_for(worker.submit("good"), "done")
+    assert engine_of(worker).process_id == number
+
+
+@pytest.mark.slow
+def test_the_bundled_model_draws_as_it_does_in_python(tmp_path: Path, first: Device) -> None:
+    """The same bits come through a process, a file and HTTP; the text in them is the same, too."""
+    engine = ProcessEngine("worker", WorkerOptions(f"{first.info.backend.partition('-')[0]}"))
+    with run_on_thread(tmp_path, [engine]) as live:
+        body = {"prompt": "a red apple", "seed": 4, "steps": 2, "width": 64, "height": 64}
+        answer = live.post("/txt2img", body)
+        assert answer.status_code == 200, answer.text
+        settings = Settings("a red apple", seed=4, steps=2, width=64, height=64)
+        picture = Pipeline.load(device=first).draw(settings)[0]
+        with Image.open(io.BytesIO(answer.content)) as image:
+            assert image.info["parameters"] == picture.infotext
+            assert image.tobytes() == picture.tobytes()
+        models = live.get("/api/v1/models").json()["models"]
+        assert models[0]["loaded"]
+        assert models[0]["bytes"] > 1_000_000
+
+
+def _device() -> Any:
+    return SimpleNamespace(memory=SimpleNamespace(live=0, reserved=0), trim=lambda: 0)
+
+
+def _load(path: Path, device: Any) -> Any:
+    return FakePipeline(device, 100)
+
+
+def test_models_stay_while_they_fit_and_the_oldest_leaves() -> None:
+    device = _device()
+    cache = ModelCache(device, _load, budget=250)
+    a, b, c = (Path(name) for name in "abc")
+    first = cache.get(a)
+    cache.get(b)
+    assert cache.get(a) is first
+    cache.get(c)
+    assert [each.model for each in cache.models] == [a, c]
+    assert device.memory.live == 200
+    cache.drop()
+    assert device.memory.live == 0
+
+
+def test_a_device_without_room_makes_models_leave() -> None:
+    device = _device()
+
+    def load(path: Path, where: Any) -> Any:
+        if where.memory.live >= 200:
+            raise OutOfMemoryError("no room")
+        return FakePipeline(where, 100)
+
+    cache = ModelCache(device, load)
+    for name in "abc":
+        cache.get(Path(name))
+    assert [each.model.name for each in cache.models] == ["b", "c"]
+    device.memory.live = 500
+    with pytest.raises(OutOfMemoryError):
+        cache.get(Path("d"))
+    assert cache.models == ()
