@@ -77,15 +77,19 @@ TASK_CASES = [
 def write_task_model(folder: Path, case: TaskCase) -> None:
     """Write the case's model: the golden one, for ``inpaint9`` with nine input channels."""
     write_model(folder, case.model)
-    if case.task != "inpaint9":
-        return
+    if case.task == "inpaint9":
+        widen_unet(folder, case.model)
+
+
+def widen_unet(folder: Path, model: str) -> None:
+    """Give the UNet of a written model the nine input channels of one that inpaints."""
     place = folder / "unet" / "config.json"
     config = json.loads(place.read_text(encoding="utf-8"))
     place.write_text(json.dumps(config | {"in_channels": 9}), encoding="utf-8")
     file = folder / "unet" / WEIGHT_FILES["unet"]
     tensors = load_file(file)
     shape = (tensors["conv_in.weight"].shape[0], 9, 3, 3)
-    tensors["conv_in.weight"] = weights.weight(case.model, "inpainting unet", "conv_in", shape)
+    tensors["conv_in.weight"] = weights.weight(model, "inpainting unet", "conv_in", shape)
     save_file(tensors, file, metadata={"format": "pt"})
 
 

@@ -1,0 +1,199 @@
+"""Opening an adapter's file: its names are matched with the model's, its shapes are compared.
+
+All of it is done from the header, before a tensor is read or uploaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from diffusion.adapters.adapter import Adapter, Change, Parameter
+from diffusion.adapters.decomposition import MAGNITUDE, check_magnitude
+from diffusion.adapters.kinds import find_kind
+from diffusion.adapters.module_spellings import AdaptedModule, spell_modules
+from diffusion.adapters.tensor_group import TensorGroup
+from diffusion.adapters.tensor_roles import split_role
+from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
+from diffusion.checkpoints.single_file.families import FAMILIES
+from diffusion.errors import (
+    MisfitError,
+    ModelFormatError,
+    ModelMismatchError,
+    Shape,
+    list_items,
+    quote,
+)
+from diffusion.models.module import Module
+from diffusion.models.unet_config import UNetConfig
+
+__all__ = ["AdaptedModel", "open_adapter"]
+
+_HEADER_LIMIT: Final = 100_000_000
+"""Trainers write tags and pictures into the header; some have tens of megabytes."""
+_BIASES: Final = frozenset({"diff_b", "b_norm"})
+_MOST_METADATA: Final = 1 << 20
+_OTHER: Final = "give a LoRA that was made for this model's family"
+
+Tensors = dict[AdaptedModule, dict[str, str]]
+"""Names of tensors, by module and role."""
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """A model that adapters are opened for: spellings of modules, and shapes of parameters."""
+
+    spellings: Mapping[str, AdaptedModule]
+    shapes: Mapping[Parameter, Shape]
+    text_width: int
+
+    @classmethod
+    def of(cls, networks: Mapping[str, Module], config: UNetConfig) -> AdaptedModel:
+        """Return the model of the UNet and the text encoders, by the names of their parts."""
+        shapes = {
+            Parameter(part, name): parameter.shape
+            for part, network in networks.items()
+            for name, parameter in network.parameters()
+        }
+        return cls(spell_modules(networks, config), shapes, config.cross_attention_dim)
+
+    def find(self, spelling: str) -> AdaptedModule | None:
+        """Return the module of a spelling in a file."""
+        return self.spellings.get(spelling.replace(".processor.", "."))
+
+
+def open_adapter(path: Path, model: AdaptedModel) -> Adapter:
+    """Open a file and check it against a model, without reading a tensor.
+
+    Raises `ModelNotFoundError`, `ModelFormatError`, and `ModelMismatchError` for a file of another
+    family, with unknown names, or with tensors of other shapes.
+    """
+    file = open_safetensors(path, header_limit=_HEADER_LIMIT)
+    _check_family(file, model)
+    tensors, unknown = _sort_tensors(file, model)
+    if unknown:
+        raise ModelMismatchError(path, _OTHER, extra=unknown)
+    if not tensors:
+        raise ModelFormatError(path, "names", "must have tensors, got none", "give another file")
+    scales = _scales(file)
+    changes: dict[Parameter, Change] = {}
+    misfits: list[MisfitError] = []
+    for module, roles in tensors.items():
+        for parameter, part_roles in _split_biases(module, roles):
+            shape = model.shapes.get(parameter)
+            if shape is None:
+                unknown += part_roles.values()
+                continue
+            group = TensorGroup(file, part_roles, shape, scales.get(parameter.part))
+            try:
+                changes[parameter] = _check_group(group)
+            except MisfitError as misfit:
+                misfits.append(misfit)
+    if unknown or misfits:
+        raise ModelMismatchError(
+            path,
+            _OTHER,
+            extra=unknown,
+            misshapen=[
+                (each.name, each.expected, each.found) for each in misfits if not each.dtype
+            ],
+            mistyped=[(each.name, each.dtype) for each in misfits if each.dtype],
+        )
+    return Adapter(path, changes)
+
+
+def _check_family(file: SafetensorsFile, model: AdaptedModel) -> None:
+    """Raise `ModelMismatchError` where the UNet's cross-attentions read text of another width."""
+    wrong = []
+    widths = set()
+    for name in file.names:
+        split = split_role(name)
+        if split is None or split.role not in ("down", "hada_w1_b", "diff"):
+            continue
+        if not split.module.replace(".", "_").endswith("attn2_to_k"):
+            continue
+        shape = file.entry(name).shape
+        if len(shape) > 1 and shape[1] != model.text_width:
+            wrong.append((name, (shape[0], model.text_width), shape))
+            widths.add(shape[1])
+    if wrong:
+        titles = [each.title for each in FAMILIES if each.text_width in widths]
+        what = " or ".join(titles) or "a model of another family"
+        hint = f"it was made for {what}; {_OTHER}"
+        raise ModelMismatchError(file.path, hint, misshapen=wrong)
+
+
+def _sort_tensors(file: SafetensorsFile, model: AdaptedModel) -> tuple[Tensors, list[str]]:
+    """Return a file's tensors, and the names that no module of the model has."""
+    tensors: Tensors = {}
+    unknown: list[str] = []
+    for name in file.names:
+        split = split_role(name)
+        module = None if split is None else model.find(split.module)
+        if split is None or module is None:
+            unknown.append(name)
+            continue
+        roles = tensors.setdefault(module, {})
+        if split.role in roles:
+            where = f"tensor {quote(name)}"
+            reason = f"must be there once, got {quote(roles[split.role])} for the same module"
+            raise ModelFormatError(file.path, where, reason, "make the file again")
+        roles[split.role] = name
+    return tensors, unknown
+
+
+def _split_biases(
+    module: AdaptedModule, roles: Mapping[str, str]
+) -> Iterator[tuple[Parameter, dict[str, str]]]:
+    """Yield the tensors for a module's weight, and those for its bias."""
+    weight = {role: name for role, name in roles.items() if role not in _BIASES}
+    bias = {role: name for role, name in roles.items() if role in _BIASES}
+    if weight and not (bias and set(weight) <= {"alpha", "scale"}):
+        yield Parameter(module.part, f"{module.name}.weight"), weight
+    if bias:
+        yield Parameter(module.part, f"{module.name}.bias"), bias
+
+
+def _check_group(group: TensorGroup) -> Change:
+    """Return the change of a module's tensors. Raises `MisfitError`, `ModelFormatError`."""
+    kind = find_kind(group)
+    if kind is None:
+        names = list_items("got", [quote(name) for name in group.names.values()])
+        reason = f"must be the tensors of one kind of adapter, complete, {names}"
+        raise ModelFormatError(group.file.path, "names", reason, "give another file")
+    group.check_types()
+    kind.check(group)
+    if MAGNITUDE in group:
+        check_magnitude(group)
+    return Change(kind, group)
+
+
+def _scales(file: SafetensorsFile) -> dict[str, float]:
+    """Return the scales that diffusers writes into the metadata, by part.
+
+    They count where a file has no alpha: alpha over rank, or over its root (rsLoRA, Kalajdzievski
+    2023, arXiv 2312.03732).
+    """
+    text = file.metadata.get("lora_adapter_metadata", "")
+    if not text or len(text) > _MOST_METADATA:
+        return {}
+    try:
+        found: Any = json.loads(text)
+        return dict(_read_scales(found))
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        reason = "must be JSON with numbers for r and lora_alpha"
+        hint = "make the file again"
+        raise ModelFormatError(file.path, "lora_adapter_metadata", reason, hint) from None
+
+
+def _read_scales(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield parts and their scales."""
+    for part in ("unet", "text_encoder", "text_encoder_2"):
+        alpha, rank = found.get(f"{part}.lora_alpha"), found.get(f"{part}.r")
+        if alpha is not None and rank is not None:
+            rooted = bool(found.get(f"{part}.use_rslora", False))
+            yield part, float(alpha) / (math.sqrt(float(rank)) if rooted else float(rank))

@@ -1,0 +1,61 @@
+"""`Lora`: an adapter that a picture is drawn with, and its strengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusion.checks import check_number
+from diffusion.errors import SettingsError
+
+__all__ = ["MOST_LORAS", "Lora", "check_loras"]
+
+MOST_LORAS = 100
+"""Adapters that one picture is drawn with."""
+MOST_STRENGTH = 100.0
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An adapter and its strengths; 1 is what it was trained for, 0 none, below 0 its opposite.
+
+    ``file``: a name in the pipeline's folder of LoRAs, or a path that ends with ``.safetensors``.
+    ``weight``: its strength in the text encoders. ``unet``: in the UNet; None for ``weight``.
+    """
+
+    file: str | Path
+    weight: float = 1.0
+    unet: float | None = None
+
+    @property
+    def unet_weight(self) -> float:
+        """The strength in the UNet."""
+        return self.weight if self.unet is None else self.unet
+
+    @property
+    def name(self) -> str:
+        """The name in prompts: of a path, the file's name without its end."""
+        return Path(self.file).stem if self.is_path else str(self.file)
+
+    @property
+    def is_path(self) -> bool:
+        """Tell whether ``file`` is a path rather than a name."""
+        return isinstance(self.file, Path) or self.file.lower().endswith(".safetensors")
+
+    def check(self) -> None:
+        """Raise `SettingsError` for a name or a strength that cannot be."""
+        file: object = self.file
+        if not isinstance(file, (str, Path)) or not str(file):
+            raise SettingsError("lora", self.file, "must be a name or a path")
+        for field, strength in (("lora weight", self.weight), ("lora unet weight", self.unet)):
+            check_number(field, strength, -MOST_STRENGTH, MOST_STRENGTH)
+
+
+def check_loras(loras: object) -> None:
+    """Raise `SettingsError` unless ``loras`` is a tuple of checked `Lora`."""
+    if not isinstance(loras, tuple) or not all(isinstance(each, Lora) for each in loras):
+        raise SettingsError("loras", loras, "must be a tuple of Lora")
+    if len(loras) > MOST_LORAS:
+        raise SettingsError("loras", len(loras), f"must be at most {MOST_LORAS}")
+    for each in loras:
+        each.check()

@@ -1,0 +1,54 @@
+"""LoRA (Hu et al. 2021, arXiv 2106.09685) and LoCon: the difference is scale * up @ down.
+
+A convolution's down-projection has the kernel, or a third tensor between the two has it (Tucker).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from diffusion.adapters.kinds.kind import Kind
+from diffusion.adapters.tensor_group import Array, TensorGroup, upload
+from gpucore import Buffer, f32
+from gpustd import gemm
+
+__all__ = ["LOW_RANK"]
+
+
+def _check(group: TensorGroup) -> None:
+    rank = group.rank_of("down", 0)
+    if "mid" not in group:
+        group.require("up", group.rows, rank)
+        group.require("down", rank, group.inputs, *group.kernel)
+        return
+    outer = group.rank_of("up", 1)
+    group.require("up", group.rows, outer)
+    group.require("down", rank, group.inputs)
+    group.require("mid", outer, rank, *group.kernel)
+
+
+def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buffer[f32]:
+    rank = group.rank_of("down", 0)
+    up = group.read("up", group.rows, -1) * np.float32(strength * group.scale_of(rank))
+    down = group.read("down", rank, -1)
+    if "mid" in group:
+        down = _contract(group.read("mid", up.shape[1], rank, -1), down)
+    device = weight.device
+    return gemm(upload(device, up), upload(device, down))
+
+
+def _contract(middle: Array, down: Array) -> Array:
+    """Return the down-projection (m, inputs * kernel) of ``middle`` (m, n, kernel) and ``down``."""
+    joined = np.tensordot(middle, down, axes=(1, 0))
+    return joined.transpose(0, 2, 1).reshape(len(middle), -1)
+
+
+LOW_RANK: Final = Kind(
+    "LoRA",
+    (frozenset({"up", "down"}),),
+    frozenset({"mid", "alpha", "scale", "dora_scale"}),
+    _check,
+    _difference,
+)

@@ -1,0 +1,128 @@
+"""Merging adapters into a model's weights on the device, and taking them out again.
+
+A weight is read from the model's file, changed in f32 by each adapter in turn, and rounded once.
+Nothing is ever subtracted: without adapters a weight is what `load` makes of the file, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.adapters.adapter import Adapter, Parameter
+from diffusion.adapters.tensor_group import upload
+from diffusion.checkpoints import Weights
+from diffusion.errors import ModelFormatError
+from diffusion.models.module import Module
+from diffusion.models.refilling import refill
+from gpucore import Buffer, Device, DType, f32, u32
+from gpustd import cast, count_nonfinite
+
+__all__ = ["AdaptedPart", "MergedAdapter", "Merger"]
+
+
+class AdaptedPart(NamedTuple):
+    """A network that adapters change, and the file that its weights are in."""
+
+    network: Module
+    weights: Weights
+    dtype: type[DType]
+
+
+class MergedAdapter(NamedTuple):
+    """An adapter and its strengths in the text encoders and in the UNet."""
+
+    adapter: Adapter
+    text: float
+    unet: float
+
+    def strength(self, part: str) -> float:
+        """Return the strength in a part of the model."""
+        return self.unet if part == "unet" else self.text
+
+    def changes(self) -> set[Parameter]:
+        """Return the parameters that it changes."""
+        return {each for each in self.adapter.changes if self.strength(each.part)}
+
+
+@dataclass
+class Merger:
+    """The adapters that are merged into a model now."""
+
+    device: Device
+    parts: Mapping[str, AdaptedPart]
+    _merged: Sequence[MergedAdapter] = ()
+
+    def merge(self, adapters: Sequence[MergedAdapter]) -> None:
+        """Put ``adapters`` in the place of those that are merged now.
+
+        Captured graphs and keys of prompts are out of date afterwards. Raises `ModelFormatError`
+        where a tensor or a new weight is not finite; the model is then without adapters.
+        """
+        before = {each for merged in self._merged for each in merged.changes()}
+        after = {each for merged in adapters for each in merged.changes()}
+        counts = self.device.buffer_from_array(np.zeros(1), u32)
+        try:
+            self._refill(before | after, adapters, counts)
+            if found := int(counts.read()[0]):
+                raise _not_finite(adapters, found)
+        except BaseException:
+            self._merged = ()
+            self._refill(before | after, (), counts)
+            raise
+        self._merged = tuple(adapters)
+
+    def _refill(
+        self,
+        parameters: set[Parameter],
+        adapters: Sequence[MergedAdapter],
+        counts: Buffer[u32],
+    ) -> None:
+        """Fill parameters with the file's weights, changed by ``adapters``."""
+        for part, adapted in self.parts.items():
+            names = {each.name for each in parameters if each.part == part}
+            if not names:
+                continue
+
+            def source(
+                name: str, part: str = part, adapted: AdaptedPart = adapted
+            ) -> NDArray[Any] | Buffer[Any]:
+                weight = adapted.weights.read(name)
+                return self._merge_weight(Parameter(part, name), weight, adapters, counts)
+
+            with self.device.region("loading"):
+                refill(adapted.network, names, source, self.device, adapted.dtype)
+
+    def _merge_weight(
+        self,
+        parameter: Parameter,
+        weight: NDArray[Any],
+        adapters: Sequence[MergedAdapter],
+        counts: Buffer[u32],
+    ) -> NDArray[Any] | Buffer[Any]:
+        """Return a weight with its changes, rounded; the array itself where there are none."""
+        found = [
+            (merged.adapter.changes[parameter], merged.strength(parameter.part))
+            for merged in adapters
+            if parameter in merged.changes()
+        ]
+        if not found:
+            return weight
+        changed = upload(self.device, weight.reshape(weight.shape[0], -1))
+        for change, strength in found:
+            changed = change.apply(changed, strength)
+        dtype = f32 if weight.ndim == 1 else self.parts[parameter.part].dtype
+        rounded = cast(changed, dtype)
+        count_nonfinite(rounded, counts)
+        return rounded.view(weight.shape)
+
+
+def _not_finite(adapters: Sequence[MergedAdapter], count: int) -> ModelFormatError:
+    """Return the error for weights that overflow with the adapters."""
+    path = adapters[-1].adapter.path
+    reason = f"makes {count} weights infinite or NaN"
+    return ModelFormatError(path, "weights", reason, "give a smaller weight, or --dtype f32")

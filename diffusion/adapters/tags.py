@@ -1,0 +1,81 @@
+"""``<lora:name:te:unet>`` in prompts, as the WebUI reads it (its ``extra_networks.py``).
+
+Arguments stand between colons: ``key=value`` by name, others by place. ``te`` is 1 by default, and
+``unet`` is ``te``. A tag is removed from what is encoded and stays in the infotext.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from diffusion.adapters.choice import Lora
+from diffusion.errors import SettingsError
+
+__all__ = ["add_tags", "read_tags", "remove_tags", "replace_names"]
+
+_TAG: Final = re.compile(r"<(?:lora|lyco):([^<>\n]+)>")
+_MOST_DIGITS: Final = 40
+_NAMED: Final = ("te", "unet")
+_HINT: Final = "write <lora:name>, <lora:name:weight> or <lora:name:text:unet>"
+
+
+def remove_tags(prompt: str) -> str:
+    """Return a prompt without its tags."""
+    return _TAG.sub("", prompt)
+
+
+def read_tags(prompt: str) -> list[Lora]:
+    """Return the adapters that a prompt names, in order. Raises `SettingsError`."""
+    return [_read_tag(found[0], found[1]) for found in _TAG.finditer(prompt)]
+
+
+def add_tags(prompt: str, loras: Iterable[Lora]) -> str:
+    """Return a prompt with a tag for each adapter at its end."""
+    return " ".join(filter(None, [prompt, *map(_write_tag, loras)]))
+
+
+def replace_names(prompt: str, names: dict[str, str | None]) -> str:
+    """Return a prompt whose tags name other adapters; those that become None are removed."""
+
+    def replace(found: re.Match[str]) -> str:
+        name, colon, rest = found[1].partition(":")
+        other = names.get(name, name)
+        return "" if other is None else f"<lora:{other}{colon}{rest}>"
+
+    return _TAG.sub(replace, prompt)
+
+
+def _read_tag(text: str, arguments: str) -> Lora:
+    """Return the adapter of one tag. Raises `SettingsError`."""
+    by_place: list[str] = []
+    by_name: dict[str, str] = {}
+    for each in arguments.split(":"):
+        key, equals, value = each.partition("=")
+        if equals:
+            by_name[key.strip()] = value
+        else:
+            by_place.append(each)
+    unread = [key for key in by_name if key not in _NAMED] + by_place[3:]
+    if unread:
+        raise SettingsError("prompt", text, f"{unread[0]!r} in it has no effect here; {_HINT}")
+    if not by_place or not by_place[0].strip():
+        raise SettingsError("prompt", text, _HINT)
+    strengths = dict(zip(_NAMED, by_place[1:], strict=False)) | by_name
+    numbers = {key: _number(text, value) for key, value in strengths.items()}
+    lora = Lora(by_place[0].strip(), numbers.get("te", 1.0), numbers.get("unet"))
+    lora.check()
+    return lora
+
+
+def _number(text: str, value: str) -> float:
+    try:
+        return float(value[:_MOST_DIGITS])
+    except ValueError:
+        raise SettingsError("prompt", text, f"{value!r} is no number; {_HINT}") from None
+
+
+def _write_tag(lora: Lora) -> str:
+    strengths = [lora.weight] if lora.unet is None else [lora.weight, lora.unet]
+    return f"<lora:{':'.join([lora.name, *(f'{each:g}' for each in strengths)])}>"

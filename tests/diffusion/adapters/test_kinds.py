@@ -1,0 +1,79 @@
+"""Each kind of adapter against LyCORIS: merged weights of tiny layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from diffusion.adapters.adapter import Change
+from diffusion.adapters.decomposition import MAGNITUDE, check_magnitude
+from diffusion.adapters.kinds import find_kind
+from diffusion.adapters.tensor_group import TensorGroup, upload
+from diffusion.adapters.tensor_roles import split_role
+from diffusion.checkpoints.safetensors import open_safetensors
+from gpucore import Device
+from tests.goldens.loader import load, relative_error
+
+pytestmark = pytest.mark.sampled
+
+GOLDEN = load("adapters")
+CASES = sorted({key.split("/")[0] for key in GOLDEN if not key.startswith("unet.")})
+BIASES = ("diff_b", "b_norm")
+
+
+def change_of(case: str, folder: Path, *, bias: bool, shape: tuple[int, ...]) -> Change:
+    """Return the change that a golden file's tensors make to a weight or a bias."""
+    prefix = f"{case}/tensor/"
+    tensors = {
+        f"lora_unet_x.{key.removeprefix(prefix)}": np.ascontiguousarray(value)
+        for key, value in GOLDEN.items()
+        if key.startswith(prefix)
+    }
+    save_file(tensors, folder / "a.safetensors")
+    file = open_safetensors(folder / "a.safetensors")
+    roles = {}
+    for name in file.names:
+        split = split_role(name)
+        assert split is not None
+        assert split.module == "lora_unet_x"
+        if (split.role in BIASES) == bias:
+            roles[split.role] = name
+    group = TensorGroup(file, roles, shape)
+    kind = find_kind(group)
+    assert kind is not None
+    group.check_types()
+    kind.check(group)
+    if MAGNITUDE in group:
+        check_magnitude(group)
+    return Change(kind, group)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_merged_weights_agree_with_lycoris(device: Device, case: str, tmp_path: Path) -> None:
+    for name in ("weight", "bias"):
+        if f"{case}/{name}" not in GOLDEN:
+            continue
+        weight = GOLDEN[f"{case}/{name}"]
+        merged = "merged" if name == "weight" else "merged_bias"
+        change = change_of(case, tmp_path, bias=name == "bias", shape=weight.shape)
+        flat = upload(device, weight.reshape(len(weight), -1))
+        found = change.apply(flat, 1.0).read().reshape(weight.shape)
+        difference = GOLDEN[f"{case}/{merged}"] - weight
+        # Weights are near 1 and the least differences 0.005: rounding them is 1e-5 of those.
+        assert relative_error(found - weight, difference) < 1e-4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_strength_leads_from_the_old_weight(device: Device, case: str, tmp_path: Path) -> None:
+    weight = GOLDEN[f"{case}/weight"]
+    change = change_of(case, tmp_path, bias=False, shape=weight.shape)
+    flat = upload(device, weight.reshape(len(weight), -1))
+    old = change.apply(flat, 0.0).read().reshape(weight.shape)
+    half = change.apply(flat, 0.5).read().reshape(weight.shape)
+    whole = change.apply(flat, 1.0).read().reshape(weight.shape)
+    assert relative_error(old, weight) < 1e-6
+    if not case.startswith(("boft", "oft_constrained")):  # stages, or factors beside rotations
+        assert relative_error(half, (weight + whole) / 2) < 1e-6

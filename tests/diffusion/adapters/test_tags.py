@@ -1,0 +1,66 @@
+"""Tags in prompts: the WebUI's rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffusion.adapters import Lora
+from diffusion.adapters.tags import add_tags, read_tags, remove_tags, replace_names
+from diffusion.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<lora:a>", Lora("a", 1.0)),
+        ("<lora:a:0.5>", Lora("a", 0.5)),
+        ("<lyco:a:0.5:0.25>", Lora("a", 0.5, 0.25)),
+        ("<lora:a:unet=2>", Lora("a", 1.0, 2.0)),
+        ("<lora:a:te=0:unet=2>", Lora("a", 0.0, 2.0)),
+        ("<lora:sub/a b:-1>", Lora("sub/a b", -1.0)),
+    ],
+)
+def test_tags_are_read(text: str, expected: Lora) -> None:
+    assert read_tags(f"a cat {text}, red") == [expected]
+    assert remove_tags(f"a cat {text}, red") == "a cat , red"
+
+
+def test_the_text_encoders_weight_is_the_unets_where_that_is_not_given() -> None:
+    assert [each.unet_weight for each in read_tags("<lora:a:0.5><lora:b:0.5:2>")] == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<lora:a:x>",
+        "<lora::1>",
+        "<lora: :1>",
+        "<lora:a:1e9>",
+        "<lora:a:nan>",
+        "<lora:a:1:1:4>",
+        "<lora:a:1:lbw=IND>",
+        "<lora:te=1>",
+    ],
+)
+def test_tags_without_sense_are_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="lora"):
+        read_tags(text)
+
+
+def test_other_text_is_no_tag() -> None:
+    assert read_tags("a < b, <b>, <lora>, <hypernet:a:1>, <lora:>") == []
+
+
+def test_tags_are_written_so_that_they_are_read() -> None:
+    loras = [Lora("a", 0.5), Lora("b/c", 1.0, -2.0)]
+    text = add_tags("a cat", loras)
+    assert text == "a cat <lora:a:0.5> <lora:b/c:1:-2>"
+    assert read_tags(text) == loras
+    assert add_tags("a cat", []) == "a cat"
+    assert read_tags(add_tags("", [Lora("x/y.safetensors")])) == [Lora("y")]
+
+
+def test_names_are_replaced_or_removed() -> None:
+    text = "a <lora:a:0.5:te=1> <lora:b> c"
+    assert replace_names(text, {"a": "d", "b": None}) == "a <lora:d:0.5:te=1>  c"
+    assert replace_names(text, {}) == text
