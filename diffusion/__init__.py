@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from diffusion.errors import DiffusionError
     from diffusion.pipeline.events import Result, Stage, Step
+    from diffusion.pipeline.picture import Picture
     from diffusion.pipeline.pipeline import Pipeline
     from diffusion.pipeline.refiner import refine
     from diffusion.settings import Settings
     from diffusion.text.conditioning import Conditioning, Sizes
+    from diffusion.text.prompt_embeddings import PromptEmbeddings
 else:
     _HOMES = {
         "Conditioning": "text.conditioning",
         "DiffusionError": "errors",
+        "Picture": "pipeline.picture",
         "Pipeline": "pipeline.pipeline",
+        "PromptEmbeddings": "text.prompt_embeddings",
         "Result": "pipeline.events",
         "Settings": "settings",
         "Sizes": "text.conditioning",
@@ -40,7 +44,9 @@ else:
 __all__ = [
     "Conditioning",
     "DiffusionError",
+    "Picture",
     "Pipeline",
+    "PromptEmbeddings",
     "Result",
     "Settings",
     "Sizes",

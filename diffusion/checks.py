@@ -9,6 +9,7 @@ from diffusion.errors import SettingsError
 __all__ = ["check_integer", "check_number", "check_side", "check_text"]
 
 MOST_PROMPT = 65536
+"""Characters: 128 chunks of 75 tokens are some 50,000, and editing needs more."""
 MOST_SIDE = 16384
 
 
@@ -17,7 +18,8 @@ def check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise SettingsError(name, value, "must be text")
     if len(value) > MOST_PROMPT:
-        raise SettingsError(name, f"{len(value)} characters", f"at most {MOST_PROMPT} are read")
+        hint = f"at most {MOST_PROMPT} are read; shorten it"
+        raise SettingsError(name, f"{len(value)} characters", hint)
 
 
 def check_side(name: str, value: object) -> None:

@@ -6,13 +6,15 @@
     ├── ModelError                 a model cannot be used
     │   ├── ModelNotFoundError     nothing lies at the given place
     │   ├── ModelFormatError       a file is damaged, hostile or of a kind that is not read
-    │   └── ModelMismatchError     a sound file, but its tensors are not those of the model
+    │   ├── ModelMismatchError     a sound file, but its tensors are not those of the model
+    │   └── MisfitError            one tensor of an adapter does not fit; gathered into the former
     ├── SettingsError              a setting (size, steps, sampler, ...) has a value out of range
+    ├── StoppedError               the caller stopped the drawing
     ├── NotFiniteError             a network computed infinities or NaN instead of a picture
     └── OutputError                a result cannot be written
 
 Every message is one line that says what is wrong, where, and what to do. Text from a file passes
-through :func:`quote`, and a path through :func:`escape`, so that neither can forge a line or
+through :func:`quote`, and a path through :func:`path_text`, so that neither can forge a line or
 steer a terminal. Each class keeps its constructor's arguments as attributes and can be pickled.
 """
 
@@ -24,6 +26,11 @@ FilePath = str | os.PathLike[str]
 
 NAMED_KEYS = 5
 """Keys of one kind that a message names; the others are counted."""
+NAME_LENGTH = 120
+"""Characters of a tensor's name that a message shows; LoRAs have names of a hundred."""
+
+LONGEST_PATH = 240
+"""Characters of a path that a message shows."""
 
 
 def escape(text: str) -> str:
@@ -31,6 +38,14 @@ def escape(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def path_text(path: FilePath) -> str:
+    """Return a path, escaped; of a very long one the beginning and the end."""
+    text = escape(os.fspath(path))
+    if len(text) <= LONGEST_PATH:
+        return text
+    return f"{text[:60]}...{text[-(LONGEST_PATH - 63) :]}"
 
 
 def quote(text: object, limit: int = 60) -> str:
@@ -67,7 +82,7 @@ class ModelNotFoundError(ModelError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _join_parts(f"{escape(self.path)}: {self.reason}", self.hint)
+        return _join_parts(f"{path_text(self.path)}: {self.reason}", self.hint)
 
 
 class ModelFormatError(ModelError):
@@ -85,7 +100,7 @@ class ModelFormatError(ModelError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _join_parts(f"{escape(self.file)}: {self.field}: {self.reason}", self.hint)
+        return _join_parts(f"{path_text(self.file)}: {self.field}: {self.reason}", self.hint)
 
 
 class ModelMismatchError(ModelError):
@@ -116,18 +131,38 @@ class ModelMismatchError(ModelError):
 
     def __str__(self) -> str:
         shapes = [
-            f"{quote(name)} is {list(found)}, not {list(expected)}"
+            f"{quote(name, NAME_LENGTH)} is {list(found)}, not {list(expected)}"
             for name, expected, found in self.misshapen
         ]
-        types = [f"{quote(name)} is {quote(dtype)}" for name, dtype in self.mistyped]
+        types = [f"{quote(name, NAME_LENGTH)} is {quote(dtype)}" for name, dtype in self.mistyped]
         reasons = _join_parts(
-            list_items("lacks", [quote(name) for name in self.missing]),
-            list_items("has unknown", [quote(name) for name in self.extra]),
+            list_items("lacks", [quote(name, NAME_LENGTH) for name in self.missing]),
+            list_items("has unknown", [quote(name, NAME_LENGTH) for name in self.extra]),
             list_items("wrong shape:", shapes),
             list_items("wrong type:", types),
         )
-        file = escape(self.file)
+        file = path_text(self.file)
         return _join_parts(f"{file}: does not fit this model: {reasons}", self.hint)
+
+
+class MisfitError(ModelError):
+    """One tensor of an adapter has another shape than its module asks for, or no floats.
+
+    ``name``: the tensor's; ``expected``, ``found``: shapes; ``dtype``: the type if it is wrong.
+    """
+
+    def __init__(self, name: str, expected: Shape, found: Shape, dtype: str = "") -> None:
+        super().__init__(name, expected, found, dtype)
+        self.name = name
+        self.expected = expected
+        self.found = found
+        self.dtype = dtype
+
+    def __str__(self) -> str:
+        name = quote(self.name, NAME_LENGTH)
+        if self.dtype:
+            return f"{name} must hold floats, got {quote(self.dtype)}"
+        return f"{name} must be {list(self.expected)}, got {list(self.found)}"
 
 
 def list_items(title: str, items: Sequence[str]) -> str:
@@ -160,6 +195,10 @@ class SettingsError(DiffusionError):
         return _join_parts(f"{self.field} cannot be {quote(self.value)}", self.hint)
 
 
+class StoppedError(DiffusionError):
+    """A caller stopped the drawing of pictures."""
+
+
 class NotFiniteError(DiffusionError):
     """A network computed infinities or NaN instead of a picture.
 
@@ -189,5 +228,5 @@ class OutputError(DiffusionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        path = escape(self.path)
+        path = path_text(self.path)
         return _join_parts(f"{path}: cannot be written: {self.reason}", self.hint)

@@ -8,10 +8,12 @@ scaled, not cut. A readable ICC profile is converted to sRGB. Transparent parts 
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +23,16 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from diffusion.errors import SettingsError
 
-__all__ = ["MOST_PIXELS", "from_pixels", "read_image", "to_mask", "to_pixels", "to_rgb"]
+__all__ = [
+    "MOST_PIXELS",
+    "arrange_grid",
+    "decode_image",
+    "from_pixels",
+    "read_image",
+    "to_mask",
+    "to_pixels",
+    "to_rgb",
+]
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 LARGEST_FILE: Final = 64 << 20
@@ -48,13 +59,16 @@ def read_image(path: str | os.PathLike[str], field: str = "image") -> Image.Imag
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such path"
         raise SettingsError(field, name, f"it cannot be read: {reason}") from error
+    return decode_image(data, field, name)
+
+
+def decode_image(data: bytes, field: str, name: str) -> Image.Image:
+    """Return the picture of a file's bytes as `read_image` does; ``name``: the file's, for errors.
+
+    Errors leave out Pillow's text, which shows addresses. Raises `SettingsError`.
+    """
     if len(data) > LARGEST_FILE:
         raise SettingsError(field, name, f"it has over {LARGEST_FILE >> 20} MiB")
-    return _decode(data, field, name)
-
-
-def _decode(data: bytes, field: str, name: str) -> Image.Image:
-    """Return the picture of a file's bytes. Errors leave out Pillow's text: it shows addresses."""
     damaged = SettingsError(field, name, "it is damaged or cut short; save or fetch it again")
     try:
         with warnings.catch_warnings():
@@ -149,3 +163,14 @@ def from_pixels(pixels: NDArray[np.float32]) -> Image.Image:
     """Return a picture of (H, W, 3) in [-1, 1], rounded and clamped as `gpustd.to_image` does."""
     levels = np.round((pixels * 0.5 + 0.5) * 255)
     return Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8))
+
+
+def arrange_grid(images: Sequence[Image.Image]) -> Image.Image:
+    """Return pictures of one size side by side, in a grid that is square or one wider."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    width, height = images[0].size
+    result = Image.new("RGB", (columns * width, rows * height))
+    for number, image in enumerate(images):
+        result.paste(image, (number % columns * width, number // columns * height))
+    return result

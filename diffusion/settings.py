@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import secrets
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.adapters.choice import Lora, check_loras
 from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
-from diffusion.samplers import choose_schedule
+from diffusion.samplers import SamplerChoice, choose_schedule
+from diffusion.schedules import ScheduleChoice
 from diffusion.tasks import TILINGS, Hires, InitImage, Variation, check_seamless
 from diffusion.tasks.sampling_settings import SamplingSettings
+from diffusion.text.prompt_embeddings import PromptEmbeddings
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["Defaults", "Settings"]
+__all__ = ["Defaults", "Settings", "random_seed"]
 
 _MOST_PIXELS = 16384 * 16384
 _MOST_SEED = 2**64 - 1
+
+
+def random_seed() -> int:
+    """Return a seed of up to ten digits: easy to type again, and taken by other tools."""
+    return secrets.randbelow(2**32)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Defaults:
     schedule: str = "automatic"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """Settings of a run. None takes the model's default.
 
@@ -41,7 +53,8 @@ class Settings:
         steps: of the sampler.
         guidance: classifier-free guidance scale (Ho and Salimans 2022, arXiv 2207.12598); 1
             or less turns it off and halves the work.
-        sampler, schedule: names or labels in the registries.
+        sampler, schedule: names or labels in the registries, or the caller's own: a `Sampler` or
+            a `Schedule`, or their functions alone (see `SamplingRun` and ``SpacingFunction``).
         seed: of the first image; image i has ``seed + i``.
         count: number of images. batch: how many are computed at once.
         eta: noise that DDIM (0 by default) or an ancestral sampler (1 by default) adds.
@@ -59,6 +72,9 @@ class Settings:
         zero_snr: shift and scale the model's noise so that its last time step keeps nothing of the
             picture (Lin et al. 2023, arXiv 2305.08891). It is for models trained so whose file does
             not say it, and refused where the noise ends so already.
+        loras: adapters beside those that the prompt names as ``<lora:name:weight>``.
+        embeddings: in place of what the text encoders make of the prompts; see `Pipeline.embed`.
+        latents: unit normal noise (count, h, w, C) to start from, in place of the seed's.
     """
 
     prompt: str
@@ -67,8 +83,8 @@ class Settings:
     height: int | None = None
     steps: int | None = None
     guidance: float | None = None
-    sampler: str | None = None
-    schedule: str | None = None
+    sampler: SamplerChoice | None = None
+    schedule: ScheduleChoice | None = None
     seed: int = 0
     count: int = 1
     batch: int | None = None
@@ -83,9 +99,17 @@ class Settings:
     rng: str = "nv"
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     zero_snr: bool = False
+    loras: tuple[Lora, ...] = ()
+    embeddings: PromptEmbeddings | None = None
+    latents: NDArray[np.floating] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        changed = (each for each in fields(self) if not _is_default(self, each))
+        return f"Settings({', '.join(f'{e.name}={_show(getattr(self, e.name))}' for e in changed)})"
 
     def with_defaults(self, defaults: Defaults) -> Settings:
         """Return checked settings with defaults in place of None. Raises `SettingsError`."""
+        self._check_present()
         image_size = self.init_image.size() if self.init_image else None
         width, height = image_size or (defaults.width, defaults.height)
         sampler = self.sampler or defaults.sampler
@@ -105,10 +129,12 @@ class Settings:
     def part(self, first: int, count: int) -> Settings:
         """Return the settings of ``count`` images from number ``first`` on; they stay the same."""
         variation = self.variation
+        latents = None if self.latents is None else self.latents[first : first + count]
+        part = replace(self, count=count, latents=latents)
         if variation is None or not variation.strength:
-            return replace(self, seed=(self.seed + first) % 2**64, count=count)
+            return replace(part, seed=(self.seed + first) % 2**64)
         moved = replace(variation, seed=(variation.seed + first) % 2**64)
-        return replace(self, variation=moved, count=count)
+        return replace(part, variation=moved)
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
@@ -120,6 +146,7 @@ class Settings:
         if (self.width or 0) * (self.height or 0) > _MOST_PIXELS:
             raise SettingsError("size", f"{self.width}x{self.height}", "too many pixels")
         check_integer("steps", self.steps, 1, 1000)
+        self._check_present()
         check_integer("seed", self.seed, 0, _MOST_SEED)
         check_integer("count", self.count, 1, 1000)
         check_integer("batch", self.batch, 1, 64)
@@ -128,6 +155,7 @@ class Settings:
         check_number("eta", self.eta, 0, 1)
         TILINGS.find(self.vae_tiling)
         check_seamless(self.seamless)
+        check_loras(self.loras)
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()
@@ -144,3 +172,41 @@ class Settings:
                 self.hires.scale,
                 "hires fix does not go with an init image; enlarge that first",
             )
+        self._check_arrays()
+
+    def _check_present(self) -> None:
+        """Raise `SettingsError` for None where it stands for no default."""
+        for name in ("seed", "count", "clip_skip"):
+            if getattr(self, name) is None:
+                raise SettingsError(name, None, "give a whole number, or leave it out")
+
+    def _check_arrays(self) -> None:
+        """Raise `SettingsError` for embeddings or latents of another type, or too few of them."""
+        if self.embeddings is not None and not isinstance(self.embeddings, PromptEmbeddings):
+            raise SettingsError("embeddings", self.embeddings, "must be PromptEmbeddings")
+        if self.latents is None:
+            return
+        given: object = self.latents
+        if not isinstance(given, np.ndarray) or given.dtype.kind != "f":
+            hint = "must be an array of floats (count, h, w, C)"
+            raise SettingsError("latents", type(given).__name__, hint)
+        if self.latents.ndim != 4 or len(self.latents) != self.count:
+            hint = f"must have the shape ({self.count}, h, w, C): one for each picture"
+            raise SettingsError("latents", self.latents.shape, hint)
+        if not np.isfinite(self.latents).all():
+            raise SettingsError("latents", "an array with infinities or NaN", "give finite numbers")
+        if self.variation is not None:
+            raise SettingsError("latents", self.latents.shape, "must not be given with a variation")
+
+
+def _is_default(settings: Settings, each: Field[object]) -> bool:
+    """Return whether a field has its default; the prompt has none."""
+    value = getattr(settings, each.name)
+    if each.default is not MISSING:
+        return value is each.default or (each.compare and bool(value == each.default))
+    return each.default_factory is not MISSING and bool(value == each.default_factory())
+
+
+def _show(value: object) -> str:
+    """Return a short text: of an array its shape alone."""
+    return f"array{value.shape}" if isinstance(value, np.ndarray) else repr(value)

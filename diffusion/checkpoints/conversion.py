@@ -6,8 +6,6 @@ function here warns of infinities and NaN in what it writes.
 """
 
 import json
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,10 +13,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
+from diffusion.checkpoints.json_files import CONFIG_LIMIT, parse_json_object, read_bounded
 from diffusion.checkpoints.model_folder import ModelFolder, Part
 from diffusion.checkpoints.model_index import ENCODERS
 from diffusion.checkpoints.nonfinite import NonFiniteCounter
 from diffusion.checkpoints.parameter_names import IGNORED_NAMES
+from diffusion.checkpoints.part_files import TOKENIZER_LIMIT
 from diffusion.checkpoints.safetensors import (
     SafetensorsFile,
     TensorEntry,
@@ -32,6 +33,7 @@ from diffusion.checkpoints.single_file.module_names import is_vae_projection, un
 from diffusion.checkpoints.single_file.name_pairs import NamePairs
 from diffusion.checkpoints.single_file.open_clip import open_clip_name, open_clip_names
 from diffusion.checkpoints.weights import Weights
+from diffusion.drafts import draft_folder
 from diffusion.errors import ModelFormatError, OutputError, Shape, quote
 
 SingleFileName = Callable[[str], tuple[str, int | None] | None]
@@ -116,25 +118,22 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
     Raises ``OutputError``.
     """
     counters: list[NonFiniteCounter] = []
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        draft.mkdir(parents=True)
-        for name, tree in _configs(model).items():
-            (draft / name).parent.mkdir(exist_ok=True)
-            (draft / name).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
-        for part, _, _ in _parts(model):
-            stem = "model" if part in ENCODERS else "diffusion_pytorch_model"
-            counters.append(NonFiniteCounter(path / part))
-            file = draft / part / f"{stem}.safetensors"
-            _save_part(model.weights(part), file, dtype, counters[-1].count)
-        for encoder, source in model.tokenizers.items():
-            _save_tokenizer(source, draft / ENCODERS[encoder], model.padding(encoder))
-        draft.rename(path)
+        with draft_folder(path.parent) as draft:
+            for name, tree in _configs(model).items():
+                (draft / name).parent.mkdir(exist_ok=True)
+                (draft / name).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+            for part, _, _ in _parts(model):
+                stem = "model" if part in ENCODERS else "diffusion_pytorch_model"
+                counters.append(NonFiniteCounter(path / part))
+                file = draft / part / f"{stem}.safetensors"
+                _save_part(model.weights(part), file, dtype, counters[-1].count)
+            for encoder, source in model.tokenizers.items():
+                _save_tokenizer(source, draft / ENCODERS[encoder], model.padding(encoder))
+            draft.rename(path)
     except OSError as error:
         hint = "choose a folder that does not exist yet, on a disk that is writable and not full"
         raise OutputError(path, error.strerror or str(error), hint) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     for counter in counters:
         counter.warn()
 
@@ -143,11 +142,27 @@ def _save_tokenizer(source: Path, target: Path, padding: str | None) -> None:
     """Copy a tokenizer; a ``padding`` token other than the files' own is named in its config."""
     target.mkdir()
     for name in (*_TOKENIZER_FILES, *(_OPTIONAL_TOKENIZER_FILES if padding is None else ())):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+        if name in _TOKENIZER_FILES or (source / name).exists():
+            (target / name).write_bytes(_read_tokenizer_file(source / name))
     if padding is not None:
         text = json.dumps({"pad_token": padding, "tokenizer_class": "CLIPTokenizer"}, indent=2)
         (target / _TOKENIZER_CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def _read_tokenizer_file(path: Path) -> bytes:
+    """Return a file of a tokenizer; it may be a link to a file that is none of a tokenizer's.
+
+    Raises ``ModelFormatError`` where it is no JSON object, or, of merges, no text.
+    """
+    limit = TOKENIZER_LIMIT if path.name in _TOKENIZER_FILES else CONFIG_LIMIT
+    content = read_bounded(path, limit)
+    if path.suffix == ".json":
+        parse_json_object(content, path)
+    elif not content.startswith(b"#version") and any(
+        len(line.split()) not in (0, 2) for line in content.splitlines()
+    ):
+        raise ModelFormatError(path, "merges", "must be lines of two tokens", DOWNLOAD_AGAIN)
+    return content
 
 
 def _save_part(weights: Weights, file: Path, dtype: str | None, observe: WriteObserver) -> None:

@@ -20,7 +20,7 @@ def read_json_object(path: Path, *, limit: int = CONFIG_LIMIT) -> dict[str, obje
     level that is no object. ``Infinity`` and ``NaN`` pass, since the tools of this layout write
     them into schedulers' configs; whoever reads a number checks that it is finite.
     """
-    return parse_json_object(_read_bytes(path, limit), path)
+    return parse_json_object(read_bounded(path, limit), path)
 
 
 def parse_json_object(text: bytes, path: Path) -> dict[str, object]:
@@ -40,8 +40,8 @@ def parse_json_object(text: bytes, path: Path) -> dict[str, object]:
     return tree
 
 
-def _read_bytes(path: Path, limit: int) -> bytes:
-    """Return the file's bytes. Raises ``ModelFormatError`` for more than ``limit``."""
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return a plain file's bytes. Raises ``ModelFormatError`` for more than ``limit``."""
     try:
         if not path.exists():
             raise ModelNotFoundError(path, "there is no such file", DOWNLOAD_AGAIN)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.file_kinds import CONVERT, DOWNLOAD_AGAIN
 from diffusion.checkpoints.json_files import read_json_object
 from diffusion.checkpoints.model_index import (
@@ -42,6 +43,7 @@ from diffusion.checkpoints.part_files import (
 from diffusion.checkpoints.weights import Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError, quote
 from diffusion.models.config import ClipTextConfig, SchedulerConfig, VaeConfig
+from diffusion.models.fields import noted_keys
 from diffusion.models.unet_config import UNetConfig
 
 Part = Literal["unet", "vae", "text_encoder", "text_encoder_2"]
@@ -94,8 +96,9 @@ class ModelFolder:
             raise SettingsError("variant", variant, "give a word such as fp16")
         self.path = Path(path)
         self._variants = DEFAULT_VARIANTS if variant is None else (variant,)
-        _check_folder(self.path)
-        self._read_configs()
+        with reading(self.path):
+            _check_folder(self.path)
+            self._read_configs()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -107,8 +110,9 @@ class ModelFolder:
 
     def weights(self, part: Part) -> Weights:
         """Open a part's weights; their header is checked, no tensor is read yet."""
-        files = _WEIGHTS[part]
-        return open_weights(find_weights(self.path / part, files.stem, self._variants), files.names)
+        folder, files = self.path / part, _WEIGHTS[part]
+        with reading(folder):
+            return open_weights(find_weights(folder, files.stem, self._variants), files.names)
 
     @property
     def name(self) -> str:
@@ -121,6 +125,15 @@ class ModelFolder:
     def padding(self, encoder: Encoder) -> str | None:
         """Return the token that pads short texts; None for the one in the tokenizer's files."""
         return None
+
+    def notes(self) -> dict[str, list[str]]:
+        """Return the keys that no picture depends on, by the name of their JSON file.
+
+        They are notes of training or of a tool. Files without any are left out.
+        """
+        names = ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json")
+        found = {name: noted_keys(self.json(name)[0]) for name in names}
+        return {name: keys for name, keys in found.items() if keys}
 
     def json(self, name: str) -> tuple[dict[str, object], Path]:
         """Return the object in a JSON file (such as ``unet/config.json``), and the file's path."""
@@ -198,14 +211,9 @@ class ModelFolder:
 
 def _check_folder(path: Path) -> None:
     """Refuse a path that is no folder. Raises ``ModelNotFoundError`` or ``ModelFormatError``."""
-    try:
-        if path.is_dir():
-            return
-        found = path.exists()
-    except OSError as error:
-        reason = f"cannot be opened: {error.strerror}"
-        raise ModelFormatError(path, "file", reason, "check the path and its rights") from error
-    if not found:
+    if path.is_dir():
+        return
+    if not path.exists():
         raise ModelNotFoundError(path, "there is no such model folder", "check the path")
     if path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
         reason = "must be a folder, got a Python pickle; it can run code, so it was not opened"

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.errors import ModelFormatError, quote
+from diffusion.models.fields import TOOL_KEYS
 
 Encoder = Literal["text_encoder", "text_encoder_2"]
 
@@ -40,9 +41,12 @@ _CLASSES: Final = {
 _UNUSED_PARTS: Final = (
     "add_watermarker",
     "feature_extractor",
+    "image_encoder",
     "requires_safety_checker",
     "safety_checker",
 )
+"""Parts and options that no picture from text or pictures needs; ``image_encoder`` is for adapters
+alone."""
 _FLAGS: Final = {"force_zeros_for_empty_prompt": True, "requires_aesthetics_score": False}
 """Options of XL pipelines and what they are when left out."""
 
@@ -50,13 +54,16 @@ OTHER_FAMILY: Final = "use a Stable Diffusion 1.x, 2.x or XL model in the diffus
 
 
 def check_index(index: Mapping[str, object], file: Path) -> None:
-    """Refuse a pipeline, a part or a class that is not supported. Raises ``ModelFormatError``."""
+    """Refuse a pipeline, a part or a class that is not supported. Raises ``ModelFormatError``.
+
+    An unknown entry may be ``null`` or ``false``, or a note (`TOOL_KEYS`).
+    """
     found = index.get("_class_name")
     if found not in _PIPELINES:
         reason = f"must be {_PIPELINES[0]} or a relative, got {quote(found)}"
         raise ModelFormatError(file, "_class_name", reason, OTHER_FAMILY)
     for part, value in index.items():
-        if part.startswith("_") or part in _UNUSED_PARTS:
+        if part.startswith("_") or part in _UNUSED_PARTS or part in TOOL_KEYS:
             continue
         if part in _FLAGS:
             if not isinstance(value, bool):
@@ -66,7 +73,7 @@ def check_index(index: Mapping[str, object], file: Path) -> None:
             may_be_absent = part in ENCODERS.keys() | ENCODERS.values()
             if not (may_be_absent and part_class(value) is None):
                 check_class(part, part_class(value), file, part)
-        elif part != "scheduler" and part_class(value) is not None:
+        elif part != "scheduler" and value is not False and part_class(value) is not None:
             raise ModelFormatError(file, quote(part), "must be a known part", OTHER_FAMILY)
 
 

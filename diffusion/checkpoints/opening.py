@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.model_folder import ModelFolder
 from diffusion.checkpoints.pytorch import wrong_file_error
 from diffusion.checkpoints.single_file import ModelFile, Prediction
@@ -19,8 +20,9 @@ def open_model(
     Raises ``ModelNotFoundError`` or ``ModelFormatError``.
     """
     path = Path(path)
-    if path.suffix.lower() == ".safetensors" and not path.is_dir():
-        return ModelFile(path, tokenizer=tokenizer, prediction=prediction)
-    if path.is_file():
-        raise wrong_file_error(path, "a model's folder", "name a model")
-    return ModelFolder(path)
+    with reading(path):
+        if path.suffix.lower() == ".safetensors" and not path.is_dir():
+            return ModelFile(path, tokenizer=tokenizer, prediction=prediction)
+        if path.is_file():
+            raise wrong_file_error(path, "a model's folder", "name a model")
+        return ModelFolder(path)

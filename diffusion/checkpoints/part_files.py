@@ -16,7 +16,7 @@ INCOMPLETE: Final = "the folder is incomplete; download the whole model again"
 
 _PICKLE_PATTERNS: Final = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 _TOKENIZER_FILES: Final = ("vocab.json", "merges.txt")
-_TOKENIZER_LIMIT: Final = 16 * 2**20
+TOKENIZER_LIMIT: Final = 4 * 2**20
 
 
 def find_weights(folder: Path, stem: str, variants: tuple[str, ...] = DEFAULT_VARIANTS) -> Path:
@@ -58,7 +58,7 @@ def check_tokenizer(folder: Path) -> Path:
         if not file.is_file():
             raise ModelNotFoundError(file, "there is no such file", INCOMPLETE)
         size = file.stat().st_size
-        if size > _TOKENIZER_LIMIT:
-            reason = f"must be at most {_TOKENIZER_LIMIT} bytes, got {size}"
+        if size > TOKENIZER_LIMIT:
+            reason = f"must be at most {TOKENIZER_LIMIT} bytes, got {size}"
             raise ModelFormatError(file, "file", reason, DOWNLOAD_AGAIN)
     return folder

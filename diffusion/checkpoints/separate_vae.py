@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.json_files import read_json_object
 from diffusion.checkpoints.model_folder import ModelFolder
 from diffusion.checkpoints.parameter_names import VAE_NAMES, translate_name
@@ -15,6 +16,7 @@ from diffusion.checkpoints.pytorch import wrong_file_error
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.single_file.families import VAE_PREFIX
 from diffusion.checkpoints.single_file.module_names import is_vae_projection, vae_names
+from diffusion.checkpoints.tiny_vae_files import half_of, open_halves
 from diffusion.checkpoints.weights import ParameterSource, Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, escape, quote
 from diffusion.models.config import TinyVaeConfig, VaeConfig
@@ -29,26 +31,35 @@ _TINY_NAME: Final = "decoder.layers.0.weight"
 
 @dataclass(frozen=True)
 class SeparateVae:
-    """An opened VAE, whose kind ``config`` tells; no tensor of ``weights`` is read yet."""
+    """An opened VAE, whose kind ``config`` tells; no tensor of ``weights`` is read yet.
+
+    ``missing_encoder``: where its encoder would lie, for one that only decodes.
+    """
 
     config: VaeConfig | TinyVaeConfig
     weights: Weights
+    missing_encoder: Path | None = None
+
+    def require_encoder(self) -> None:
+        """Raise ``ModelNotFoundError`` where the VAE only decodes."""
+        if self.missing_encoder is not None:
+            reason = "there is no such file, and pictures are encoded by it"
+            hint = f"put it beside {quote(self.weights.path.name)}, or choose another VAE"
+            raise ModelNotFoundError(self.missing_encoder, reason, hint)
 
 
 def open_vae(path: str | Path, model: ModelFolder) -> SeparateVae:
     """Open a VAE for a model; the two must agree in latent channels and size.
 
     A folder has its own config. A file has none. By its names it is read as the model's kind of
-    VAE, or as the tiny one as published. Raises ``ModelNotFoundError``, ``ModelFormatError``.
+    VAE, as the tiny one of diffusers, or as one half of a tiny one (see `open_halves`).
+    Raises ``ModelNotFoundError``, ``ModelFormatError``.
     """
     path = Path(path)
-    try:
-        exists = path.exists()
-    except OSError as error:  # too long, or in a folder that may not be read
-        raise ModelNotFoundError(path, "cannot be a path", "check the path") from error
-    if not exists:
-        raise ModelNotFoundError(path, "there is no such VAE", "check the path")
-    found = _open_folder(path) if path.is_dir() else _open_file(path, model)
+    with reading(path):
+        if not path.exists():
+            raise ModelNotFoundError(path, "there is no such VAE", "check the path")
+        found = _open_folder(path) if path.is_dir() else _open_file(path, model)
     for field in ("latent_channels", "downscale"):
         value, expected = getattr(found.config, field), getattr(model.vae, field)
         if value != expected:
@@ -82,6 +93,8 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateVae:
     if path.suffix.lower() != ".safetensors":
         raise wrong_file_error(path, "a VAE's folder", _HINT)
     file = open_safetensors(path)
+    if half_of(file):
+        return SeparateVae(*open_halves(file))
     if _TINY_NAME in file.entries:
         return SeparateVae(TinyVaeConfig.from_json({}, path), open_weights(path, ()))
     return SeparateVae(model.vae, Weights(path, _sources(file, model.vae)))

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import metadata
 from typing import Annotated, TextIO
 
 import typer
 
-from diffusion.cli.error_texts import error_text, warning_text
+from diffusion.cli.error_texts import (
+    error_text,
+    is_of_stdout,
+    shorten_line,
+    system_error_text,
+    warning_text,
+)
+from diffusion.cli.signals import STOPPED
+from diffusion.cli.spellings import AvilaGroup
 from diffusion.errors import DiffusionError, escape
+from diffusion.release import version
 from gpucore import GpuError
 
 __all__ = [
@@ -31,26 +40,19 @@ __all__ = [
 WRONG_INPUT = 2
 """Exit status for what the caller can correct: an option, a model, a device."""
 
-STOPPED = 130
-"""Exit status for Ctrl-C."""
-
 app = typer.Typer(
     name="avila",
+    cls=AvilaGroup,
     help="Draw pictures from text: Stable Diffusion on any GPU, or on none.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
 )
-
-
-def version() -> str:
-    """Return the installed version, or "unknown" for a checkout that is not installed."""
-    try:
-        return metadata.version("avila-diffusion")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _print_version(asked: bool) -> None:
@@ -87,7 +89,8 @@ def escape_lines(text: str) -> str:
 
 def complain(message: str) -> None:
     """Print a message on stderr, with what could steer a terminal escaped."""
-    print(f"avila: {escape_lines(message)}", file=sys.stderr)
+    lines = map(shorten_line, escape_lines(message).split("\n"))
+    print("avila:", "\n".join(lines), file=sys.stderr)
 
 
 def _show_warning(
@@ -107,9 +110,10 @@ def _show_warning(
 def reporting(context: typer.Context, debug: bool = False) -> Iterator[None]:
     """Report errors that the caller can correct in one line, and exit with status 2.
 
-    Warnings take one line, too. Both name settings as the options of the running command. Ctrl-C
-    is reported where the block does not do so itself. With ``debug`` or the environment variable
-    ``AVILA_DEBUG``, errors pass with their traceback.
+    So are errors of the system, whatever code meets them. Warnings take one line, too. Both name
+    settings as the options of the running command. Ctrl-C is reported where the block does not do
+    so itself. With ``debug`` or the environment variable ``AVILA_DEBUG``, the traceback is printed
+    first.
     """
     try:
         with warnings.catch_warnings():
@@ -117,8 +121,15 @@ def reporting(context: typer.Context, debug: bool = False) -> Iterator[None]:
             yield
     except (DiffusionError, GpuError) as error:
         if debug or os.environ.get("AVILA_DEBUG"):
-            raise
+            traceback.print_exc()
         complain(error_text(context, error))
+        raise typer.Exit(WRONG_INPUT) from None
+    except OSError as error:
+        if is_of_stdout(error):
+            raise
+        if debug or os.environ.get("AVILA_DEBUG"):
+            traceback.print_exc()
+        complain(system_error_text(error))
         raise typer.Exit(WRONG_INPUT) from None
     except KeyboardInterrupt:
         complain("stopped")

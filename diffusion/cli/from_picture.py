@@ -5,16 +5,29 @@ The text is as hostile as the file. Names of models in it are compared and never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from diffusion.adapters import LoraFolder, hash_of_file
+from diffusion.adapters.tags import read_tags, replace_names
 from diffusion.cli.app import complain
 from diffusion.cli.options.parsing import MAX_DIGITS
 from diffusion.errors import SettingsError, quote
-from diffusion.infotext.grammar import parse_infotext, read_infotext
+from diffusion.infotext.files import read_infotext
+from diffusion.infotext.grammar import parse_infotext
 from diffusion.infotext.to_settings import DTYPE
+from diffusion.infotext.unreproduced import unreproduced_settings
+from diffusion.settings import Settings
 
-__all__ = ["dtype_of", "read_picture_text", "refiner_switch_of", "report_other_networks"]
+__all__ = [
+    "dtype_of",
+    "find_earlier_loras",
+    "read_picture_text",
+    "refiner_switch_of",
+    "report_other_networks",
+    "report_unreproduced",
+]
 
 
 def read_picture_text(picture: Path) -> str:
@@ -57,3 +70,44 @@ def report_other_networks(text: str, provenance: Mapping[str, Mapping[str, str]]
             named = f"{quote(name)} ({quote(expected_hash, 20)})"
             drawn_by = "{name} ({hash})".format(**loaded) if loaded else without
             complain(f"the picture names another {part}, {named}; drawn by {drawn_by}")
+
+
+def find_earlier_loras(settings: Settings, text: str, folder: LoraFolder) -> Settings:
+    """Return ``settings`` whose prompt names files of ``folder``, by names and hashes in ``text``.
+
+    A tag whose file is missing is removed. Prints a line for each that is missing or another one.
+    """
+    if not folder:
+        return settings
+    hashes = dict(_read_hashes(parse_infotext(text).settings.get("Lora hashes", "")))
+    names: dict[str, str | None] = {}
+    for name in dict.fromkeys(str(each.file) for each in read_tags(settings.prompt)):
+        expected, files = hashes.get(name), folder.matches(name)
+        if len(files) == 1 and expected in (None, hash_of_file(files[0])):
+            continue
+        other = folder.find_hash(expected) if expected else None
+        named = f"the LoRA {quote(name)}" + (f" ({quote(expected, 20)})" if expected else "")
+        if other is not None:
+            names[name] = other
+            complain(f"the picture names {named}; here it is {quote(other)}")
+        elif len(files) == 1:
+            complain(f"the picture names {named}; drawn with another file of that name")
+        else:
+            names[name] = None
+            complain(f"the picture names {named}, which is not in --loras; drawn without it")
+    return replace(settings, prompt=replace_names(settings.prompt, names))
+
+
+def _read_hashes(text: str) -> Iterator[tuple[str, str]]:
+    """Yield names and hashes of a text such as ``a: 0123456789ab, b: ba9876543210``."""
+    for pair in text.split(","):
+        name, colon, digest = pair.rpartition(":")
+        if colon:
+            yield name.strip(), digest.strip()
+
+
+def report_unreproduced(text: str) -> None:
+    """Print a line that names the settings in a picture's text that have no effect here."""
+    left = unreproduced_settings(parse_infotext(text))
+    if left:
+        complain(f"not reproduced: {'; '.join(left)}")

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request that takes effect at the next safe place.
+"""Ctrl-C, SIGTERM and SIGHUP as a request that takes effect at the next safe place.
 
 Python's own way is an exception at whatever instruction runs. It is lost where that instruction
 stands in a callback of an engine: such exceptions are printed and dropped.
@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from diffusion.cli.signals import STOPPING
 
 __all__ = ["Interruption", "interruptible"]
 
@@ -44,8 +46,13 @@ def interruptible(notify: Callable[[], None]) -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield interruption  # only the main thread may handle signals
         return
-    before = signal.signal(signal.SIGINT, interruption.handle)
+    numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+    before = {each: signal.getsignal(each) for each in numbers}
+    caught = [each for each in numbers if before[each] is not signal.SIG_IGN]
+    for each in caught:
+        signal.signal(each, interruption.handle)
     try:
         yield interruption
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each in caught:
+            signal.signal(each, before[each])

@@ -1,4 +1,4 @@
-"""One run of a drawing command: from settings to files, with progress and a report."""
+"""One run of a drawing command: from tasks to files, with progress and a report."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-import typer
 from PIL import Image
 
-from diffusion.cli.app import STOPPED, complain, version
-from diffusion.cli.from_picture import dtype_of, refiner_switch_of, report_other_networks
-from diffusion.cli.interruption import Interruption, interruptible
-from diffusion.cli.native_messages import hide_native_messages
-from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.model import ModelOptions, Refiner
+from diffusion.cli.app import complain, version
+from diffusion.cli.file_names import picture_values
+from diffusion.cli.from_picture import report_other_networks
+from diffusion.cli.interruption import Interruption
+from diffusion.cli.networks import LoadedNetworks, find_networks, load_networks
+from diffusion.cli.options.run import RunOptions
+from diffusion.cli.options.templates import Templates
 from diffusion.cli.output import Output
 from diffusion.cli.previews import Preview
-from diffusion.cli.profiling import write_profile
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
-from diffusion.errors import NotFiniteError, OutputError, SettingsError
+from diffusion.cli.requests import Request
+from diffusion.errors import NotFiniteError, OutputError
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
-from diffusion.pipeline.events import Event, Result, Stage, Step
-from diffusion.pipeline.pipeline import Pipeline
-from diffusion.pipeline.refiner import refine
+from diffusion.pipeline.events import Result, Stage, Step
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.integers import ceil_div
 
-__all__ = ["STOPPING", "Job", "check_settings", "draw", "open_device"]
+__all__ = ["STOPPING", "DrawnPicture", "Job", "Task", "check_settings", "open_device"]
 
 STOPPING = "stopping (Ctrl-C again: at once)"
 
@@ -43,50 +42,6 @@ _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "deco
 
 _JSON_NAMES = {"init_image": "source"}
 """Settings that ``--json`` calls otherwise, so that scripts that read it go on working."""
-
-Generate = Callable[[Settings], Iterator[Event]]
-
-
-def draw(
-    settings: Settings,
-    options: DrawingOptions,
-    input_files: Iterable[Path | None] = (),
-    earlier_text: str | None = None,
-) -> None:
-    """Draw and write the pictures of ``settings``, and print what was written.
-
-    ``input_files``: those that the command reads. ``earlier_text``: the text of the picture that
-    the settings come from. Call it inside `reporting`. Raises `DiffusionError` and `GpuError`.
-    """
-    run, model, usual_switch = options.run, options.model, None
-    if earlier_text is not None:
-        model = replace(model, dtype=model.dtype or dtype_of(earlier_text))
-        usual_switch = refiner_switch_of(earlier_text)
-    refiner = options.refiner.refiner(usual_switch)
-    preview = options.preview.preview([*input_files, run.profile])
-    check_settings(settings)
-    model.check()
-    if refiner is not None and settings.hires is not None:
-        raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
-    output = Output.from_text(run.output)
-    if preview is not None:
-        preview.check(output, settings.count)
-    job = Job(settings, output, ProgressBar(shown=not run.as_json), refiner, preview)
-    with hide_native_messages(shown=run.debug):
-        device = open_device(run.device)
-    try:
-        with write_profile(device, run.profile):
-            job.run(model, device, options.preview.vae)
-    except KeyboardInterrupt:
-        complain(f"stopped; {len(job.files)} of {settings.count} pictures were finished")
-        raise typer.Exit(STOPPED) from None
-    finally:
-        device.close()
-    if earlier_text is not None:
-        report_other_networks(earlier_text, job.provenance)
-    print(json.dumps(job.record()) if run.as_json else "\n".join(map(str, job.files)))
-    if not run.as_json:
-        print(job.summary(), file=sys.stderr)
 
 
 def open_device(name: str | None) -> Device:
@@ -103,84 +58,105 @@ def check_settings(settings: Settings) -> None:
         find_schedule(settings.schedule)
 
 
+@dataclass(frozen=True)
+class DrawnPicture:
+    """A finished picture: its number in its task from 0, its text, and complete settings."""
+
+    number: int
+    image: Image.Image
+    infotext: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request that is drawn.
+
+    ``first``: pictures before this number are finished. ``saves``: pictures get files of their own.
+    ``receive`` is called with each picture, ``claim`` with its number, its finished file and the
+    name that this gets, ``confirm`` once it has that name.
+    """
+
+    request: Request
+    first: int = 0
+    saves: bool = True
+    receive: Callable[[DrawnPicture], None] = lambda _: None
+    claim: Callable[[int, Path, Path], None] = lambda _, __, ___: None
+    confirm: Callable[[int], None] = lambda _: None
+
+
 @dataclass
 class Job:
     """The pictures of one run, and how long they take.
 
-    ``provenance``: names and hashes of the networks, and the device. ``redone``: by file, the first
-    layer of the VAE that was computed again in f32.
+    ``total``: the pictures of all tasks. ``done``: those that are finished, ``files`` by this run.
     """
 
-    settings: Settings
     output: Output
+    total: int
+    options: RunOptions
     progress: ProgressBar
-    refiner: Refiner | None = None
     preview: Preview | None = None
     clock: Clock = field(default_factory=Clock)
+    done: int = 0
     files: list[Path] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
-    redone: dict[str, str] = field(default_factory=dict)
-    provenance: dict[str, dict[str, str]] = field(default_factory=dict)
+    tasks: list[TaskReport] = field(default_factory=list)
+    networks: LoadedNetworks | None = None
+    begun: float = field(default_factory=time.perf_counter)
 
-    def run(self, model: ModelOptions, device: Device, preview_vae: Path | None) -> None:
-        """Load the model, draw and write every picture. Ctrl-C raises `KeyboardInterrupt`."""
-        with self.progress, interruptible(lambda: self.progress.phase(STOPPING)) as interruption:
-            generate = self._load(model, device, preview_vae)
-            for first in range(0, self.settings.count, self.settings.batch or 1):
-                self._draw_batch(generate, first, interruption)
+    def run(self, task: Task, device: Device, interruption: Interruption) -> None:
+        """Load the networks, draw and write the pictures. Ctrl-C raises `KeyboardInterrupt`."""
+        self.done += task.first
+        if task.first >= task.request.settings.count:
+            return
+        if self.networks is None or self.networks.names != find_networks(task.request):
+            self.networks = None  # the memory of the ones before is free for these
+            self.networks = load_networks(task.request, device)
+        settings = task.request.settings.with_defaults(self.networks.defaults)
+        report = TaskReport(settings, self.networks, self.clock, task.request.templates)
+        self.tasks.append(report)
+        for first in range(task.first, settings.count, settings.batch or 1):
+            self._draw_batch(task, report, first, interruption)
+        self._report_task(task, report)
+        self.clock = Clock()
 
-    def _load(self, model: ModelOptions, device: Device, preview_vae: Path | None) -> Generate:
-        """Load the networks and fill the settings. Return the function that draws."""
-        pipeline = model.load(device, preview_vae)
-        self.settings = self.settings.with_defaults(pipeline.defaults)
-        self.provenance = {
-            "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
-            "device": {"name": device.name, "backend": device.info.backend},
-        }
-        if model.dtype is not None:
-            self.provenance["model"]["dtype"] = model.dtype
-        if model.vae is not None:
-            self.provenance["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
-        if self.refiner is None:
-            return pipeline.generate
-        return self._load_refiner(pipeline, model, preview_vae, self.refiner)
-
-    def _load_refiner(
-        self, first: Pipeline, model: ModelOptions, preview_vae: Path | None, refiner: Refiner
-    ) -> Generate:
-        """Load the refiner. Return the function that draws with both models."""
-        second = model.for_refiner(refiner.path).load(first.device, preview_vae)
-        self.provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
-        return lambda settings: refine(first, second, settings, refiner.switch)
-
-    def _draw_batch(self, generate: Generate, first: int, interruption: Interruption) -> None:
+    def _draw_batch(
+        self, task: Task, report: TaskReport, first: int, interruption: Interruption
+    ) -> None:
         """Draw the pictures that are computed together, from number ``first``, and write them.
 
         Each batch is a run of its own, so that finished pictures are on disk whatever happens
         later. A picture does not depend on its batch.
         """
-        count, size = self.settings.count, self.settings.batch or 1
-        events = generate(self.settings.part(first, min(size, count - first)))
+        settings = report.settings
+        count, size = settings.count, settings.batch or 1
+        part = settings.part(first, min(size, count - first))
+        if task.request.templates is not None:
+            part = task.request.templates.fill(part, first, (settings.seed + first) % 2**64)
+        events = report.networks.generate(part)
         # Closing tells the pipeline at once where an error or Ctrl-C ends the loop.
-        with contextlib.closing(cast("Generator[Event]", events)):
+        with contextlib.closing(cast("Generator[object]", events)):
             for event in events:
                 if isinstance(event, Stage):
                     self._enter_phase(_PHASES.get(event.name, event.name))
                 elif isinstance(event, Step):
-                    self._count_step(event, first // size, ceil_div(count, size))
+                    self._count_step(event, (first - task.first) // size, count - task.first, size)
                 else:
-                    self._save(event)
+                    self._save(task, report, event, first)
                 interruption.check()
 
     def _enter_phase(self, name: str) -> None:
         self.clock.phase(name)
         self.progress.phase(name)
 
-    def _count_step(self, step: Step, batch: int, batches: int) -> None:
+    def _count_step(self, step: Step, batch: int, count: int, size: int) -> None:
         """Wait for a step and show it, with a preview where one is due."""
         step.wait()
         self.clock.step()
-        self.progress.step(batch * step.total + step.index, batches * step.total)
+        name = f"picture {self.done + 1} of {self.total}" if self.total > count else ""
+        self.progress.step(
+            batch * step.total + step.index, ceil_div(count, size) * step.total, name
+        )
         if self.preview is not None and self.preview.is_due(step):
             self._show_preview(step.preview)
             self.clock.resume()
@@ -195,24 +171,103 @@ class Job:
             complain(f"warning: no more previews: {error}")
             self.preview = None
 
-    def _save(self, result: Result) -> None:
-        """Write the finished pictures of a batch."""
+    def _save(self, task: Task, report: TaskReport, result: Result, first: int) -> None:
+        """Write the finished pictures of a batch, and print their files."""
         self._enter_phase("writing")
-        model = self.provenance["model"]
-        program = f"Avila {version()}"
-        more = other_networks_fields(self.provenance, self.refiner.switch if self.refiner else None)
-        for number, image in enumerate(result.images):
-            text = infotext_from_settings(
-                result.settings, number, model["name"], model["hash"], program, more
-            )
-            place, seed = len(self.files) + 1, result.seeds[number]
-            file = self.output.save(image, seed, place, self.settings.count, text)
-            self.files.append(file)
-            self.seeds.append(seed)
-            if layer := result.decoded_in_f32_from[number]:
-                self.redone[str(file)] = layer
+        for place, image in enumerate(result.images):
+            number, seed = first + place, result.seeds[place]
+            text = report.infotext(result.settings, place)
+            drawn, negative = result.settings.prompt, result.settings.negative
+            own = replace(report.settings, seed=seed, prompt=drawn, negative=negative)
+            picture = DrawnPicture(number, image, text, own)
+            self.done += 1
+            report.seeds.append(seed)
+            report.prompts.append(drawn)
+            if task.saves:
+                file = self.save(
+                    picture,
+                    self.done,
+                    lambda draft, target, number=number: task.claim(number, draft, target),  # type: ignore[misc]
+                )
+                report.files.append(file)
+                if layer := result.decoded_in_f32_from[place]:
+                    report.redone[str(file)] = layer
+            task.receive(picture)
+            task.confirm(number)
         if self.preview is not None:
             self._show_preview(lambda: result.images)
+
+    def save(
+        self,
+        picture: DrawnPicture,
+        index: int,
+        claim: Callable[[Path, Path], None] | None = None,
+        count: int | None = None,
+    ) -> Path:
+        """Write a picture as number ``index`` of ``count``, or of all, and print its file."""
+        assert self.networks is not None
+        model = self.networks.provenance["model"]["name"]
+        values = picture_values(picture.settings, model, index)
+        file = self.output.save(picture.image, values, count or self.total, picture.infotext, claim)
+        self.files.append(file)
+        if not self.options.as_json:
+            self.progress.print(str(file))
+        return file
+
+    def save_grid(self, grid: DrawnPicture) -> None:
+        """Write the grid of all pictures. Its name has the seed of the first."""
+        file = self.save(grid, self.done + 1, count=1)
+        if self.options.as_json:
+            print(json.dumps({"grid": str(file)}), flush=True)
+
+    def _report_task(self, task: Task, report: TaskReport) -> None:
+        """Print what ``--json`` prints, and which networks differ from an earlier picture's."""
+        text = task.request.earlier_text
+        if text is not None and len(self.tasks) == 1:
+            report_other_networks(text, report.networks.provenance)
+        if self.options.as_json:
+            print(json.dumps(report.record()), flush=True)
+
+    def report(self) -> None:
+        """Print one line for people at the end."""
+        if self.options.as_json or self.options.quiet or not self.tasks:
+            return
+        seconds, last = time.perf_counter() - self.begun, self.tasks[-1]
+        if len(self.tasks) > 1:
+            text = f"{self.done} pictures, {seconds:.1f} s"
+        else:
+            rate = last.clock.rate
+            speed = "" if rate is None else f", {rate_text(rate)}"
+            text = f"seed {last.settings.seed}, {last.settings.steps} steps{speed}, {seconds:.1f} s"
+        print(text, file=sys.stderr)
+
+
+@dataclass
+class TaskReport:
+    """The result of a task. ``settings``: complete.
+
+    ``redone``: by file, the first layer of the VAE that was computed again in f32.
+    """
+
+    settings: Settings
+    networks: LoadedNetworks
+    clock: Clock
+    templates: Templates | None = None
+    files: list[Path] = field(default_factory=list)
+    prompts: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    redone: dict[str, str] = field(default_factory=dict)
+
+    def infotext(self, settings: Settings, number: int) -> str:
+        """Return the text of picture ``number`` of the batch with ``settings``."""
+        networks = self.networks
+        model, refiner = networks.provenance["model"], networks.names.refiner
+        more = other_networks_fields(networks.provenance, refiner.switch if refiner else None)
+        if self.templates is not None:
+            more |= self.templates.fields()
+        more |= networks.lora_fields(settings)
+        program = f"Avila {version()}"
+        return infotext_from_settings(settings, number, model["name"], model["hash"], program, more)
 
     def record(self) -> dict[str, object]:
         """Return what ``--json`` prints."""
@@ -221,18 +276,13 @@ class Job:
             "files": [str(file) for file in self.files],
             "seed": self.settings.seed,
             "seeds": self.seeds,
+            **({} if self.templates is None else {"prompts": self.prompts}),
             "settings": _to_json(self.settings),
             "redone": self.redone,
-            **self.provenance,
+            **self.networks.provenance,
             "timings": self.clock.seconds(),
             "steps_per_second": None if rate is None else round(rate, 4),
         }
-
-    def summary(self) -> str:
-        """Return one line for people."""
-        seconds = self.clock.seconds()["total"]
-        rate = "" if self.clock.rate is None else f", {rate_text(self.clock.rate)}"
-        return f"seed {self.settings.seed}, {self.settings.steps} steps{rate}, {seconds:.1f} s"
 
 
 def _to_json(value: object) -> object:
@@ -240,6 +290,10 @@ def _to_json(value: object) -> object:
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         return {_JSON_NAMES.get(name, name): _to_json(getattr(value, name)) for name in names}
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in value]
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, Image.Image):
         return f"{value.width}x{value.height}"
     return value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import IO, Final
 
 from PIL import Image
 
+from diffusion.cli.file_names import Values, check_pattern, fill_pattern, has_fields
+from diffusion.drafts import open_draft, sweep_drafts
 from diffusion.errors import OutputError
-from diffusion.infotext.grammar import exif_info, png_info
+from diffusion.infotext.files import exif_info, png_info
 
 __all__ = ["FORMATS", "Output", "make_folder", "output_errors", "write_temporary_file"]
 
@@ -45,66 +47,123 @@ _HINT = "give another --output"
 _NUMBERED = re.compile(r"(\d{5,})-.*\.png", re.IGNORECASE)
 
 
+Claim = Callable[[Path, Path], None]
+"""A function that is called with a finished file and the name that it gets, just before it does."""
+
+
 @dataclass(frozen=True)
 class Output:
     """The file or folder that ``--output`` names.
 
     A file (``apple.png``, a JPEG or a WebP) is replaced. Several pictures get their number before
     the suffix (``apple-1.png``). A folder gets ``00001-SEED.png`` and so on, and no file in it is
-    replaced.
+    replaced. With ``pattern`` the place has fields (``{seed}.png``), and no file is replaced.
     """
 
     place: Path
     is_folder: bool
+    pattern: str | None = None
 
     @classmethod
     def from_text(cls, text: str) -> Output:
         """Return what the option's text names, and make missing folders. Raises `OutputError`."""
         if text == "-":
             raise OutputError(text, "pictures do not go to stdout", "give a file or a folder")
+        pattern = text if has_fields(text) else None
+        if pattern is not None:
+            check_pattern(pattern)
         place = Path(text)
         with output_errors(place, _HINT):
             place = place.expanduser()
-            is_folder = text.endswith(("/", os.sep)) or place.is_dir() or not place.suffix
+            is_folder = text.endswith(("/", os.sep)) or (
+                pattern is None and (place.is_dir() or not place.suffix)
+            )
             if is_folder and place.exists() and not place.is_dir():
                 hint = f"give a folder, or NAME with one of {', '.join(FORMATS)}"
                 raise OutputError(text, "it exists and is not a folder", hint)
+        if pattern is not None and not is_folder and (not place.suffix or has_fields(place.suffix)):
+            place = place.with_name(f"{place.name}.png")
         if not is_folder and place.suffix.lower() not in FORMATS:
             hint = f"give NAME with one of {', '.join(FORMATS)}, or a folder with a / at its end"
             raise OutputError(text, f"its name ends in {place.suffix}", hint)
-        output = cls(place, is_folder)
+        output = cls(place, is_folder, None if pattern is None else str(place))
         make_folder(output.folder, _HINT)
+        sweep_drafts(output.folder)
         return output
 
     @property
     def folder(self) -> Path:
-        """Return the folder that gets the files."""
-        return self.place if self.is_folder else self.place.parent
+        """Return the folder that gets the files; of a pattern the part before its first field."""
+        if self.pattern is None:
+            return self.place if self.is_folder else self.place.parent
+        names = (self.place if self.is_folder else self.place.parent).parts
+        fixed = list(itertools.takewhile(lambda name: not has_fields(name), names))
+        return Path(*fixed)
 
-    def save(self, image: Image.Image, seed: int, number: int, count: int, infotext: str) -> Path:
-        """Write picture ``number`` (from 1) of ``count`` with its text. Raises `OutputError`."""
+    def save(
+        self,
+        image: Image.Image,
+        values: Values,
+        count: int,
+        infotext: str,
+        claim: Claim | None = None,
+    ) -> Path:
+        """Write one of ``count`` pictures with its text. Return its file. Raises `OutputError`.
+
+        ``values``: those of the fields in a name; ``index`` and ``seed`` at least.
+        """
         suffix = ".png" if self.is_folder else self.place.suffix.lower()
         if suffix == ".webp" and max(image.size) > MAX_WEBP_SIDE:
             reason = f"{image.width}x{image.height} is too large for WebP"
             raise OutputError(self.place, reason, "give --output a .png file")
         with output_errors(self.place, _HINT):
-            temporary = write_temporary_file(image, self.folder, infotext, suffix)
+            folder = self._folder_of(values)
+            temporary = write_temporary_file(image, folder, infotext, suffix)
             try:
-                return self._rename(temporary, seed, number, count)
+                return self._rename(temporary, folder, values, count, claim or (lambda _, __: None))
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
 
-    def _rename(self, temporary: Path, seed: int, number: int, count: int) -> Path:
+    def _folder_of(self, values: Values) -> Path:
+        """Return the folder of one picture, which is made where a field names it."""
+        if self.pattern is None:
+            return self.folder
+        path = Path(fill_pattern(self.pattern, dict(values, number=1)))
+        folder = path if self.is_folder else path.parent
+        make_folder(folder, _HINT)
+        return folder
+
+    def _rename(
+        self, temporary: Path, folder: Path, values: Values, count: int, claim: Claim
+    ) -> Path:
         """Give a complete file its name."""
-        if not self.is_folder:
-            return temporary.replace(self._file(number, count))
-        following = self._next_number()
-        while True:
-            target = self.place / f"{following:05d}-{seed}.png"
+        if self.pattern is None and not self.is_folder:
+            target = self._file(int(str(values["index"])), count)
+            claim(temporary, target)
+            return temporary.replace(target)
+        for target in self._free_names(folder, values):
+            claim(temporary, target)
             if _move_to_free_name(temporary, target):
                 return target
-            following += 1
+        raise AssertionError("there is always another number")
+
+    def _free_names(self, folder: Path, values: Values) -> Iterator[Path]:
+        """Yield names for a file in ``folder``, the best first, without end."""
+        following = _next_number(folder)
+        for extra in itertools.count():
+            number = following + extra
+            if self.is_folder:
+                yield folder / f"{number:05d}-{values['seed']}.png"
+                continue
+            path = folder / self._name(values, number)
+            is_new = extra == 0 or path.name != self._name(values, number - 1)
+            yield path if is_new else path.with_stem(f"{path.stem}-{extra + 1}")
+
+    def _name(self, values: Values, number: int) -> str:
+        """Return the name that the pattern makes of a picture's values."""
+        assert self.pattern is not None
+        return fill_pattern(self.pattern, dict(values, number=number)).name
 
     def _file(self, number: int, count: int) -> Path:
         """Return the file of picture ``number`` of ``count``, where ``--output`` names a file."""
@@ -114,19 +173,33 @@ class Output:
     def may_write(self, file: Path, count: int) -> bool:
         """Tell whether one of ``count`` pictures may get the name ``file``.
 
-        Capitals do not count, as on some file systems.
+        Capitals do not count, as on some file systems. A file of a pattern's name is not replaced.
         """
-        if file.parent.resolve() != self.folder.resolve():
+        if self.pattern is not None or file.parent.resolve() != self.folder.resolve():
             return False
         if self.is_folder:
             return _NUMBERED.fullmatch(file.name) is not None
         names = {self._file(number, count).name for number in range(1, count + 1)}
         return file.name.casefold() in map(str.casefold, names)
 
-    def _next_number(self) -> int:
-        """Return one more than the highest number in the folder."""
-        found = (_NUMBERED.fullmatch(entry.name) for entry in os.scandir(self.place))
-        return max((int(match[1]) for match in found if match), default=0) + 1
+    def require_other_names(self, files: Iterable[Path], count: int) -> None:
+        """Raise `OutputError` where one of ``count`` pictures would replace one of ``files``."""
+        if self.is_folder or self.pattern is not None:
+            return
+        for number in range(1, count + 1):
+            target = self._file(number, count)
+            for file in files:
+                with output_errors(target, _HINT):
+                    is_same = target.exists() and file.exists() and target.samefile(file)
+                if is_same:
+                    hint = "give another --output, or --force to replace it"
+                    raise OutputError(target, "the command reads this file", hint)
+
+
+def _next_number(folder: Path) -> int:
+    """Return one more than the highest number in the folder."""
+    found = (_NUMBERED.fullmatch(entry.name) for entry in os.scandir(folder))
+    return max((int(match[1]) for match in found if match), default=0) + 1
 
 
 def write_temporary_file(
@@ -136,21 +209,10 @@ def write_temporary_file(
 
     ``quick``: encode in little time instead of little space. Raises `OSError`.
     """
-    with tempfile.NamedTemporaryFile(
-        dir=folder, prefix=".avila-", suffix=suffix, delete=False
-    ) as file:
-        try:
-            _encode(
-                image, file, infotext, FORMATS[suffix], QUICK_ENCODING if quick else FINAL_ENCODING
-            )
-            file.flush()
-            os.fsync(file.fileno())
-            path = Path(file.name)
-            path.chmod(0o666 & ~_umask())
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    return path
+    encoding = QUICK_ENCODING if quick else FINAL_ENCODING
+    with open_draft(folder) as file:
+        _encode(image, file, infotext, FORMATS[suffix], encoding)
+    return Path(file.name)
 
 
 def _encode(
@@ -169,13 +231,6 @@ def _encode(
         warnings.warn("the settings are too long for a JPEG file and left out", stacklevel=2)
         exif = b""
     image.save(file, kind, exif=exif, **encoding[kind])
-
-
-def _umask() -> int:
-    """Return the process's mask for new files, which temporary files do not follow."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _move_to_free_name(source: Path, target: Path) -> bool:
@@ -213,6 +268,6 @@ def output_errors(place: Path, hint: str) -> Iterator[None]:
     """Turn errors of the system, and of `pathlib` for bad paths, into an `OutputError`."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: NUL in a path
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(place, reason, hint) from error

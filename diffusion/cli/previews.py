@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,11 @@ from diffusion.cli.output import (
     write_temporary_file,
 )
 from diffusion.errors import OutputError, SettingsError
-from diffusion.infotext.grammar import read_infotext
+from diffusion.images import arrange_grid
+from diffusion.infotext.files import read_infotext
 from diffusion.pipeline.events import Step
 
-__all__ = ["EVERY", "EVERY_QUICK", "MARK", "MAX_SIDE", "Preview", "arrange_grid"]
+__all__ = ["EVERY", "EVERY_QUICK", "MARK", "MAX_SIDE", "Preview"]
 
 MARK: Final = "A preview that Avila drew on the way to a picture."
 """The text in a preview's file, by which a later run knows that it may replace the file."""
@@ -91,17 +91,6 @@ class Preview:
             suffix = self.file.suffix.lower()
             temporary = write_temporary_file(image, self.file.parent, MARK, suffix, quick=True)
             temporary.replace(self.file)
-
-
-def arrange_grid(images: Sequence[Image.Image]) -> Image.Image:
-    """Return pictures of one size side by side, in a grid that is square or one wider."""
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    width, height = images[0].size
-    result = Image.new("RGB", (columns * width, rows * height))
-    for number, image in enumerate(images):
-        result.paste(image, (number % columns * width, number // columns * height))
-    return result
 
 
 def _is_one_of(file: Path, others: Iterable[Path]) -> bool:

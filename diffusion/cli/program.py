@@ -8,28 +8,47 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TextIO, cast
+from typing import TextIO
 
 import typer
 from typer.models import CommandInfo
 
 from diffusion.cli.app import STOPPED, WRONG_INPUT, app, complain
 from diffusion.cli.commands import (
+    config,
     convert,
     doctor,
     img2img,
     info,
     inpaint,
     model,
+    serve,
     tune,
     txt2img,
     upscale,
 )
+from diffusion.cli.error_texts import (
+    UsageError,
+    is_of_stdout,
+    system_error_text,
+    usage_text,
+)
+from diffusion.cli.spellings import AvilaCommand
+
+READER_GONE = 1
+"""Exit status where nobody reads stdout any more, as typer has it for what a command prints."""
 
 __all__ = ["COMMANDS", "app", "run"]
 
-COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, tune, doctor)
+COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, serve, config, tune, doctor)
 """The modules of the commands. Importing one adds its command to the program."""
+
+
+def _complete_commands(commands: Sequence[CommandInfo]) -> None:
+    """Give all commands their class and their help."""
+    for command in commands:
+        command.cls = AvilaCommand
+    _join_help_lines(commands)
 
 
 def _join_help_lines(commands: Iterable[CommandInfo]) -> None:
@@ -42,10 +61,13 @@ def _join_help_lines(commands: Iterable[CommandInfo]) -> None:
         command.help = "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
 
 
-_join_help_lines([*app.registered_commands, *model.models.registered_commands])
-
-# typer keeps the root of its usage errors to itself, and has moved it between versions.
-_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+_complete_commands(
+    [
+        *app.registered_commands,
+        *model.models.registered_commands,
+        *config.configs.registered_commands,
+    ]
+)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -55,17 +77,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = app(arguments, prog_name="avila", standalone_mode=False)
         if sys.stdout is not None:  # as where the caller has closed it
             sys.stdout.flush()
-    except _UsageError as error:
-        if message := error.format_message().rstrip("."):  # empty where the help was shown
+    except UsageError as error:
+        if message := usage_text(error):  # empty where the help was shown
             complain(f"{message} (avila --help tells more)")
         status = WRONG_INPUT
     except (KeyboardInterrupt, typer.Abort):  # outside of a command, and at a question
         complain("stopped")
         status = STOPPED
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if os.environ.get("AVILA_DEBUG"):
             raise
-        status = _drop_output()
+        status = _report_system_error(error)
     return status or 0
 
 
@@ -75,8 +97,14 @@ def _escape_unknown_text(stream: TextIO | None) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
-def _drop_output() -> int:
-    """Report a full disk behind stdout, and drop what Python would still write at its end."""
+def _report_system_error(error: OSError) -> int:
+    """Report an error outside of a command, or of stdout. Return the exit status."""
+    if not is_of_stdout(error):
+        complain(system_error_text(error))
+        return WRONG_INPUT
+    # Drop what Python would still write at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:  # as of `avila info PICTURE | head -1`
+        return READER_GONE
     complain("stdout cannot be written: the disk is full")
     return WRONG_INPUT

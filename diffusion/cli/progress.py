@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
-__all__ = ["PATIENCE", "Clock", "ProgressBar", "rate_text", "show_progress"]
+__all__ = ["PATIENCE", "Clock", "ProgressBar", "rate_text", "show_download", "show_progress"]
 
 T = TypeVar("T")
 
@@ -63,9 +68,10 @@ class ProgressBar:
             console=console,
             transient=True,
             disable=not (shown and console.is_terminal),
+            redirect_stdout=False,
         )
         self._task = self._progress.add_task("loading", total=None)
-        self._total = 0
+        self._total = (0, "")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -83,12 +89,22 @@ class ProgressBar:
         """Show what is being done now."""
         self._progress.update(self._task, description=name)
 
-    def step(self, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` steps are made; the first step starts the bar's clock."""
-        if total != self._total:
-            self._total = total
-            self._progress.reset(self._task, total=total, description=SAMPLING)
-        self._progress.update(self._task, completed=done, description=SAMPLING)
+    def step(self, done: int, total: int, name: str = SAMPLING) -> None:
+        """Show that ``done`` of ``total`` steps are made; the first step starts the bar's clock.
+
+        ``name``: what they are steps of; the text of the bar.
+        """
+        name = name or SAMPLING
+        if (total, name) != self._total:
+            self._total = total, name
+            self._progress.reset(self._task, total=total, description=name)
+        self._progress.update(self._task, completed=done, description=name)
+
+    def print(self, line: str) -> None:
+        """Print a line to stdout at once, above the bar where both go to one terminal."""
+        self._progress.stop()
+        print(line, flush=True)
+        self._progress.start()
 
 
 def show_progress(items: Sequence[T], description: str, patience: float = PATIENCE) -> Iterator[T]:
@@ -108,6 +124,36 @@ def show_progress(items: Sequence[T], description: str, patience: float = PATIEN
                 bar.start()  # once: a bar that has started goes on
     finally:
         bar.stop()
+
+
+@contextmanager
+def show_download(sizes: Mapping[str, int]) -> Iterator[Callable[[str, int], None]]:
+    """Show a bar on stderr for files of these bytes; call what it yields with a name and bytes.
+
+    The bar is gone at the end, and not shown where stderr is no terminal.
+    """
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_interactive,
+    )
+    with bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int) -> None:
+            if name not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[name] = bar.add_task(escape(name), total=sizes[name])
+            bar.update(tasks[name], completed=done)
+
+        yield show
 
 
 class Clock:

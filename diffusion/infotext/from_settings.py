@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from diffusion.adapters.tags import add_tags
 from diffusion.infotext.grammar import write_infotext
 from diffusion.infotext.to_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
-from diffusion.samplers import find_sampler_and_schedule
-from diffusion.schedules import AUTOMATIC, find_schedule
+from diffusion.samplers import SamplerChoice, find_sampler_and_schedule
+from diffusion.schedules import AUTOMATIC, ScheduleChoice, find_schedule
 from diffusion.settings import Settings
 from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, Inpaint, Variation
 
@@ -73,7 +74,8 @@ def infotext_from_settings(
         first = settings.sampler or "", settings.schedule or AUTOMATIC
         pairs |= _hires_fields(settings.hires, *first)
     pairs |= more or {}
-    return write_infotext(settings.prompt, settings.negative, pairs)
+    prompt = add_tags(settings.prompt, settings.loras)
+    return write_infotext(prompt, settings.negative, pairs)
 
 
 def other_networks_fields(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
@@ -94,7 +96,7 @@ def other_networks_fields(about: Mapping[str, Mapping[str, str]], switch: float 
     return pairs
 
 
-def _labels(sampler: str, schedule: str | None) -> tuple[str, str]:
+def _labels(sampler: SamplerChoice, schedule: ScheduleChoice | None) -> tuple[str, str]:
     """Return the labels of a sampler and its schedule."""
     found, named = find_sampler_and_schedule(sampler)
     chosen = find_schedule(schedule or AUTOMATIC) or named
@@ -129,7 +131,7 @@ def _inpaint_fields(inpaint: Inpaint) -> Pairs:
     return pairs
 
 
-def _hires_fields(hires: Hires, sampler: str, schedule: str) -> Pairs:
+def _hires_fields(hires: Hires, sampler: SamplerChoice, schedule: ScheduleChoice) -> Pairs:
     """Return the fields of the second pass; ``sampler`` and ``schedule`` are the first's.
 
     The schedule is written wherever a reader would take another from the first pass, since a

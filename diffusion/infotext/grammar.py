@@ -3,8 +3,7 @@ r"""Writing and reading infotext: the text in a picture's file that says how it 
 It has three parts. The lines of the prompt come first. Then come the lines of the negative prompt,
 of which the first opens with ``Negative prompt:``. The last line has ``Key: value`` pairs, joined
 by ``, ``. A value that holds ``,`` ``:`` or a newline stands in JSON quotes. A last line with fewer
-than three pairs belongs to the prompt. (This is A1111's form. PNG keeps it under the key
-``parameters``, JPEG and WebP in EXIF's UserComment.)
+than three pairs belongs to the prompt. (This is A1111's form.)
 
 Two things are lost. A line of a prompt that itself opens with ``Negative prompt:`` reads back as
 the negative prompt. Line ends become ``\n``, and NUL, which PNG forbids, is removed.
@@ -13,28 +12,14 @@ the negative prompt. Line ends become ``\n``, and NUL, which PNG forbids, is rem
 from __future__ import annotations
 
 import json
-import os
 import re
-import struct
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-
-from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from diffusion.errors import SettingsError
 
-__all__ = [
-    "Infotext",
-    "exif_info",
-    "parse_infotext",
-    "png_info",
-    "read_infotext",
-    "write_infotext",
-]
+__all__ = ["FEWEST_SETTINGS", "LARGEST_TEXT", "Infotext", "parse_infotext", "write_infotext"]
 
 FIELDS: Final = (
     "Steps",
@@ -58,21 +43,14 @@ FIELDS: Final = (
 )
 """The order of known settings. Others follow in the given order, and ``Version`` is last."""
 
-KEY: Final = "parameters"
 NEGATIVE: Final = "Negative prompt:"
 FEWEST_SETTINGS: Final = 3
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
-LARGEST_FILE: Final = 256 << 20
-"""Bytes of the largest picture's file that is read."""
 LARGEST_TEXT: Final = 1 << 20
 """Characters of an infotext: Pillow's own limit for one chunk of text."""
 
 _NAME = re.compile(r"\w[\w /-]*[\w/-]")
 _QUOTED = re.compile(r'[,:\n]|^["\s]|\s$')
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
-_EXIF, _USER_COMMENT = 0x8769, 0x9286
-_UTF_16: Final = b"UNICODE\0"
-_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -125,7 +103,7 @@ def parse_infotext(text: str) -> Infotext:
     """
     if len(text) > LARGEST_TEXT:
         raise SettingsError("infotext", f"{len(text)} characters", f"at most {LARGEST_TEXT}")
-    lines = _normalise(text).split("\n")
+    lines = _normalise(text).rstrip("\n").split("\n")
     settings = dict(_pairs(lines[-1]))
     if len(settings) < FEWEST_SETTINGS:
         settings = {}
@@ -170,57 +148,3 @@ def _read_quoted(line: str, place: int) -> tuple[str | None, int]:
     except json.JSONDecodeError:
         return None, place
     return str(value), end
-
-
-def png_info(text: str) -> PngInfo:
-    """Return ``pnginfo`` for ``Image.save``: tEXt where Latin-1 can hold the text, else iTXt."""
-    info = PngInfo()
-    info.add_text(KEY, text.encode("utf-8", "replace").decode("utf-8"))
-    return info
-
-
-def exif_info(text: str) -> bytes:
-    """Return ``exif`` for ``Image.save`` of JPEG and WebP: EXIF with a UserComment.
-
-    It is UTF-16 with the high byte first, as other tools write it.
-    """
-    exif = Image.Exif()
-    body = text.encode("utf-8", "replace").decode("utf-8").encode("utf-16-be")
-    exif.get_ifd(_EXIF)[_USER_COMMENT] = _UTF_16 + body
-    return exif.tobytes()
-
-
-def read_infotext(path: str | os.PathLike[str], field: str = "image") -> str | None:
-    """Return the infotext in a PNG, JPEG or WebP file, or None where it has none.
-
-    Pixels are not decoded. Raises `SettingsError` of the setting ``field`` where the file cannot be
-    read, is of another kind, or is too large.
-    """
-    try:
-        if Path(path).stat().st_size > LARGEST_FILE:
-            raise SettingsError(field, os.fspath(path), f"it has over {LARGEST_FILE} bytes")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about damaged EXIF, and sizes that are not decoded
-            with Image.open(path, formats=FORMATS) as image:
-                text = image.info.get(KEY)
-                return text if isinstance(text, str) else _user_comment(image)
-    except UnidentifiedImageError as error:
-        raise SettingsError(field, os.fspath(path), "give a PNG, JPEG or WebP file") from error
-    except Image.DecompressionBombError as error:
-        raise SettingsError(field, os.fspath(path), "it has too many pixels") from error
-    except _UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or "it is damaged or cut short"
-        raise SettingsError(field, os.fspath(path), f"it cannot be read: {reason}") from error
-
-
-def _user_comment(image: Image.Image) -> str | None:
-    """Return EXIF's UserComment: eight bytes that name its encoding, then the text."""
-    comment = image.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
-    if not isinstance(comment, bytes):
-        return comment if isinstance(comment, str) else None
-    code, body = comment[:8], comment[8:]
-    if code != _UTF_16:
-        return body.decode("utf-8", "replace").rstrip("\0") or None
-    # Writers disagree on the byte order. The settings' line is ASCII: its zeros show the high byte.
-    low_first = body[1::2].count(0) > body[0::2].count(0)
-    return body.decode("utf-16-le" if low_first else "utf-16-be", "replace") or None

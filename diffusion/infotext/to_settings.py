@@ -6,19 +6,37 @@ nothing in it names a file. Names of models are compared, never looked up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.settings import Settings
-from diffusion.tasks import Hires, Variation
+from diffusion.tasks import UPSCALERS, Hires, Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["AXIS", "DTYPE", "SAMPLING_KEYS", "seamless_axes", "settings_from_infotext"]
+__all__ = [
+    "AXIS",
+    "DTYPE",
+    "FIRST_PASS",
+    "HIRES_RESIZE",
+    "SAMPLING_KEYS",
+    "is_network_upscaler",
+    "seamless_axes",
+    "settings_from_infotext",
+]
 
 T = TypeVar("T")
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
 
 SAMPLING_KEYS: Final = {
     "order": "Sampler order",
@@ -29,6 +47,7 @@ SAMPLING_KEYS: Final = {
     "sigma_min": "Schedule min sigma",
     "sigma_max": "Schedule max sigma",
     "rho": "Schedule rho",
+    "noise_seed_delta": "ENSD",
 }
 """The WebUI's names of the fields of `SamplingSettings`; ``Sampler order`` is our own."""
 
@@ -42,7 +61,18 @@ ZERO_SNR: Final = "Zero Terminal SNR"
 DTYPE: Final = "Compute dtype"
 """Our own: the type that the networks compute in, where one was chosen."""
 
+FIRST_PASS: Final = "First pass size"
+"""The WebUI's of 2022: ``Size`` is the result's. 0x0 stands for about 512 by 512 pixels."""
+
+HIRES_RESIZE: Final = "Hires resize"
+"""The size of the result, where it was given instead of ``Hires upscale``."""
+
 MOST_DIGITS: Final = 40
+MOST_SIDE: Final = 1 << 20
+OLD_FIRST_PIXELS: Final = 512 * 512
+OLD_GRAIN: Final = 64
+STAND_IN: Final = "lanczos"
+"""The upscaler that is taken for one that is a network."""
 
 
 def settings_from_infotext(text: str) -> Settings:
@@ -56,10 +86,12 @@ def settings_from_infotext(text: str) -> Settings:
     if not infotext.settings:
         raise SettingsError("picture", text, "its text holds no settings")
     fields = _Fields(infotext.settings)
-    if "Denoising strength" in infotext.settings and "Hires upscale" not in infotext.settings:
+    size = fields.get("Size", _read_size)
+    size, hires = _hires(fields, size)
+    if "Denoising strength" in infotext.settings and hires is None:
         hint = "the picture was drawn from another one, which its text does not hold"
         raise SettingsError("Denoising strength", infotext.settings["Denoising strength"], hint)
-    width, height = fields.get("Size", _read_size) or (None, None)
+    width, height = size or (None, None)
     return Settings(
         infotext.prompt,
         infotext.negative,
@@ -67,13 +99,13 @@ def settings_from_infotext(text: str) -> Settings:
         height,
         fields.get("Steps", _read_int),
         fields.get("CFG scale", _read_float),
-        fields.get("Sampler", str),
+        fields.get("Sampler", _read_sampler),
         fields.get("Schedule type", str),
         fields.get("Seed", _read_int) or 0,
         eta=fields.get("Eta", _read_float),
         emphasis=fields.get("Emphasis", str) or "original",
         clip_skip=fields.get("Clip skip", _read_int) or 1,
-        hires=_hires(fields),
+        hires=hires,
         variation=_variation(fields),
         vae_tiling=fields.get("VAE tiling", str) or "auto",
         seamless=seamless_axes(infotext),
@@ -89,7 +121,7 @@ class _Fields:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
 
-    def get(self, key: str, read: Callable[[str], T]) -> T | None:
+    def get(self, key: str, read: Callable[[str], T | None]) -> T | None:
         """Return the value, or None where there is none."""
         text = self._settings.get(key)
         if text is None:
@@ -112,9 +144,26 @@ def _read_float(text: str) -> float:
     return float(text)
 
 
-def _read_size(text: str) -> tuple[int, int]:
+def _read_size(text: str) -> Size:
     width, height = text.split("x")
-    return _read_int(width), _read_int(height)
+    size = Size(_read_int(width), _read_int(height))
+    if not 0 <= min(size) <= max(size) <= MOST_SIDE:
+        raise ValueError(text)
+    return size
+
+
+def _read_sampler(text: str) -> str | None:
+    """Return a sampler's name; ``Undefined`` stands for the model's."""
+    return None if text == "Undefined" else text
+
+
+def is_network_upscaler(name: str) -> bool:
+    """Return whether an upscaler is a network, such as R-ESRGAN 4x+, rather than a filter."""
+    return UPSCALERS.get(name) is None and not name.startswith("Latent")
+
+
+def _read_upscaler(text: str) -> str:
+    return STAND_IN if is_network_upscaler(text) else text
 
 
 def seamless_axes(infotext: Infotext) -> Wrap:
@@ -151,14 +200,26 @@ def _variation(fields: _Fields) -> Variation | None:
     return Variation(seed or 0, strength or 0.0, resize)
 
 
-def _hires(fields: _Fields) -> Hires | None:
+def _hires(fields: _Fields, size: Size | None) -> tuple[Size | None, Hires | None]:
+    """Return the size of the first pass, and the second pass if there is one.
+
+    ``size``: that of the text's ``Size``, which is the result's in texts of 2022.
+    """
     scale = fields.get("Hires upscale", _read_float)
+    result = fields.get(HIRES_RESIZE, _read_size)
+    first = fields.get(FIRST_PASS, _read_size)
+    if size is not None and first is not None and min(size) > 0:
+        first = first if min(first) else _old_first_pass(size)
+        size, scale = first, _scale(first, size, FIRST_PASS)
+    elif size is not None and result is not None and min(size) > 0 and scale is None:
+        # A1111 writes 0 for the side that follows from the other.
+        scale = _scale(size, result, HIRES_RESIZE)
     if scale is None:
-        return None
+        return size, None
     strength = fields.get("Denoising strength", _read_float)
-    return Hires(
+    return size, Hires(
         scale,
-        fields.get("Hires upscaler", str) or "latent",
+        fields.get("Hires upscaler", _read_upscaler) or "latent",
         0.7 if strength is None else strength,
         fields.get("Hires steps", _read_int) or None,
         fields.get("Hires sampler", str),
@@ -169,8 +230,25 @@ def _hires(fields: _Fields) -> Hires | None:
     )
 
 
+def _old_first_pass(size: Size) -> Size:
+    """Return the first pass's size as the WebUI of 2022 chose it (its ``processing.py``)."""
+    scale = math.sqrt(OLD_FIRST_PIXELS / (size.width * size.height))
+    width, height = (math.ceil(scale * side / OLD_GRAIN) * OLD_GRAIN for side in size)
+    return Size(width, height)
+
+
+def _scale(first: Size, result: Size, key: str) -> float:
+    """Return the factor between two sizes. Raises `SettingsError` for two factors."""
+    scales = [r / f for f, r in zip(first, result, strict=True) if r]
+    if not scales or max(scales) - min(scales) > 8 / min(first):
+        hint = "the picture was cut to another shape, which cannot be drawn again"
+        raise SettingsError(key, f"{result.width}x{result.height}", hint)
+    return max(scales)
+
+
 def _sampling(fields: _Fields) -> SamplingSettings:
     keys = dict(SAMPLING_KEYS)
     order = fields.get(keys.pop("order"), _read_int)
+    delta = fields.get(keys.pop("noise_seed_delta"), _read_int)
     numbers = {name: fields.get(key, _read_float) for name, key in keys.items()}
-    return SamplingSettings(order=order, **numbers)
+    return SamplingSettings(order=order, noise_seed_delta=delta, **numbers)

@@ -3,15 +3,10 @@
 Fields have the files' names unless their rule says otherwise, and the defaults are those of
 diffusers' and transformers' classes. A ``_..._NEUTRAL`` table lists options that change what a
 network or a noise schedule computes, with the values that mean "not used". Any other value is
-refused by name. An unknown key is treated as follows:
-
-- VAE and scheduler (and the UNet, see `diffusion.models.unet_config`): it may be ``null`` or
-  ``false``. diffusers adds options switched off, so that older files keep their meaning. An option
-  that takes parameters away when it is off is found when the weights are checked. Any other value
-  is refused, since it may change the result.
-- Text encoder: it may hold anything. transformers writes its generic options (training,
-  generation, form of the output) into every config and adds some with each release. The network
-  is CLIP's whatever they hold; the keys that would change it are in the neutral table.
+refused by name. What `diffusion.models.fields` says of unknown keys holds for UNet, VAE and
+scheduler. A text encoder's config may hold any unknown key: transformers writes its generic options
+(training, generation, form of the output) into every config and adds some with each release. The
+network is CLIP's whatever they hold; the keys that would change it are in the neutral table.
 """
 
 from collections.abc import Mapping
@@ -20,9 +15,11 @@ from typing import Annotated, Final, Self
 
 from diffusion.errors import FilePath
 from diffusion.models.fields import (
+    AVERAGING_KEYS,
     MAX_CHANNELS,
     MAX_LAYERS,
     MAX_SIDE,
+    TOOL_KEYS,
     Fields,
     Flag,
     Integer,
@@ -76,8 +73,9 @@ _SCHEDULER_NEUTRAL: Final[dict[str, object]] = {
 _SCHEDULER_IGNORED: Final = (
     "algorithm_type clip_sample clip_sample_range disable_corrector dynamic_thresholding_ratio "
     "euler_at_final final_sigmas_type flow_shift lambda_min_clipped lower_order_final "
-    "original_inference_steps predict_x0 sample_max_value shift_terminal sigma_max sigma_min "
-    "skip_prk_steps solver_order solver_p solver_type time_shift_type timestep_scaling "
+    "noise_sampler_seed original_inference_steps predict_x0 predictor_order corrector_order "
+    "sample_max_value shift_terminal sigma_max sigma_min skip_prk_steps solver_order solver_p "
+    "solver_type tau_func time_shift_type timestep_scaling "
     "use_beta_sigmas use_exponential_sigmas use_karras_sigmas use_lu_lambdas variance_type"
 ).split()
 """Options of one sampler of another tool. The sampler is the caller's choice here, not the
@@ -122,7 +120,7 @@ class VaeConfig:
         ):
             fields.take(key, PerLevel(Word((kind,)), repeat=False))
         check_groups(fields, config.norm_num_groups, config.block_out_channels)
-        fields.refuse_unknown()
+        fields.refuse_unknown(TOOL_KEYS | AVERAGING_KEYS)
         return config
 
 
@@ -131,6 +129,7 @@ class TinyVaeConfig:
     """A tiny autoencoder (TAESD). One entry a resolution: the encoder's from the highest down.
 
     ``encoder_blocks`` and ``decoder_blocks``: how many blocks of three convolutions.
+    ``has_encoder``: False for a decoder alone, which is published as a file of its own.
     """
 
     in_channels: Annotated[int, Integer(1, MAX_CHANNELS, default=3)]
@@ -153,6 +152,7 @@ class TinyVaeConfig:
         ListOf(Integer(1, MAX_LAYERS), key="num_decoder_blocks", default=[3, 3, 3, 1]),
     ]
     scaling_factor: Annotated[float, Number(1e-6, 1e6, default=1.0)]
+    has_encoder: bool = True
 
     @property
     def downscale(self) -> int:
@@ -171,7 +171,7 @@ class TinyVaeConfig:
         fields.require_neutral(_TINY_NEUTRAL)
         fields.ignore(_TINY_IGNORED)
         config = cls(**fields.read_all(cls))
-        fields.refuse_unknown()
+        fields.refuse_unknown(TOOL_KEYS | AVERAGING_KEYS)
         for key, channels, blocks in (
             ("encoder_block_out_channels", config.encoder_channels, config.encoder_blocks),
             ("decoder_block_out_channels", config.decoder_channels, config.decoder_blocks),

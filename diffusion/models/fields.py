@@ -5,10 +5,19 @@ A config is a frozen dataclass. The annotation of a field says which values a fi
     in_channels: Annotated[int, Integer(1, MAX_CHANNELS, default=3)]
 
 A reader takes the keys it knows one after another. `Fields.refuse_unknown` then looks at what is
-left. All numbers are bounded before anything is sized from them.
+left: a key that cannot change the result passes, and any other is refused, since it may. A key
+cannot change the result in three cases:
+
+- Its name begins with ``_``: tools keep their own notes under such names.
+- It is known to be a note: of training (`AVERAGING_KEYS`) or of a tool (`TOOL_KEYS`).
+- It is ``null`` or ``false``. diffusers adds options switched off, so that older files keep their
+  meaning. An option that takes parameters away when it is off is found by the check of the weights.
+
+All numbers are bounded before anything is sized from them.
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, get_type_hints
 
@@ -21,8 +30,20 @@ MAX_TOTAL: Final = 1024
 MAX_CHANNELS: Final = 16_384
 MAX_SIDE: Final = 16_384
 
+AVERAGING_KEYS: Final = frozenset(
+    "decay inv_gamma min_decay optimization_step power update_after_step use_ema_warmup".split()
+)
+"""State of the moving average of weights, which training with diffusers leaves in a network's
+config. The weights beside it are averaged already."""
+TOOL_KEYS: Final = frozenset(
+    "architectures dtype gradient_checkpointing model_type name_or_path torch_dtype "
+    "transformers_version".split()
+)
+"""How a tool saved or trained a network: the type of its weights, its class, a version."""
+
 _REQUIRED: Final = object()
 _UNSUPPORTED = "this option is not supported; use a Stable Diffusion 1.x, 2.x or XL model"
+_UNKNOWN = "if it is a note of the tool that wrote the file, remove it from there"
 _DAMAGED = "the file is damaged; download the model again"
 
 
@@ -140,8 +161,7 @@ class PerLevel(Rule):
 class Fields:
     """The keys of one JSON object, taken one at a time; every failure names ``file`` and key.
 
-    ``values``: what was read so far, by field. Keys that begin with ``_`` are notes of the tool
-    that wrote them.
+    ``values``: what was read so far, by field.
     """
 
     def __init__(self, mapping: Mapping[str, object], file: FilePath) -> None:
@@ -184,16 +204,21 @@ class Fields:
         for key in keys:
             self._left.pop(key, None)
 
-    def refuse_unknown(self) -> None:
-        """Refuse the keys that were not taken, except options that are off (null or false)."""
+    def refuse_unknown(self, notes: AbstractSet[str] = TOOL_KEYS) -> None:
+        """Refuse the keys that were not taken, except ``notes`` and options that are off."""
         for key, value in self._left.items():
-            if value is not None and value is not False:
+            if value is not None and value is not False and key not in notes:
                 reason = f"must be absent, null or false as an unknown key, got {quote(value)}"
-                self.fail(quote(key), reason, _UNSUPPORTED)
+                self.fail(quote(key), reason, f"{_UNSUPPORTED}; {_UNKNOWN}")
 
     def fail(self, key: str, reason: str, hint: str = _DAMAGED) -> NoReturn:
         """Raise ``ModelFormatError`` for one key of the file."""
         raise ModelFormatError(self._file, key, reason, hint)
+
+
+def noted_keys(mapping: Mapping[str, object]) -> list[str]:
+    """Return the keys of an accepted config that are notes of training or of a tool, in order."""
+    return [key for key in mapping if key in AVERAGING_KEYS | TOOL_KEYS]
 
 
 def check_groups(fields: Fields, groups: int, channels: tuple[int, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diffusion.models.layers import Activations, Linear
+from diffusion.models.module import Parameter
 from gpustd import concat, gemm
 
 __all__ = ["FusedLinear"]
@@ -26,10 +27,14 @@ class FusedLinear:
             self.offsets.append(self.offsets[-1] + weight.shape[1])
         self._weight = concat(weights, axis=1)
         self._bias = concat(biases, axis=0) if biases else None
-        for layer in layers:
-            for parameter in (layer.weight, layer.bias):
-                if parameter:
-                    parameter.release()
+        for parameter in self.read_parameters(layers):
+            parameter.release()
+
+    @staticmethod
+    def read_parameters(layers: Sequence[Linear]) -> list[Parameter]:
+        """Return the parameters of layers that are fused."""
+        both = [each for layer in layers for each in (layer.weight, layer.bias)]
+        return [each for each in both if each]
 
     def __call__(self, x: Activations) -> Activations:
         """Map (..., inputs) to (..., all outputs)."""

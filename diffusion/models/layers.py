@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module, Parameter, Table
 from gpucore import Buffer, ShapeError, i32
 from gpustd import (
     embedding,
@@ -137,6 +137,9 @@ class Conv2d(Module):
         self._winograd_weights: Activations | None = None
         self._upsampling_weights: Activations | None = None
 
+    def rearranged_parameters(self) -> list[Parameter]:
+        return [self.weight]
+
     def after_load(self) -> None:
         weight = self.weight.buffer
         if (weight.shape[0], self._stride, self._padding) != (3, 1, 1):
@@ -259,7 +262,7 @@ class Embedding(Module):
     """A table whose rows are looked up by number."""
 
     def __init__(self, rows: int, channels: int) -> None:
-        self.weight = Parameter((rows, channels))
+        self.weight = Table(rows, channels)
 
     def __call__(self, ids: Buffer[i32]) -> Activations:
-        return embedding(ids, self.weight.buffer)
+        return embedding(ids, self.weight.parts)

@@ -10,24 +10,36 @@ In profiles, each module records in a region of its own, named as in its parent:
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import Buffer, Device, DType, f32
-from gpustd import transpose
+from gpucore import Buffer, Device, DType, LimitError, f32
+from gpustd import cast, transpose
 
-__all__ = ["Layout", "Module", "Observer", "Parameter", "load", "observe_modules"]
+__all__ = [
+    "Layout",
+    "Module",
+    "Observer",
+    "Parameter",
+    "Table",
+    "largest_buffer",
+    "load",
+    "observe_modules",
+    "trim_idle_memory",
+]
 
 Layout = Literal["plain", "vector", "linear", "conv"]
 Observer = Callable[[str, Any], None]
 """A function of a module's region and its result."""
 
+_BUFFER_LIMITS: Final = ("max_buffer_size", "max_storage_buffer_binding_size")
 _MOST_IDLE = 32 << 20
 """Idle bytes of the device's pool, beyond which they are given back while weights load."""
 
@@ -62,9 +74,34 @@ class Parameter:
     def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
         """Upload ``array`` (of the file's shape) and lay it out on the device."""
         dtype = f32 if self.layout == "vector" else dtype
-        buffer = device.buffer_from_array(np.ascontiguousarray(array), dtype)
+        self._lay_out(device.buffer_from_array(np.ascontiguousarray(array), dtype))
+
+    def fill_from(self, weight: Buffer[f32], dtype: type[DType]) -> None:
+        """Round a weight of the file's shape that lies on the device, and lay it out."""
+        self._lay_out(cast(weight, f32 if self.layout == "vector" else dtype))
+
+    def _lay_out(self, buffer: Buffer[Any]) -> None:
         axes = _AXES.get(self.layout)
         self._buffer = buffer if axes is None else transpose(buffer, axes)
+
+
+class Table(Parameter):
+    """A weight (rows, channels) whose rows are looked up: in parts where one buffer is too small.
+
+    The token embedding of SD 1.x takes 152 MB in f32, and Mesa's software renderer binds 134 MB.
+    """
+
+    def __init__(self, rows: int, channels: int) -> None:
+        super().__init__((rows, channels))
+        self.parts: list[Buffer[Any]] = []
+
+    def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
+        rows = max(1, largest_buffer(device) // max(1, self.shape[1] * dtype.itemsize))
+        pieces = [array[first : first + rows] for first in range(0, len(array), rows)]
+        self.parts = [device.buffer_from_array(np.ascontiguousarray(p), dtype) for p in pieces]
+
+    def release(self) -> None:
+        self.parts = []
 
 
 class Module:
@@ -79,6 +116,17 @@ class Module:
 
     def after_load(self) -> None:
         """Rearrange weights. `load` calls it once all are on the device, children first."""
+
+    def rearranged_parameters(self) -> list[Parameter]:
+        """Return the parameters that `after_load` reads: it needs all of them filled."""
+        return []
+
+    def modules(self) -> Iterator[Module]:
+        """Yield all modules inside, children first, and this one last."""
+        for _, member in _members(self):
+            if isinstance(member, Module):
+                yield from member.modules()
+        yield self
 
     def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield names in the file and parameters, depth first; private attributes are left out."""
@@ -133,12 +181,17 @@ def _flatten(name: str, value: object) -> Iterator[tuple[str, Parameter | Module
             yield from _flatten(f"{name}.{index}", item)
 
 
+def largest_buffer(device: Device) -> int:
+    """Return the bytes of the largest buffer that a kernel can read on a device."""
+    return min(device.limits.get(name, sys.maxsize) for name in _BUFFER_LIMITS)
+
+
 def load(
     module: Module, read: Callable[[str], NDArray[Any]], device: Device, dtype: type[DType]
 ) -> None:
     """Fill every parameter with the array that ``read`` gives for its name; name the regions.
 
-    Warns of weights beyond the range of ``dtype``, which become infinite.
+    Warns of weights beyond the range of ``dtype``, which become infinite. Raises `LimitError`.
     """
     for name, parameter in module.parameters():
         array = read(name)
@@ -150,8 +203,20 @@ def load(
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             with np.errstate(over="ignore"):
                 parameter.fill(array, device, dtype)
-        _trim_idle_memory(device)
+        except LimitError:
+            raise _limit_error(name, array.size * dtype.itemsize, device, dtype) from None
+        trim_idle_memory(device)
     _finish(module, device)
+
+
+def _limit_error(name: str, nbytes: int, device: Device, dtype: type[DType]) -> LimitError:
+    """Return the error for a weight that no kernel can read on a device."""
+    half = "compute in f16 (--dtype f16), or " if dtype is f32 and device.has_f16 else ""
+    return LimitError(
+        f"{name}: a weight must take at most {largest_buffer(device)} bytes on "
+        f"{device.info.name} ({device.info.backend}), got {nbytes} in {dtype.name}; "
+        f"{half}choose another device"
+    )
 
 
 def _finish(module: Module, device: Device) -> None:
@@ -161,10 +226,10 @@ def _finish(module: Module, device: Device) -> None:
             member._place = device, name
             _finish(member, device)
     module.after_load()
-    _trim_idle_memory(device)
+    trim_idle_memory(device)
 
 
-def _trim_idle_memory(device: Device) -> None:
+def trim_idle_memory(device: Device) -> None:
     """Give idle memory back. Else weights, which stay, would take blocks larger than they need."""
     if device.pool.idle > _MOST_IDLE:
         device.trim()

@@ -100,15 +100,19 @@ def _upsample_twice(layer: Conv2d, x: Activations) -> Activations:
 
 
 class TinyVae(Module):
-    """Encoder and decoder, in place of a `Vae`; latents are in the UNet's scale."""
+    """Encoder and decoder, in place of a `Vae`; latents are in the UNet's scale.
+
+    A decoder alone has no encoder, and its ``encoding`` and `moments` must not be used.
+    """
 
     def __init__(self, config: TinyVaeConfig) -> None:
-        self.encoder = Encoder(config)
+        self.encoder = Encoder(config) if config.has_encoder else None
         self.decoder = Decoder(config)
 
     @property
     def encoding(self) -> list[tuple[str, Part]]:
         """The parts of `moments` in order, each with the region that it records in."""
+        assert self.encoder is not None
         parts: list[tuple[str, Part]] = [("vae/encoder", part) for part in self.encoder.parts]
         return [("vae", _to_unit_range), *parts, ("vae", _with_variance)]
 
@@ -120,6 +124,7 @@ class TinyVae(Module):
 
     def moments(self, images: Activations) -> Activations:
         """Encode (B, H, W, 3) in [-1, 1] to (B, H/8, W/8, 8): latents, then `_LOG_VARIANCE`."""
+        assert self.encoder is not None
         return _with_variance(self.encoder(_to_unit_range(images)))
 
     def decode(self, latents: Activations) -> Activations:

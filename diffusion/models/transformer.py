@@ -14,7 +14,7 @@ from diffusion.models.layers import (
     PointwiseConv,
     repeat_images,
 )
-from diffusion.models.module import Module
+from diffusion.models.module import Module, Parameter
 from gpucore import Buffer
 from gpustd import attention, self_attention
 
@@ -35,6 +35,9 @@ class SelfAttention(Module):
         self.to_v = Linear(width, width, bias=False)
         self.to_out = [Linear(width, width)]
         self._heads = heads
+
+    def rearranged_parameters(self) -> list[Parameter]:
+        return FusedLinear.read_parameters([self.to_q, self.to_k, self.to_v])
 
     def after_load(self) -> None:
         self._qkv = FusedLinear([self.to_q, self.to_k, self.to_v])

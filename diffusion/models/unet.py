@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
-from diffusion.models.module import Module
+from diffusion.models.module import Module, Parameter
 from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
@@ -223,12 +223,19 @@ class UNet(Module):
         self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], config.norm_eps)
         self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
 
+    def rearranged_parameters(self) -> list[Parameter]:
+        return FusedLinear.read_parameters(self._time_projections())
+
     def after_load(self) -> None:
-        resnets = [r for block in self._blocks() for r in block.resnets]
-        shifts = [r.time_emb_proj for r in resnets if r.time_emb_proj]
-        self._shifts = FusedLinear(shifts, few_rows=True)
-        for resnet, first in zip(resnets, self._shifts.offsets, strict=False):
+        self._shifts = FusedLinear(self._time_projections(), few_rows=True)
+        for resnet, first in zip(self._resnets(), self._shifts.offsets, strict=False):
             resnet.first_shift = first
+
+    def _resnets(self) -> list[ResnetBlock]:
+        return [resnet for block in self._blocks() for resnet in block.resnets]
+
+    def _time_projections(self) -> list[Linear]:
+        return [each.time_emb_proj for each in self._resnets() if each.time_emb_proj]
 
     def _blocks(self) -> list[Block | MidBlock]:
         middle = [self.mid_block] if self.mid_block else []

@@ -1,8 +1,8 @@
 """The UNet's config, read from ``unet/config.json``: SD 1.x, 2.x, XL and their like.
 
-Unknown keys are treated as `diffusion.models.config` says: they may be ``null`` or ``false``.
-diffusers gives a setting as one value for all levels or as a list with one for each. Here they are
-always tuples, highest resolution first.
+`diffusion.models.fields` says which unknown keys are passed over. diffusers gives a setting as one
+value for all levels or as a list with one for each. Here they are always tuples, highest resolution
+first.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from typing import Annotated, Final, Self
 
 from diffusion.errors import FilePath
 from diffusion.models.fields import (
+    AVERAGING_KEYS,
     MAX_CHANNELS,
     MAX_LAYERS,
     MAX_SIDE,
     MAX_TOTAL,
+    TOOL_KEYS,
     Fields,
     Flag,
     Integer,
@@ -128,7 +130,7 @@ class UNetConfig:
             projection_class_embeddings_input_dim=added_width,
         )
         check_groups(fields, config.norm_num_groups, config.block_out_channels)
-        fields.refuse_unknown()
+        fields.refuse_unknown(TOOL_KEYS | AVERAGING_KEYS)
         _check_heads(config, fields)
         _check_total(config, fields)
         return config

@@ -26,8 +26,8 @@ class Noise:
 NOISES: Final = Catalogue(
     "rng",
     [
-        # A1111's "GPU" on NVIDIA cards draws the same numbers.
-        Noise("nv", "NV", ("ours", "philox", "gpu"), philox_normal),
+        # A1111's "GPU" and stable-diffusion.cpp's "cuda" draw the same numbers on NVIDIA cards.
+        Noise("nv", "NV", ("ours", "philox", "gpu", "cuda"), philox_normal),
         Noise("cpu", "CPU", ("mt19937", "torch"), torch_normal),
     ],
 )

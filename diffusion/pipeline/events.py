@@ -11,6 +11,7 @@ from PIL import Image
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import OverflowWatch
+from diffusion.pipeline.run_queue import queue_of
 from diffusion.pipeline.vae import decode
 from diffusion.settings import Settings
 
@@ -41,6 +42,7 @@ class Step:
     total: int
     sigma: float
     image_numbers: tuple[int, ...]
+    _x: Latents = field(repr=False)
     _denoised: Latents = field(repr=False)
     _networks: Networks = field(repr=False)
     _watch: OverflowWatch = field(repr=False)
@@ -58,12 +60,25 @@ class Step:
 
         Raises `NotFiniteError`.
         """
-        decoded = decode(self._networks.for_preview, self._denoised, self._tiling)
-        return [each.image for each in decoded]
+        networks = self._networks.for_preview
+        with queue_of(networks.device).turn:
+            return [each.image for each in decode(networks, self._denoised, self._tiling)]
 
     def latents(self) -> NDArray[np.float32]:
         """Read the denoised latents (images, h, w, C)."""
         return self._denoised.read()
+
+    def noisy_latents(self) -> NDArray[np.float32]:
+        """Read the latents (images, h, w, C) from which the next step starts."""
+        return self._x.read()
+
+    def write_noisy_latents(self, latents: NDArray[np.floating]) -> None:
+        """Let the next step start from other ``latents`` of the same shape and noise level.
+
+        After the last step, what is decoded is replaced. Raises ``gpucore.ArgumentError`` for
+        another shape.
+        """
+        self._x.write(latents.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -71,13 +86,15 @@ class Result:
     """The finished images in order, their seeds, and the settings with all defaults filled in.
 
     ``decoded_in_f32_from``: for each image, the layer of the VAE where f16 overflowed and from
-    which on it was decoded again in f32; None where nothing overflowed.
+    which on it was decoded again in f32; None where nothing overflowed. ``latents``: (images, h, w,
+    C), in the UNet's scale, from which the images were decoded.
     """
 
     images: list[Image.Image]
     seeds: list[int]
     settings: Settings
     decoded_in_f32_from: list[str | None]
+    latents: NDArray[np.float32] = field(repr=False)
 
 
 Event = Stage | Step | Result

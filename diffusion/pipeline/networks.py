@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checkpoints import ModelFolder
+from diffusion.errors import SettingsError
 from diffusion.models.config import TinyVaeConfig, VaeConfig
 from diffusion.models.layers import Activations
 from diffusion.models.tiny_vae import TinyVae
@@ -18,7 +19,9 @@ from diffusion.pipeline.autoencoder import Autoencoder
 from diffusion.prompts import Chunk, Emphasis
 from diffusion.schedules import NoiseSchedule
 from diffusion.text.conditioning import Conditioning, Sizes
+from diffusion.text.encoder import EncodedText
 from diffusion.text.encoders import TextEncoders
+from diffusion.text.prompt_embeddings import PromptEmbeddings
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, DType
 from gpustd import concat, slice_axis
@@ -98,14 +101,50 @@ class Networks:
 
         ``guidance`` counts for models that embed it. ``skip``: see `TextEncoders.encode_prompts`.
         """
-        context, pooled = self.text.encode_prompts(prompts, emphasis, skip)
+        encoded = self.encode_texts(prompts, emphasis, skip)
+        return self._conditioning(encoded, sizes, guidance)
+
+    def encode_texts(
+        self, prompts: Sequence[Sequence[Chunk]], emphasis: Emphasis, skip: int = 0
+    ) -> EncodedText:
+        """Return embeddings of one prompt, or of a negative prompt and then others."""
+        encoded = self.text.encode_prompts(prompts, emphasis, skip)
         negative = prompts[0] if len(prompts) > 1 else None
         empty = negative is not None and not any(chunk.tokens for chunk in negative)
-        if self.folder.zeros_for_empty_prompt and empty:
-            context = self._zero_first_row(context)
-            pooled = None if pooled is None else self._zero_first_row(pooled)
+        if not (self.folder.zeros_for_empty_prompt and empty):
+            return encoded
+        pooled = None if encoded.pooled is None else self._zero_first_row(encoded.pooled)
+        return EncodedText(self._zero_first_row(encoded.context), pooled)
+
+    def conditioning_of(
+        self, embeddings: PromptEmbeddings, sizes: Sizes, *, guided: bool, guidance: float = 1.0
+    ) -> Conditioning:
+        """Return the UNet's conditioning by a caller's embeddings. Raises `SettingsError`.
+
+        ``guided``: the negative prompt's row goes first, as classifier-free guidance needs it.
+        """
+        last = list(self.folder.text_encoders.values())[-1]
+        pooled_width = last.projection_dim if self.folder.is_xl else None
+        embeddings.check(self.folder.unet.cross_attention_dim, pooled_width)
+        if guided and embeddings.negative is None:
+            hint = "give an array of the prompt's shape, or a guidance of 1"
+            raise SettingsError("embeddings.negative", None, hint)
+        context = self._upload_rows(embeddings.negative if guided else None, embeddings.prompt)
+        pooled = None
+        if embeddings.pooled is not None:
+            negative = embeddings.negative_pooled if guided else None
+            pooled = self._upload_rows(negative, embeddings.pooled)
+        return self._conditioning(EncodedText(context, pooled), sizes, guidance)
+
+    def _upload_rows(self, *rows: NDArray[np.floating] | None) -> Activations:
+        """Return the rows that are given, one below the other."""
+        given = [row for row in rows if row is not None]
+        return self.device.buffer_from_array(np.stack(given), self.dtype)
+
+    def _conditioning(self, encoded: EncodedText, sizes: Sizes, guidance: float) -> Conditioning:
+        context, pooled = encoded
         added = None if pooled is None else self._embed_added(pooled, sizes)
-        return Conditioning(context, added, self._guidance_rows(len(prompts), guidance))
+        return Conditioning(context, added, self._guidance_rows(context.shape[0], guidance))
 
     @property
     def embeds_guidance(self) -> bool:

@@ -10,15 +10,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from diffusion.adapters.tags import remove_tags
 from diffusion.checks import check_integer
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES, LatentNoise
-from diffusion.pipeline.init_image import EncodedImage
+from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
 from diffusion.prompts import EMPHASES, Chunk, Script, chunk_script, read_script
 from diffusion.settings import Settings
-from diffusion.tasks.hires import Hires
+from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
 
@@ -32,10 +33,11 @@ class Pass:
     """One pass, ready to sample.
 
     ``settings``: complete, with those that this pass has for itself. ``prompts``: the texts of each
-    step, the negative prompt's first where ``scale`` is not None; ``chunks``: their chunks, for
-    each variant of the texts. ``scale``: the scale of classifier-free guidance, None without.
-    ``init_image``: the picture that it starts from, or keeps outside of a mask. ``steps_before``:
-    steps that another pass made of the same schedule; noise is numbered on from there.
+    call of the network, the negative prompt's first where ``scale`` is not None; ``chunks``: their
+    chunks, for each variant of the texts. ``scale``: the scale of classifier-free guidance, None
+    without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
+    ``steps_before``: steps that another pass made of the same schedule; noise and calls are
+    numbered on from there.
     """
 
     kind: PassKind
@@ -62,33 +64,49 @@ class Pass:
         vae = self.networks.folder.vae
         width, height = (side // vae.downscale for side in self.size)
         draw = NOISES.find(self.settings.rng).draw
-        return LatentNoise(seeds, height, width, vae.latent_channels, draw)
+        follows_seed = self.schedule.sampler.brownian
+        delta = 0 if follows_seed else self.settings.sampling.noise_seed_delta or 0
+        return LatentNoise(seeds, height, width, vae.latent_channels, draw, delta)
 
-    def conditioning(self, step: int = 0) -> Conditioning:
-        """Return the UNet's conditioning of one image at a step of this pass, from 0.
+    def variant(self, call: int) -> int:
+        """Return the number of the texts of a call of the network in this pass, from 0."""
+        return self.prompts.at(call + self.steps_before * self.schedule.sampler.calls)
+
+    def conditioning(self, call: int = 0) -> Conditioning:
+        """Return the UNet's conditioning of one image at a call of this pass, from 0.
 
         It has one row, or the negative prompt's row first and one for each part of the prompt.
         """
-        variant = self.prompts.at(step)
+        variant = self.variant(call)
         width, height = self.size
         sizes = Sizes.of(height, width)
         emphasis = EMPHASES.find(self.settings.emphasis)
         guidance, skip = max(self.settings.guidance or 0.0, 1.0), self.settings.clip_skip - 1
+        embeddings = self.settings.embeddings
 
         def encode() -> Conditioning:
+            if embeddings is not None:
+                return self.networks.conditioning_of(
+                    embeddings, sizes, guided=self.scale is not None, guidance=guidance
+                )
             return self.networks.encode_conditioning(
                 self.chunks[variant], emphasis, sizes, guidance=guidance, skip=skip
             )
 
         texts, most_chunks = self.prompts.variants[variant], len(self.chunks[variant][0])
-        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip)
+        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip, embeddings)
         if key not in self._conditionings:
             self._conditionings[key] = self.cache.conditioning(key, encode)
         return self._conditionings[key]
 
 
 def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
-    """Return the first pass of complete settings. Raises `SettingsError`."""
+    """Return the first pass of complete settings. Raises `SettingsError`.
+
+    Raises `ModelNotFoundError` where a picture is encoded and the VAE only decodes.
+    """
+    if settings.init_image is not None or reads_mask(networks):
+        networks.autoencoder.source.require_encoder()
     networks = replace(networks, seamless=settings.seamless)
     if settings.zero_snr:
         networks = replace(networks, noise=networks.noise.with_zero_snr())
@@ -114,8 +132,10 @@ def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
 
 
 def hires_pass(base: Pass, hires: Hires) -> Pass:
-    """Return the pass that draws the base's enlarged picture anew. Raises `SettingsError`."""
+    """Return the pass that draws the base's enlarged picture anew. Raises as `base_pass` does."""
     networks, base_settings = base.networks, base.settings
+    if UPSCALERS.find(hires.upscaler).kernel is None:
+        networks.autoencoder.source.require_encoder()
     sampler, schedule_name = hires.sampler_and_schedule(
         base_settings.sampler or "", base_settings.schedule or "automatic"
     )
@@ -135,13 +155,15 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
         prompt=base_settings.prompt if hires.prompt is None else hires.prompt,
         negative=base_settings.negative if hires.negative is None else hires.negative,
         guidance=base_settings.guidance if hires.guidance is None else hires.guidance,
+        embeddings=base_settings.embeddings if hires.prompt is None else None,
         sampler=sampler,
         schedule=schedule_name,
         steps=steps,
         width=width,
         height=height,
     )
-    prompts, scale = _read_prompts(networks, settings, schedule, base.schedule.steps_made)
+    calls_before = _count_calls(base_settings, base.schedule)
+    prompts, scale = _read_prompts(networks, settings, schedule, calls_before)
     chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
     return Pass("hires", networks, base.cache, settings, schedule, prompts, chunks, scale)
 
@@ -156,14 +178,12 @@ def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:
         return [replace(refiner, kind="refiner")]
     if switch == steps:
         return [base]
-    variants = refiner.prompts.step_variants
     return [
         replace(base, schedule=base.schedule.first_steps(switch)),
         replace(
             refiner,
             kind="refiner",
             schedule=refiner.schedule.last_steps(steps - switch),
-            prompts=replace(refiner.prompts, step_variants=variants[switch:] or variants[-1:]),
             steps_before=switch,
         ),
     ]
@@ -173,25 +193,39 @@ def _read_prompts(
     networks: Networks,
     settings: Settings,
     schedule: SigmaSchedule,
-    steps_before: int | None = None,
+    calls_before: int | None = None,
 ) -> tuple[Script, float | None]:
-    """Return the texts of each step and the scale of guidance, which is None without guidance.
+    """Return the texts of each call and the scale of guidance, which is None without guidance.
 
+    With embeddings of the caller's the texts are not read.
     There is none up to 1, as distilled models need it, nor where the UNet reads the guidance.
-    ``steps_before``: of the pass before, if there is one. Raises `SettingsError`.
+    ``calls_before``: of the pass before, if there is one. Raises `SettingsError`.
     """
+    if settings.embeddings is not None:
+        settings = replace(settings, prompt="", negative="")
+    settings = replace(
+        settings, prompt=remove_tags(settings.prompt), negative=remove_tags(settings.negative)
+    )
     syntax = EMPHASES.find(settings.emphasis).reads_brackets
-    steps, guidance = schedule.steps_made, settings.guidance or 0.0
-    prompts = read_script(settings.prompt, None, steps, steps_before, reads_syntax=syntax)
-    composed = len(prompts.weights) > 1
+    calls, guidance = _count_calls(settings, schedule), settings.guidance or 0.0
+    prompts = read_script(settings.prompt, None, calls, calls_before, reads_syntax=syntax)
+    composed = prompts.weights != (1.0,)
     if networks.embeds_guidance:
         if composed:
-            hint = "this model composes no prompts with AND"
+            hint = "this model has no guidance for AND, or for a weight at the end"
             raise SettingsError("prompt", settings.prompt, hint)
         return prompts, None
     if not (guidance > 1 or composed or schedule.sampler.splits):
         return prompts, None
     prompts = read_script(
-        settings.prompt, settings.negative, steps, steps_before, reads_syntax=syntax
+        settings.prompt, settings.negative, calls, calls_before, reads_syntax=syntax
     )
     return prompts, guidance * schedule.sampler.guidance_share
+
+
+def _count_calls(settings: Settings, schedule: SigmaSchedule) -> int:
+    """Return how many calls a prompt's numbers are shares of, as in the WebUI.
+
+    They are those of all steps asked for, even where only the last of them are made.
+    """
+    return (settings.steps or 1) * schedule.sampler.calls

@@ -4,61 +4,105 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import aclosing, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion.adapters import NO_LORAS, LoraFolder
 from diffusion.checkpoints import ModelFile, open_model, open_vae
 from diffusion.checkpoints.bundled import default_settings, named_model
+from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
+from diffusion.checks import check_side
 from diffusion.errors import SettingsError
+from diffusion.images import to_pixels, to_rgb
+from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
+from diffusion.pipeline.arguments import (
+    PictureLike,
+    Size,
+    as_image,
+    open_device,
+    read_dtype,
+    read_size,
+)
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.events import Event, Result
+from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.passes import Pass, base_pass, hires_pass
+from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_cache import RunCache
-from diffusion.pipeline.vae import decode
-from diffusion.settings import Defaults, Settings
+from diffusion.pipeline.run_queue import queue_of
+from diffusion.pipeline.vae import decode, moments
+from diffusion.pipeline.worker_thread import in_thread
+from diffusion.prompts import EMPHASES
+from diffusion.release import version
+from diffusion.samplers import SamplerChoice
+from diffusion.settings import Defaults, Settings, random_seed
 from diffusion.tasks import InitImage, Inpaint
-from gpucore import Device, DType
+from diffusion.text.prompt_embeddings import PromptEmbeddings
+from gpucore import Device, DType, f32
 from gpustd.matmul.conv import Wrap
 
 __all__ = ["Pipeline"]
 
 
 class Pipeline:
-    """A loaded Stable Diffusion model. ``Pipeline.load()`` takes the bundled one."""
+    """A loaded Stable Diffusion model. ``Pipeline.load()`` takes the bundled one.
 
-    def __init__(self, networks: Networks, defaults: Defaults | None = None) -> None:
+    Several threads may use one, or several on one device. Pictures are drawn one by one, in no
+    certain order, with the bits that a single thread draws. A generator of `generate` that is left
+    half-way keeps other threads waiting until it is closed. Ctrl-C ends the wait. Do not call a
+    pipeline while you hold ``device.lock``.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        defaults: Defaults | None = None,
+        loras: LoraFolder = NO_LORAS,
+    ) -> None:
         self.networks = networks
         self.defaults = defaults or default_settings(networks.folder)
         self.cache = RunCache()
+        self.loras = Loras(networks, self.cache, loras)
+        self._owns_device = False
+        self._separate_vae: str | None = None
+        self._chosen_dtype: str | None = None
 
     @classmethod
     def load(
         cls,
         model: str | Path | None = None,
-        device: Device | None = None,
-        dtype: type[DType] | None = None,
+        device: Device | str | None = None,
+        dtype: type[DType] | str | None = None,
         *,
         vae: str | Path | None = None,
         preview: str | Path | None = None,
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
+        loras: str | Path | None = None,
     ) -> Pipeline:
-        """Load a model on a device (the best if None).
+        """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
         ``model``: a folder in the diffusers layout, a single ``.safetensors`` file, ``owner/name``
         from the cache of downloads, or None for the bundled one.
 
         ``vae``: the folder or file of a VAE to use in place of the model's own. ``preview``: of
-        one for `Step.preview` alone, such as TAESD. ``tokenizer`` and ``prediction``: these are
-        missing in a single file; see `open_model`.
+        one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
+        name. ``tokenizer`` and ``prediction``: these are
+        missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
+        name.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -67,8 +111,15 @@ class Pipeline:
             if given is not None and not isinstance(folder, ModelFile):
                 raise SettingsError(name, str(given), "a model's folder has its own; leave it out")
         own, quick = (open_vae(path, folder) if path else None for path in (vae, preview))
-        chosen = device or Device.auto(checks=False)
-        return cls(load_networks(folder, chosen, dtype, vae=own, preview=quick))
+        marker = read_dtype(dtype)
+        chosen = open_device(device)
+        names = NO_LORAS if loras is None else LoraFolder(Path(loras))
+        networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
+        pipeline = cls(networks, loras=names)
+        pipeline._owns_device = chosen is not device
+        pipeline._separate_vae = None if vae is None else Path(vae).name
+        pipeline._chosen_dtype = None if marker is None else marker.__name__
+        return pipeline
 
     @property
     def device(self) -> Device:
@@ -90,101 +141,277 @@ class Pipeline:
         """The first ten hexadecimal digits of the SHA-256 of the VAE's weights."""
         return short_hash(self.networks.autoencoder.source.weights.path)
 
+    @property
+    def provenance(self) -> dict[str, dict[str, str]]:
+        """Names and hashes of the ``model``, and of a ``vae`` of its own, for infotext."""
+        found = {"model": {"name": self.model_name, "hash": self.model_hash}}
+        if self._chosen_dtype is not None:
+            found["model"]["dtype"] = self._chosen_dtype
+        if self._separate_vae is not None:
+            found["vae"] = {"name": self._separate_vae, "hash": self.vae_hash}
+        return found
+
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
         base = base_pass(self.networks, self.cache, complete)
         return [base, hires_pass(base, complete.hires)] if complete.hires else [base]
 
-    def generate(self, settings: Settings) -> Iterator[Event]:
+    def generate(self, settings: Settings) -> Generator[Event]:
         """Make pictures, yielding stages, steps and at last the `Result`; closing it cancels.
+
+        Where another thread is drawing on the device, it waits until that is done or closed.
 
         Raises `SettingsError` before any work, and `NotFiniteError` where the model computes
         infinities or NaN, so that no picture can be made.
         """
         complete = settings.with_defaults(self.defaults)
-        yield from Run(self.passes(complete)).events()
+        queue = queue_of(self.device)
+        with queue.turn:
+            run = Run(self.passes(complete), reads_loras=bool(self.loras.folder))
+        yield from queue.events(lambda: self.loras.events(complete, run.events))
 
-    def draw(self, settings: Settings) -> list[Image.Image]:
-        """Return the pictures of `generate`, without progress. Raises `SettingsError`."""
-        for event in self.generate(settings):
-            if isinstance(event, Result):
-                return event.images
-        raise AssertionError("generate ends with a Result")
+    def images(
+        self, settings: Settings, on_step: Callable[[Step], None] | None = None
+    ) -> Iterator[Picture]:
+        """Yield the pictures one by one, as soon as their batch is finished.
+
+        Closing it, or an error, keeps those that were yielded. ``on_step`` is called after each
+        step; it may read a preview, write other latents, or raise an error to stop.
+        Raises `SettingsError` before any work.
+        """
+        complete = settings.with_defaults(self.defaults)
+        size = complete.batch or 1
+        for first in range(0, complete.count, size):
+            part = complete.part(first, min(size, complete.count - first))
+            result: Result | None = None
+            with closing(self.generate(part)) as events:
+                for event in events:
+                    if isinstance(event, Step) and on_step is not None:
+                        on_step(event)
+                    if isinstance(event, Result):
+                        result = event
+            assert result is not None
+            yield from self._pictures(result)  # other threads may draw meanwhile
+
+    def _pictures(self, result: Result) -> Iterator[Picture]:
+        """Yield the pictures of a batch, with the settings that draw each again."""
+        for number, image in enumerate(result.images):
+            settings = result.settings
+            text = partial(self._infotext, settings, number)
+            yield Picture.of(image, settings.part(number, 1), result.seeds[number], text)
+
+    def _infotext(self, settings: Settings, number: int) -> str:
+        model = self.provenance["model"]
+        more = other_networks_fields(self.provenance, None) | self.loras.fields(settings)
+        return infotext_from_settings(
+            settings, number, model["name"], model["hash"], f"Avila {version()}", more
+        )
+
+    def draw(
+        self, settings: Settings, on_step: Callable[[Step], None] | None = None
+    ) -> list[Picture]:
+        """Return the pictures of `images`. Raises `SettingsError`."""
+        return list(self.images(settings, on_step))
 
     def txt2img(
         self,
         prompt: str,
         *,
         negative: str = "",
-        size: tuple[int, int] | None = None,
+        size: Size = None,
         steps: int | None = None,
         guidance: float | None = None,
-        sampler: str | None = None,
-        seed: int = 0,
-    ) -> Image.Image:
-        """Draw one picture from text; see `Settings` for all that can be chosen."""
-        width, height = size or (None, None)
-        settings = Settings(prompt, negative, width, height, steps, guidance, sampler, seed=seed)
-        return self.draw(settings)[0]
+        sampler: SamplerChoice | None = None,
+        seed: int | None = 0,
+    ) -> Picture:
+        """Draw one picture from text; see `Settings` for all that can be chosen.
+
+        ``size``: (width, height), or one number for a square. ``seed``: None takes a random one.
+        """
+        return self.draw(_prompt_settings(prompt, negative, size, steps, guidance, sampler, seed))[
+            0
+        ]
 
     def img2img(
         self,
-        image: Image.Image,
+        image: PictureLike,
         prompt: str,
         *,
         strength: float = 0.75,
         negative: str = "",
         steps: int | None = None,
         guidance: float | None = None,
-        seed: int = 0,
-    ) -> Image.Image:
-        """Draw one picture that starts from another; see `InitImage` for more choices."""
-        init_image = InitImage(image, strength)
-        settings = Settings(
-            prompt, negative, steps=steps, guidance=guidance, seed=seed, init_image=init_image
-        )
-        return self.draw(settings)[0]
+        seed: int | None = 0,
+    ) -> Picture:
+        """Draw one picture that starts from another; see `InitImage` for more choices.
+
+        ``image``: a Pillow image, a file's path, or an array (H, W), (H, W, 3) or (H, W, 4) of u8,
+        or of floats from 0 to 1.
+        """
+        init_image = InitImage(as_image(image), strength)
+        return self._draw_from(init_image, prompt, negative, steps, guidance, seed)
 
     def inpaint(
         self,
-        image: Image.Image,
-        mask: Image.Image,
+        image: PictureLike,
+        mask: PictureLike,
         prompt: str,
         *,
         strength: float = 0.75,
         negative: str = "",
         steps: int | None = None,
         guidance: float | None = None,
-        seed: int = 0,
-    ) -> Image.Image:
-        """Draw a picture anew where ``mask`` is white; see `Inpaint` for more choices."""
-        init_image = InitImage(image, strength, "pad", inpaint=Inpaint(mask))
-        settings = Settings(
-            prompt, negative, steps=steps, guidance=guidance, seed=seed, init_image=init_image
-        )
-        return self.draw(settings)[0]
+        seed: int | None = 0,
+    ) -> Picture:
+        """Draw a picture anew where ``mask`` is white; see `Inpaint` for more choices.
+
+        ``image`` and ``mask``: as in `img2img`.
+        """
+        inpaint = Inpaint(as_image(mask, "mask"))
+        init_image = InitImage(as_image(image), strength, "pad", inpaint=inpaint)
+        return self._draw_from(init_image, prompt, negative, steps, guidance, seed)
+
+    def _draw_from(
+        self,
+        init_image: InitImage,
+        prompt: str,
+        negative: str,
+        steps: int | None,
+        guidance: float | None,
+        seed: int | None,
+    ) -> Picture:
+        settings = _prompt_settings(prompt, negative, None, steps, guidance, None, seed)
+        return self.draw(replace(settings, init_image=init_image))[0]
+
+    async def aimages(self, settings: Settings) -> AsyncGenerator[Picture]:
+        """Yield the pictures of `images` in an event loop, which goes on meanwhile.
+
+        The work runs in a thread. Cancelling stops it after the step under way.
+        """
+        async with aclosing(in_thread(partial(self.images, settings))) as pictures:
+            async for picture in pictures:
+                yield picture
+
+    async def adraw(self, settings: Settings) -> list[Picture]:
+        """Return the pictures of `aimages`."""
+        return [picture async for picture in self.aimages(settings)]
+
+    async def atxt2img(
+        self,
+        prompt: str,
+        *,
+        negative: str = "",
+        size: Size = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        sampler: SamplerChoice | None = None,
+        seed: int | None = 0,
+    ) -> Picture:
+        """Draw one picture from text as `txt2img` does, without blocking the event loop."""
+        settings = _prompt_settings(prompt, negative, size, steps, guidance, sampler, seed)
+        return (await self.adraw(settings))[0]
+
+    def embed(
+        self, prompt: str, negative: str = "", *, clip_skip: int = 1, emphasis: str = "original"
+    ) -> PromptEmbeddings:
+        """Return the embeddings of two prompts as f32 arrays, for `Settings.embeddings`.
+
+        Raises `SettingsError` for a prompt that changes over the steps or has several parts.
+        """
+        settings = Settings(prompt, negative, emphasis=emphasis, clip_skip=clip_skip, guidance=2.0)
+        with queue_of(self.device).turn:
+            return self._embed(settings.with_defaults(self.defaults))
+
+    def _embed(self, complete: Settings) -> PromptEmbeddings:
+        base = self.passes(complete)[0]
+        if len(base.prompts.variants) > 1 or len(base.prompts.weights) > 1:
+            hint = "one embedding cannot hold a prompt that changes, or parts joined by AND"
+            raise SettingsError("prompt", complete.prompt, hint)
+        found, skipped = EMPHASES.find(complete.emphasis), complete.clip_skip - 1
+        with self.loras.use(complete):
+            context, pooled = self.networks.encode_texts(base.chunks[0], found, skipped)
+            return PromptEmbeddings.from_rows(
+                context.read().astype(np.float32),
+                None if pooled is None else pooled.read().astype(np.float32),
+            )
+
+    def encode(self, image: PictureLike) -> NDArray[np.float32]:
+        """Return the latents (1, h, w, C) of a picture, in the UNet's scale: the means.
+
+        Its sides must be multiples of 8. Raises `SettingsError`.
+        """
+        picture = to_rgb(as_image(image))
+        for name, side in zip(("width", "height"), picture.size, strict=True):
+            check_side(name, side)
+        with queue_of(self.device).turn:
+            found = moments(self.networks, to_pixels(picture))
+        means = np.split(found, 2, axis=-1)[0]
+        return means[None] * np.float32(self.networks.vae_config.scaling_factor)
 
     def decode(
-        self, latents: Latents, vae_tiling: str = "auto", seamless: Wrap = ""
+        self,
+        latents: Latents | NDArray[np.floating],
+        vae_tiling: str = "auto",
+        seamless: Wrap = "",
     ) -> list[Image.Image]:
         """Decode latents (B, h, w, C) in the UNet's scale, one at a time to spare memory.
 
         Raises `NotFiniteError`.
         """
         networks = replace(self.networks, seamless=seamless)
-        return [each.image for each in decode(networks, latents, vae_tiling)]
+        if isinstance(latents, np.ndarray):
+            latents = self.device.buffer_from_array(latents, f32)
+        with queue_of(self.device).turn:
+            return [each.image for each in decode(networks, latents, vae_tiling)]
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs and text embeddings.
 
         Call it after weights are changed, too: a prompt's keys are computed from them and kept.
         """
-        self.cache.release()
-        self.networks.release()
+        with queue_of(self.device).turn:
+            self.cache.release()
+            self.networks.release()
+
+    def close(self) -> None:
+        """Give back all that it keeps, and close the device if `load` opened it."""
+        self.release()
+        if self._owns_device:
+            self.device.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        dtype = self.networks.dtype.__name__
+        return f"Pipeline({self.model_name!r}, {dtype}, {self.device!r})"
+
+
+def _prompt_settings(
+    prompt: str,
+    negative: str,
+    size: Size,
+    steps: int | None,
+    guidance: float | None,
+    sampler: SamplerChoice | None,
+    seed: int | None,
+) -> Settings:
+    """Return the settings of one picture; a seed of None is a random one."""
+    width, height = read_size(size)
+    chosen = random_seed() if seed is None else seed
+    return Settings(prompt, negative, width, height, steps, guidance, sampler, seed=chosen)
 
 
 def short_hash(path: Path) -> str:
     """Return ten hexadecimal digits of a file's SHA-256; for an index, of all files it names."""
+    return weights_hash(path)[:10]
+
+
+def weights_hash(path: Path) -> str:
+    """Return a file's SHA-256 as hexadecimal digits; for an index, that of all files it names."""
     digest = hashlib.sha256()
     files = [path]
     if path.suffix == ".json":
@@ -192,6 +419,6 @@ def short_hash(path: Path) -> str:
         assert isinstance(places, dict)
         files = [path.parent / name for name in sorted(set(map(str, places.values())))]
     for each in files:
-        with each.open("rb") as file:
+        with reading(each), each.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()[:10]
+    return digest.hexdigest()

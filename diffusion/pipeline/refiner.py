@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from diffusion.pipeline.events import Event
 from diffusion.pipeline.passes import Pass, split_passes
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.pipeline.run import Run
+from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Settings
 
 __all__ = ["SWITCH", "refine"]
@@ -38,7 +40,9 @@ def refine(
     check_number("switch", switch, 0, 1)
     if complete.hires is not None:
         raise SettingsError("refiner", refiner.model_name, "hires fix does not go with a refiner")
-    passes = base.passes(complete)[0], refiner.passes(complete)[0]
+    queue = queue_of(base.device)
+    with queue.turn:
+        passes = base.passes(complete)[0], refiner.passes(complete)[0]
     _check_pair(base, refiner, *passes)
     steps = passes[0].schedule.steps
     base_steps = round(switch * steps)
@@ -46,7 +50,11 @@ def refine(
         idle = "refiner" if base_steps else "base"
         message = f"switch leaves the {idle} none of {steps} steps"
         warnings.warn(message, UserWarning, stacklevel=2)
-    yield from Run(split_passes(*passes, base_steps)).events()
+    run = Run(split_passes(*passes, base_steps), reads_loras=bool(base.loras.folder))
+    without = replace(complete, prompt="", loras=())
+    yield from queue.events(
+        lambda: base.loras.events(complete, lambda: refiner.loras.events(without, run.events))
+    )
 
 
 def _check_pair(base: Pipeline, refiner: Pipeline, first: Pass, second: Pass) -> None:

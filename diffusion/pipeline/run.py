@@ -6,8 +6,12 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion.errors import SettingsError
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.events import Event, Result, Stage, Step
 from diffusion.pipeline.passes import Pass
@@ -15,6 +19,8 @@ from diffusion.pipeline.sampling import PassStart, overflow_watch, sample
 from diffusion.pipeline.transitions import start_after
 from diffusion.pipeline.vae import decode
 from diffusion.tasks.sigmas import warn_of_idle_options
+from diffusion.templates import warn_of_foreign_syntax, warn_of_idle_tags
+from gpucore import LimitError, f32
 
 __all__ = ["ImageNumbers", "Run"]
 
@@ -26,15 +32,25 @@ class Run:
     """One or more passes, one after another, for each batch of images.
 
     They share the settings of the first pass, but a hires pass replaces some. Making a run warns of
-    settings that no pass uses.
+    settings that no pass uses. ``reads_loras``: the adapters that the prompt names are merged.
     """
 
-    def __init__(self, passes: Sequence[Pass]) -> None:
+    def __init__(self, passes: Sequence[Pass], *, reads_loras: bool = False) -> None:
         self.passes = list(passes)
         self.settings = self.passes[0].settings
         schedules = [each.schedule for each in self.passes]
         warn_of_idle_options(schedules, self.settings.eta, self.settings.sampling)
         _warn_of_idle_negatives(self.passes)
+        for name in ("prompt", "negative"):
+            warn_of_foreign_syntax(name, getattr(self.settings, name))
+        folder = "--loras FOLDER names where it lies"
+        if not reads_loras:
+            warn_of_idle_tags("prompt", self.settings.prompt, folder)
+        warn_of_idle_tags("negative", self.settings.negative, "it counts in the prompt alone")
+        hires = self.settings.hires
+        if hires is not None and hires.prompt not in (None, self.settings.prompt):
+            advice = "those of the prompt count in both passes"
+            warn_of_idle_tags("hires_prompt", hires.prompt or "", advice)
 
     @property
     def total(self) -> int:
@@ -60,7 +76,9 @@ class Run:
         first = self.passes[0]
         noise = first.noise(tuple(map(self.seed, numbers)))
         variation = self.settings.variation
-        if variation is None:
+        if self.settings.latents is not None:
+            unit_noise = self._given_noise(numbers, noise)
+        elif variation is None:
             unit_noise = noise.initial()
         else:
             downscale = first.networks.folder.vae.downscale
@@ -69,11 +87,40 @@ class Run:
             return PassStart(noise, unit_noise, None)
         return PassStart(noise, unit_noise, first.init_image.latents(noise, unit_noise))
 
+    def _given_noise(self, numbers: ImageNumbers, noise: LatentNoise) -> NDArray[np.float32]:
+        """Return the caller's noise of a batch. Raises `SettingsError` for another shape."""
+        assert self.settings.latents is not None
+        found = self.settings.latents[list(numbers)].astype(np.float32)
+        shape = (len(numbers), noise.height, noise.width, noise.channels)
+        if found.shape != shape:
+            hint = f"must have the shape {(self.settings.count, *shape[1:])}"
+            raise SettingsError("latents", self.settings.latents.shape, hint)
+        return found
+
     def events(self) -> Generator[Event]:
         """Make the pictures; yield stages, steps, and at last the `Result`.
 
-        Raises `NotFiniteError`.
+        Raises `NotFiniteError`, and `LimitError` for pictures too large for the device.
         """
+        try:
+            yield from self._events()
+        except LimitError as error:
+            raise LimitError(self._limit_text(str(error))) from None
+
+    def _limit_text(self, reason: str) -> str:
+        """Return what to do where a pass needs a buffer that is over a limit of the device."""
+        width, height = self.passes[-1].size
+        networks, batch = self.passes[-1].networks, self.settings.batch or 1
+        hint = "draw a smaller picture"
+        if batch > 1:
+            hint += ", or fewer at once (--batch)"
+        if networks.dtype is f32 and networks.device.has_f16:
+            hint += ", or compute in f16 (--dtype f16)"
+        what = f"{width}x{height} pixels, {batch} at once, in {networks.dtype.name}"
+        return f"{what}: {reason.removesuffix('; split the array')}; {hint}"
+
+    def _events(self) -> Generator[Event]:
+        """Yield what `events` does."""
         tiling = self.settings.vae_tiling
         init_image = self.passes[0].init_image
         yield Stage("encoding prompt")
@@ -82,6 +129,7 @@ class Run:
         done, total = 0, self.total
         images: list[Image.Image] = []
         layers: list[str | None] = []
+        found: list[NDArray[np.float32]] = []
         for numbers in self.batches():
             if init_image:
                 yield Stage("encoding picture")
@@ -101,7 +149,15 @@ class Run:
                         total = max(total, done)
                         denoised, networks = step.denoised, current.networks
                         yield Step(
-                            done, total, step.sigma, numbers, denoised, networks, watch, tiling
+                            done,
+                            total,
+                            step.sigma,
+                            numbers,
+                            step.x,
+                            denoised,
+                            networks,
+                            watch,
+                            tiling,
                         )
                 latents = step.x
                 if current is not self.passes[-1]:
@@ -114,8 +170,9 @@ class Run:
                 drawn = decoded.image
                 images.append(init_image.prepared.compose(drawn) if init_image else drawn)
                 layers.append(decoded.f32_from)
+            found.append(latents.read())
         seeds = [self.seed(number) for number in range(len(images))]
-        yield Result(images, seeds, self.settings, layers)
+        yield Result(images, seeds, self.settings, layers, np.concatenate(found))
 
 
 def _warn_of_idle_negatives(passes: Sequence[Pass]) -> None:

@@ -54,6 +54,32 @@ class DenoiserKey(NamedTuple):
     zero_snr: bool
 
 
+class PromptedDenoiser:
+    """A denoiser that counts its calls, and follows the texts that the pass has for each."""
+
+    def __init__(self, denoiser: GuidedDenoiser, current: Pass, images: int) -> None:
+        self._denoiser = denoiser
+        self._pass = current
+        self._images = images
+        self._calls = 0
+
+    def __call__(self, x: Latents, sigma: float) -> Latents:
+        """Return the guided estimate of x0."""
+        self._attend()
+        return self._denoiser(x, sigma)
+
+    def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
+        """Return the guided estimate, and the one without the prompt."""
+        self._attend()
+        return self._denoiser.split(x, sigma)
+
+    def _attend(self) -> None:
+        """Follow the texts of this call where they are not those of the call before."""
+        call, self._calls = self._calls, self._calls + 1
+        if call and self._pass.variant(call) != self._pass.variant(call - 1):
+            self._denoiser.attend(self._pass.conditioning(call).for_batch(self._images))
+
+
 def sample(
     current: Pass, start: PassStart, watch: OverflowWatch
 ) -> Generator[SamplerStep[Latents]]:
@@ -75,8 +101,9 @@ def sample(
             assert isinstance(given, np.ndarray)
             blend = Blend(device, current.init_image.mask, given)
     with _lend_denoiser(current, start.noise) as denoiser:
+        prompted = PromptedDenoiser(denoiser, current, len(start.noise.seeds))
         for step in schedule.sampler.run(
-            blend.denoiser(denoiser) if blend else denoiser,
+            blend.denoiser(prompted) if blend else prompted,
             x,
             schedule.sigmas,
             BufferAlgebra(),
@@ -86,9 +113,6 @@ def sample(
             watch.count(step.index, step.x)
             is_last = schedule.reaches_end and step.sigma <= schedule.last_sigma
             yield _finish(current, step, blend) if is_last else step
-            if current.prompts.at(step.index) != current.prompts.at(step.index + 1):
-                conditioning = current.conditioning(step.index + 1)
-                denoiser.attend(conditioning.for_batch(len(start.noise.seeds)))
 
 
 def overflow_watch(current: Pass) -> OverflowWatch:
@@ -103,7 +127,8 @@ def _not_finite_error(current: Pass, step: int) -> NotFiniteError:
     hint = "compute in f32 (--dtype f32)"
     if networks.dtype is f32:
         hint = "check the weights (avila model verify)"
-    conditionings = [current.conditioning(index) for index in range(step)]
+    calls = step * current.schedule.sampler.calls
+    conditionings = [current.conditioning(call) for call in range(calls)]
     if not all(is_finite(each.context) for each in conditionings):
         return NotFiniteError("text encoder", "in what it makes of the prompt", hint)
     which = " of the second pass" if current.kind == "hires" else ""

@@ -12,7 +12,6 @@ A picture that overflows f16 is computed again in f32; see `diffusion.pipeline.o
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +22,7 @@ from PIL import Image
 from diffusion.images import from_pixels
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import Activations, seamless_padding
+from diffusion.models.module import largest_buffer
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import FiniteCheck, recompute_in_f32
@@ -35,7 +35,6 @@ __all__ = ["DecodedImage", "decode", "draw_latents", "moments"]
 
 Array = NDArray[np.float32]
 
-LIMITS: Final = ("max_buffer_size", "max_storage_buffer_binding_size")
 LARGEST_LOG_VARIANCE: Final = 20.0
 LEAST_LOG_VARIANCE: Final = -30.0
 
@@ -175,9 +174,7 @@ def most_pixels(networks: Networks) -> int:
         width = max(*config.encoder_channels, *config.decoder_channels)
     else:
         width = max(config.block_out_channels[:2])
-    limits = networks.device.limits
-    largest = min(limits.get(name, sys.maxsize) for name in LIMITS)
-    return largest // (width * networks.vae_dtype.itemsize)
+    return largest_buffer(networks.device) // (width * networks.vae_dtype.itemsize)
 
 
 def tile_side(networks: Networks) -> int:

@@ -7,7 +7,7 @@ from diffusion.prompts.chunks import MAX_CHUNKS, MAX_WEIGHT, Chunk, TextTokens, 
 from diffusion.prompts.composition import MAX_PARTS, Script, read_script
 from diffusion.prompts.emphasis import EMPHASES, Emphasis, weigh_embeddings
 from diffusion.prompts.grammar import WeightedText, parse_prompt
-from diffusion.prompts.scheduling import MAX_VARIANTS, PromptSteps, schedule_prompt
+from diffusion.prompts.scheduling import MAX_VARIANTS, PromptCalls, schedule_prompt
 from diffusion.prompts.script_chunks import MAX_SCRIPT_CHUNKS, chunk_script
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "MAX_WEIGHT",
     "Chunk",
     "Emphasis",
-    "PromptSteps",
+    "PromptCalls",
     "Script",
     "TextTokens",
     "WeightedText",

@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from diffusion.checks import check_text
 from diffusion.errors import SettingsError
 from diffusion.prompts.emphasis import Emphasis
 from diffusion.prompts.grammar import WeightedText, parse_prompt
@@ -84,8 +85,9 @@ def chunk_prompt(
     """Cut a prompt into chunks, at least one. Weights are 1 where the mode does not weigh.
 
     Weights beyond ±10 are clipped, with a warning. Raises `SettingsError` under ``field_name``
-    for more than 128 chunks.
+    for more than 65,536 characters, before any is read, or 128 chunks.
     """
+    check_text(field_name, text)
     sections = parse_prompt(text) if emphasis.reads_brackets else [[WeightedText(text, 1.0)]]
     chunker = _Chunker(tokenizer.capacity, tokenizer.comma)
     for number, pieces in enumerate(sections):

@@ -10,7 +10,8 @@ r"""The grammar of weights in prompts, as in A1111's WebUI.
 
 Nested brackets multiply. A bracket that is never closed weighs all text after it; a bracket that
 closes nothing is text. Round and square brackets are paired independently, so that ``(a [b) c]``
-weighs b by both. ``BREAK`` in brackets also breaks (in the WebUI it turns into text).
+weighs b by both. ``BREAK`` in brackets is a word, weighted by minus their product: so the WebUI
+does, and the same prompt is to draw the same picture.
 
 Comments, ``AND``, scheduling ``[a:b:0.5]`` and alternation ``[a|b]`` are read before, in
 ``composition`` and ``scheduling``; extra networks ``<lora:x:1>`` are text here.
@@ -116,8 +117,11 @@ def parse_prompt(text: str) -> list[list[WeightedText]]:
     sections: list[list[WeightedText]] = [[]]
     texts: list[str] = []
     last_weight = 1.0
-    for piece, weight in zip(*_read(text), strict=True):
-        if texts and (piece is None or weight != last_weight):
+    for read, factor in zip(*_read(text), strict=True):
+        piece, weight = read, factor
+        if piece is None and factor != 1.0:
+            piece, weight = "BREAK", -factor
+        if texts and (piece is None or (piece and weight != last_weight)):
             sections[-1].append(WeightedText("".join(texts), last_weight))
             texts = []
         if piece is None:

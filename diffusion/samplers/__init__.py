@@ -9,7 +9,12 @@ functions of a ``SamplingRun``, in one module for each family.
 """
 
 from diffusion.samplers.brownian import BrownianPath
-from diffusion.samplers.names import choose_schedule, find_sampler, find_sampler_and_schedule
+from diffusion.samplers.names import (
+    SamplerChoice,
+    choose_schedule,
+    find_sampler,
+    find_sampler_and_schedule,
+)
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import (
     Algebra,
@@ -33,6 +38,7 @@ __all__ = [
     "NoiseSource",
     "NumpyAlgebra",
     "Sampler",
+    "SamplerChoice",
     "SamplerFunction",
     "SamplerOptions",
     "SamplingRun",

@@ -10,6 +10,7 @@ of order 4 is stable is a seventh of Euler's. With few steps or much guidance, c
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
@@ -32,6 +33,8 @@ SlopeWeights: TypeAlias = Callable[[Sequence[float], float], list[float]]
 
 MAX_ORDER: Final = 4
 DEIS_ORDER: Final = 2
+LOWER_ORDER_STEPS: Final = 15
+"""DEIS ends shorter runs than this with lower orders."""
 EQUAL_STEPS: Final = (
     (1.0,),
     (3 / 2, -1 / 2),
@@ -55,10 +58,11 @@ def deis(run: SamplingRun[A]) -> Iterator[Step[A]]:
     """Run DEIS, of order 2 unless chosen otherwise: the polynomial is one in log σ.
 
     Zhang and Chen 2022 (arXiv 2204.13902), ρAB with log ρ as variable. The step to level 0, where
-    log σ is infinite, is Euler's. It equals diffusers' DEISMultistepScheduler without
-    ``lower_order_final``, with orders 2 and 3.
+    log σ is infinite, is Euler's. Runs of less than 15 steps end with order 1 and, before it, 2, as
+    in diffusers' DEISMultistepScheduler, which this equals with orders 2 and 3.
     """
-    return _multistep(run, _weights_in_log_sigma, run.options.order_or(DEIS_ORDER, MAX_ORDER))
+    order = run.options.order_or(DEIS_ORDER, MAX_ORDER)
+    return _multistep(run, _weights_in_log_sigma, order, fewest_steps=LOWER_ORDER_STEPS)
 
 
 def ipndm(run: SamplingRun[A]) -> Iterator[Step[A]]:
@@ -71,13 +75,12 @@ def ipndm(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def ipndm_v(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run iPNDM with the weights of uneven steps; the step to level 0 is Euler's.
+    """Run iPNDM with weights for uneven steps; the step to level 0 is Euler's.
 
-    It is ``lms`` but for that step. In the code of zju-pi/diff-sampler, and so in ComfyUI, a
-    bracket of the third weight and a ratio of the fourth are misplaced. This matters where steps
-    are uneven. Here the weights are the method's.
+    The weights are those of zju-pi/diff-sampler, and so of ComfyUI, the only tools with this name.
+    With order 3 and 4 they differ from the method's own where steps are uneven: ``lms`` has those.
     """
-    return _multistep(run, _weights_in_sigma, run.options.order_or(MAX_ORDER, MAX_ORDER))
+    return _multistep(run, _weights_of_ipndm_v, run.options.order_or(MAX_ORDER, MAX_ORDER))
 
 
 def gradient_estimation(run: SamplingRun[A]) -> Iterator[Step[A]]:
@@ -90,11 +93,17 @@ def gradient_estimation(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def _multistep(
-    run: SamplingRun[A], weights: SlopeWeights, order: int, *, euler_to_zero: bool = True
+    run: SamplingRun[A],
+    weights: SlopeWeights,
+    order: int,
+    *,
+    euler_to_zero: bool = True,
+    fewest_steps: int = 0,
 ) -> Iterator[Step[A]]:
     """Run a solver that weighs the last ``order`` slopes; the first step is Euler's.
 
-    ``euler_to_zero``: a step to level 0 is Euler's, too.
+    ``euler_to_zero``: a step to level 0 is Euler's, too. ``fewest_steps``: in shorter runs, the
+    order is at most the number of steps left.
     """
     x = run.x
     slopes: list[A] = []
@@ -103,11 +112,13 @@ def _multistep(
         denoised = run.denoise(x, step.high)
         slopes = [run.slope(x, denoised, step.high), *slopes][:order]
         levels = [step.high, *levels][:order]
-        if len(slopes) == 1 or (step.low == 0.0 and euler_to_zero):
+        left = step.count - step.index
+        used = min(len(slopes), left) if step.count < fewest_steps else len(slopes)
+        if used == 1 or (step.low == 0.0 and euler_to_zero):
             x = run.euler_step(x, denoised, step.high, step.low)
         else:
-            factors = weights(levels, step.low)
-            x = run.combine([(1.0, x), *zip(factors, slopes, strict=True)])
+            factors = weights(levels[:used], step.low)
+            x = run.combine([(1.0, x), *zip(factors, slopes, strict=False)])
         yield step.result(x, denoised)
 
 
@@ -154,6 +165,31 @@ def _weights_of_gradient_estimation(levels: Sequence[float], low: float) -> list
 def _weights_in_sigma(levels: Sequence[float], low: float) -> list[float]:
     """Return ∫ of each level's Lagrange polynomial in σ, from the newest level to ``low``."""
     return integrate_polynomials(np.array(levels), levels[0], low)
+
+
+def _weights_of_ipndm_v(levels: Sequence[float], low: float) -> list[float]:
+    """Return the weights of zju-pi/diff-sampler's ``ipndm_v`` for 2 to 4 slopes.
+
+    Each slope from the third on brings a further difference of slopes; its share is not quite the
+    integral that Adams and Bashforth's method has there.
+    """
+    ends = [low, *levels]
+    a, b, *earlier = [end - start for end, start in itertools.pairwise(ends)]
+    weights = np.zeros(len(levels))
+    weights[:2] = 1.0 + a / (2.0 * b), -a / (2.0 * b)
+    if earlier:
+        c = earlier[0]
+        share = (1.0 - a * a / (3.0 * b * (b + c))) / 2.0
+        weights[:3] += share * np.array([1.0, -1.0 - b / c, b / c])
+    if len(earlier) > 1:
+        d, two, three = earlier[1], a + b, a + b + c
+        share = (1.0 - a / (3.0 * two)) / 2.0 + (1.0 - a / (2.0 * two)) * a / (6.0 * three)
+        share *= a * two * three / (b * (b + c) * (b + c + d))
+        far = b * (b + c) / (c * (c + d))
+        weights += share * np.array(
+            [1.0, -1.0 - b / c - far, b / c + far * (1.0 + c / d), -far * b / c]
+        )
+    return [float(a * weight) for weight in weights]
 
 
 def _weights_in_log_sigma(levels: Sequence[float], low: float) -> list[float]:

@@ -47,22 +47,26 @@ _TABLE: Final = [
     Sampler("ddpm", "DDPM", euler_a, "ddim_uniform", eta=1.0),
     Sampler("heunpp2", "HeunPP2", heunpp2, "uniform", churns=True),
     Sampler("lms", "LMS", lms, "uniform", orders=True),
-    Sampler("dpm2", "DPM2", dpm2, "karras", churns=True),
-    Sampler("dpm2_a", "DPM2 a", dpm2_a, "karras", eta=1.0),
+    Sampler("dpm2", "DPM2", dpm2, "karras", churns=True, skips_level="every"),
+    Sampler("dpm2_a", "DPM2 a", dpm2_a, "karras", eta=1.0, skips_level="every"),
     Sampler("dpmpp_2s_a", "DPM++ 2S a", dpmpp_2s_a, "karras", eta=1.0),
-    Sampler("dpmpp_sde", "DPM++ SDE", dpmpp_sde, "karras", eta=1.0),
-    Sampler("dpmpp_2m_sde", "DPM++ 2M SDE", dpmpp_2m_sde, "exponential", eta=1.0),
-    Sampler("dpmpp_2m_sde_heun", "DPM++ 2M SDE Heun", dpmpp_2m_sde_heun, "exponential", eta=1.0),
-    Sampler("dpmpp_3m_sde", "DPM++ 3M SDE", dpmpp_3m_sde, "exponential", eta=1.0),
-    Sampler("unipc_bh2", "UniPC bh2", unipc_bh2, "sgm_uniform", orders=True),
-    Sampler("unipc", "UniPC", unipc, "sgm_uniform", orders=True),
+    Sampler("dpmpp_sde", "DPM++ SDE", dpmpp_sde, "karras", eta=1.0, brownian=True),
+    Sampler("dpmpp_2m_sde", "DPM++ 2M SDE", dpmpp_2m_sde, "exponential", eta=1.0,
+            brownian=True),
+    Sampler("dpmpp_2m_sde_heun", "DPM++ 2M SDE Heun", dpmpp_2m_sde_heun, "exponential", eta=1.0,
+            brownian=True),
+    Sampler("dpmpp_3m_sde", "DPM++ 3M SDE", dpmpp_3m_sde, "exponential", eta=1.0,
+            skips_level="every", brownian=True),
+    Sampler("unipc_bh2", "UniPC bh2", unipc_bh2, "sgm_uniform", orders=True,
+            skips_level="chosen"),
+    Sampler("unipc", "UniPC", unipc, "sgm_uniform", orders=True, skips_level="chosen"),
     Sampler("deis", "DEIS", deis, "uniform", orders=True),
     Sampler("ipndm", "IPNDM", ipndm, "uniform", orders=True),
     Sampler("ipndm_v", "IPNDM_V", ipndm_v, "uniform", orders=True),
     Sampler("plms", "PLMS", plms, "leading", orders=True),
     Sampler("res_multistep", "Res Multistep", res_multistep, "uniform"),
     Sampler("lcm", "LCM", lcm, "sgm_uniform", eta=1.0),
-    Sampler("tcd", "TCD", tcd, "sgm_uniform", eta=0.3),
+    Sampler("tcd", "TCD", tcd, "sgm_uniform", eta=0.3, keeps_lowest=True),
     Sampler("dpm_fast", "DPM fast", dpm_fast, "karras", eta=0.0,
             own_steps=count_fast_steps, end=find_last_level),
     Sampler("dpm_adaptive", "DPM adaptive", dpm_adaptive, "karras",
@@ -80,9 +84,9 @@ _TABLE: Final = [
     Sampler("res_2s", "RES 2S", res_2s, "uniform", eta=0.0),
     Sampler("res_multistep_a", "Res Multistep a", res_multistep, "uniform", eta=1.0),
     Sampler("gradient_estimation", "Gradient Estimation", gradient_estimation, "uniform"),
-    Sampler("er_sde", "ER SDE", er_sde, "uniform", noisy=True),
-    Sampler("seeds_2", "SEEDS 2", seeds_2, "uniform", eta=1.0),
-    Sampler("seeds_3", "SEEDS 3", seeds_3, "uniform", eta=1.0),
+    Sampler("er_sde", "ER SDE", er_sde, "uniform", noisy=True, brownian=True),
+    Sampler("seeds_2", "SEEDS 2", seeds_2, "uniform", eta=1.0, brownian=True),
+    Sampler("seeds_3", "SEEDS 3", seeds_3, "uniform", eta=1.0, brownian=True),
     Sampler("sa_solver_pece", "SA-Solver PECE", sa_solver_pece, "sgm_uniform", eta=1.0),
     Sampler("res_multistep_cfg_pp", "Res Multistep CFG++", res_multistep_cfg_pp, "uniform",
             splits=True),
@@ -126,9 +130,16 @@ _ALIASES: Final = {
 }
 """Other tools' names, parted by blanks."""
 
+_CALLS: Final = {
+    2: "heun dpm2 dpm2_a dpmpp_2s_a dpmpp_sde restart dpmpp_2s_a_cfg_pp res_2s seeds_2 "
+    "sa_solver_pece",
+    3: "heunpp2 seeds_3",
+}
+"""Samplers by the most calls of a step, where these are several and each step makes as many."""
+
 
 def _add_aliases(sampler: Sampler) -> Sampler:
-    """Return the sampler with all its aliases.
+    """Return the sampler with all its aliases, and its calls.
 
     Lower-case names also count with ``sample_`` before them, as k-diffusion's functions, and
     classes' names without ``Scheduler``, as in diffusers' documents.
@@ -137,7 +148,8 @@ def _add_aliases(sampler: Sampler) -> Sampler:
     names = (sampler.name, *aliases)
     functions = [f"sample_{name}" for name in names if name.islower()]
     classes = [name.removesuffix("Scheduler") for name in names if name.endswith("Scheduler")]
-    return replace(sampler, aliases=(*aliases, *functions, *classes))
+    calls = next((count for count, names in _CALLS.items() if sampler.name in names.split()), 1)
+    return replace(sampler, aliases=(*aliases, *functions, *classes), calls=calls)
 
 
 SAMPLERS: Final = Catalogue("sampler", [_add_aliases(entry) for entry in _TABLE])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from diffusion.samplers.cfgpp import GUIDANCE_SHARE
 from diffusion.samplers.options import SamplerOptions
@@ -33,7 +33,10 @@ class Sampler:
     than a few steps draw noise, whatever the options. ``splits``: it needs the estimate without the
     prompt, too, and divides the guidance. ``adaptive``: it chooses its steps by their errors, so
     that pictures must be made one by one. ``own_steps``: the number of steps that it makes of the
-    number asked for. ``end``: the level of its last step's x, from the list of levels.
+    number asked for. ``calls``: the most calls of the network that a step makes. ``end``: the level
+    of its last step's x, from the list of levels. ``brownian``: its noise is a path's.
+    ``skips_level``: it takes a list of one more step and leaves out the level before the last, with
+    ``every`` schedule or a ``chosen`` one. ``keeps_lowest``: it ends at the model's lowest level.
     """
 
     name: str
@@ -48,7 +51,11 @@ class Sampler:
     splits: bool = False
     adaptive: bool = False
     own_steps: Callable[[int], int] = int
+    calls: int = 1
     end: Callable[[Sigmas], float] = last_of
+    brownian: bool = False
+    skips_level: Literal["never", "every", "chosen"] = "never"
+    keeps_lowest: bool = False
 
     def run(
         self,
@@ -79,7 +86,9 @@ class Sampler:
             return self.eta is not None
         if option == "order":
             return self.orders
-        if option == "s_noise":
+        if option == "noise_seed_delta" and self.brownian:
+            return False
+        if option in ("s_noise", "noise_seed_delta"):
             return self.eta is not None or self.churns or self.noisy
         return self.churns
 

@@ -5,7 +5,13 @@ Law: pure functions on float64 NumPy arrays. Nothing here knows a sampler, a mod
 
 from diffusion.schedules.noise_schedule import Levels, NoiseConfig, NoiseSchedule, Scalings
 from diffusion.schedules.options import NO_OPTIONS, ScheduleOptions
-from diffusion.schedules.registry import AUTOMATIC, SCHEDULES, Schedule, find_schedule
+from diffusion.schedules.registry import (
+    AUTOMATIC,
+    SCHEDULES,
+    Schedule,
+    ScheduleChoice,
+    find_schedule,
+)
 
 __all__ = [
     "AUTOMATIC",
@@ -16,6 +22,7 @@ __all__ = [
     "NoiseSchedule",
     "Scalings",
     "Schedule",
+    "ScheduleChoice",
     "ScheduleOptions",
     "find_schedule",
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
+
+import numpy as np
 
 from diffusion.catalogue import Catalogue
 from diffusion.errors import SettingsError
@@ -14,12 +17,12 @@ from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
 from diffusion.schedules.options import NO_OPTIONS, ScheduleOptions
 from diffusion.schedules.searched_levels import (
     align_your_steps,
-    align_your_steps_11,
+    align_your_steps_10,
     align_your_steps_32,
     align_your_steps_gits,
 )
 
-__all__ = ["AUTOMATIC", "SCHEDULES", "Schedule", "find_schedule"]
+__all__ = ["AUTOMATIC", "SCHEDULES", "Schedule", "ScheduleChoice", "find_schedule"]
 
 AUTOMATIC: Final = "automatic"
 """The name that stands for the sampler's own choice."""
@@ -59,6 +62,22 @@ class Schedule:
         return math.sqrt(1.0 + first_sigma**2) if self.unit_variance else first_sigma
 
 
+SpacingFunction: TypeAlias = Callable[[NoiseSchedule, int], Sequence[float] | Levels]
+"""``spacing(noise, steps)``: steps + 1 falling levels, the last 0 or above."""
+
+ScheduleChoice: TypeAlias = str | Schedule | SpacingFunction
+"""A name in ``SCHEDULES``, a schedule of the caller's, or its function alone."""
+
+
+def _call_spacing(spacing: SpacingFunction, noise: NoiseSchedule, steps: int) -> Levels:
+    """Return a caller's levels as an array. Raises ``SettingsError`` where they do not fall."""
+    levels = np.asarray(spacing(noise, steps), np.float64)
+    falls = levels.ndim == 1 and bool(np.all(np.diff(levels) < 0))
+    if not (falls and len(levels) > 1 and np.isfinite(levels).all() and levels[-1] >= 0):
+        raise SettingsError("schedule", levels.tolist(), "must give levels that fall to 0 or above")
+    return levels
+
+
 _ENDS: Final = ("sigma_min", "sigma_max")
 _ENDS_AND_RHO: Final = (*_ENDS, "rho")
 
@@ -80,8 +99,10 @@ _TABLE: Final = [
     Schedule("simple", "Simple", (), spacings.simple),
     Schedule("beta", "Beta", ("use_beta_sigmas",), spacings.beta, _ENDS),
     Schedule("kl_optimal", "KL Optimal", (), spacings.kl_optimal, _ENDS),
-    Schedule("align_your_steps", "Align Your Steps", ("ays",), align_your_steps),
-    Schedule("align_your_steps_11", "Align Your Steps 11", ("ays_11",), align_your_steps_11),
+    Schedule("kl_optimal_0", "KL Optimal 0", (), spacings.kl_optimal_0, _ENDS),
+    Schedule("align_your_steps", "Align Your Steps", (), align_your_steps),
+    Schedule("align_your_steps_10", "Align Your Steps 10", ("ays", "ays_10"), align_your_steps_10),
+    Schedule("align_your_steps_11", "Align Your Steps 11", ("ays_11",), align_your_steps),
     Schedule("align_your_steps_32", "Align Your Steps 32", ("ays_32",), align_your_steps_32),
     Schedule("align_your_steps_gits", "Align Your Steps GITS", ("gits",), align_your_steps_gits),
     Schedule("linear_quadratic", "Linear Quadratic", (), spacings.linear_quadratic),
@@ -95,6 +116,16 @@ _TABLE: Final = [
 SCHEDULES: Final = Catalogue("schedule", _TABLE, special=AUTOMATIC)
 
 
-def find_schedule(text: str) -> Schedule | None:
-    """Return the schedule called ``text``; None for "automatic". Raises ``SettingsError``."""
+def find_schedule(text: ScheduleChoice) -> Schedule | None:
+    """Return the schedule called ``text``, or the one that is given; None for "automatic".
+
+    A function becomes a schedule without options. Raises ``SettingsError``.
+    """
+    if isinstance(text, Schedule):
+        return text
+    if not isinstance(text, str):
+        if not callable(text):
+            raise SettingsError("schedule", text, "must be a name, a Schedule or a function")
+        name = getattr(text, "__name__", "custom")
+        return Schedule(name, name, (), partial(_call_spacing, text))
     return None if text.strip().casefold() == AUTOMATIC else SCHEDULES.find(text)

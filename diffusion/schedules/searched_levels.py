@@ -16,7 +16,7 @@ from diffusion.schedules.spacings import append_level, require_steps
 
 __all__ = [
     "align_your_steps",
-    "align_your_steps_11",
+    "align_your_steps_10",
     "align_your_steps_32",
     "align_your_steps_gits",
 ]
@@ -44,18 +44,20 @@ THIRTY_TWO_XL: Final = (
 
 
 def align_your_steps(noise: NoiseSchedule, steps: int) -> Levels:
+    """Interpolate the eleven levels from the first to the last, then 0.
+
+    A1111's "Align Your Steps" and Forge's "Align Your Steps 11" do so: n steps from n levels.
+    """
+    return _all_levels(ELEVEN_XL if noise.large else ELEVEN, steps)
+
+
+def align_your_steps_10(noise: NoiseSchedule, steps: int) -> Levels:
     """Interpolate the eleven levels of ten steps, the last of them replaced by 0.
 
-    It is the rule of ComfyUI's node and of diffusers. A1111 and Forge also step from the last
-    level, see ``align_your_steps_11``.
+    It is the rule of ComfyUI's node, of diffusers and of stable-diffusion.cpp's ``ays``.
     """
     searched = ELEVEN_XL if noise.large else ELEVEN
     return append_level(_interpolate(searched, require_steps(steps) + 1)[:-1])
-
-
-def align_your_steps_11(noise: NoiseSchedule, steps: int) -> Levels:
-    """Interpolate the eleven levels from the first to the last, then 0: as A1111 and Forge do."""
-    return _all_levels(ELEVEN_XL if noise.large else ELEVEN, steps)
 
 
 def align_your_steps_32(noise: NoiseSchedule, steps: int) -> Levels:

@@ -24,6 +24,7 @@ __all__ = [
     "exponential",
     "karras",
     "kl_optimal",
+    "kl_optimal_0",
     "leading",
     "linear_quadratic",
     "normal",
@@ -73,8 +74,15 @@ def polyexponential(
 def kl_optimal(noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS) -> Levels:
     """Space arctan σ evenly from the highest to the lowest level (Sabour et al. 2024, section 3).
 
-    It is ComfyUI's ``kl_optimal``, which ends in 0. A1111's has one more level and no 0.
+    It is A1111's "KL Optimal": n + 1 levels and no 0, so that the lowest level's noise is left.
     """
+    first, last = map(math.atan, options.ends(noise))
+    levels: Levels = np.tan(np.linspace(first, last, require_steps(steps) + 1))
+    return levels
+
+
+def kl_optimal_0(noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS) -> Levels:
+    """Space arctan σ evenly over n levels, then 0: ComfyUI's ``kl_optimal``."""
     first, last = map(math.atan, options.ends(noise))
     return append_level(np.tan(np.linspace(first, last, require_steps(steps))))
 
@@ -154,22 +162,23 @@ def leading(noise: NoiseSchedule, steps: int) -> Levels:
     the level of time step 0. If the last step starts from that level itself, the list ends in 0.
     The offset is lowered where it would lead beyond the last time step.
     """
-    sigmas = noise.sigmas_at(_leading_timesteps(noise, steps))
+    count = noise.num_train_timesteps
+    stride = count // require_steps(steps, count)
+    offset = min(noise.steps_offset, count - 1 - (steps - 1) * stride)
+    sigmas = noise.sigmas_at(np.arange(steps - 1, -1, -1, dtype=np.float64) * stride + offset)
     end = noise.final_sigma
     return append_level(sigmas, end if end < sigmas[-1] else 0.0)
 
 
 def ddim_uniform(noise: NoiseSchedule, steps: int) -> Levels:
-    """Take the levels of ``leading``, ending in 0: ComfyUI's ``ddim_uniform``."""
-    return append_level(noise.sigmas_at(_leading_timesteps(noise, steps)))
+    """Take every ⌊T / n⌋-th of T time steps, counted up from 1 as far as they go, then 0.
 
-
-def _leading_timesteps(noise: NoiseSchedule, steps: int) -> Levels:
-    """Return the time steps of ``leading``, falling."""
+    It is ComfyUI's ``ddim_uniform`` and A1111's "DDIM". Where n does not divide T, there is room
+    for more than n time steps: 12 steps of 1000 become 13, and 30 become 31.
+    """
     count = noise.num_train_timesteps
-    highest = (require_steps(steps, count) - 1) * (count // steps)
-    offset = min(noise.steps_offset, count - 1 - highest)
-    return np.arange(steps - 1, -1, -1, dtype=np.float64) * (count // steps) + offset
+    timesteps = np.arange(1, count, count // require_steps(steps, count), dtype=np.float64)
+    return append_level(noise.sigmas_at(timesteps[::-1]))
 
 
 def _even_timesteps(noise: NoiseSchedule, count: int) -> Levels:

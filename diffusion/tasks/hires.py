@@ -10,8 +10,8 @@ from PIL import Image
 from diffusion.catalogue import Catalogue
 from diffusion.checks import MOST_SIDE, check_integer, check_number, check_text
 from diffusion.errors import SettingsError
-from diffusion.samplers import choose_schedule, find_sampler_and_schedule
-from diffusion.schedules import find_schedule
+from diffusion.samplers import SamplerChoice, choose_schedule, find_sampler_and_schedule
+from diffusion.schedules import ScheduleChoice, find_schedule
 
 __all__ = ["UPSCALERS", "Hires", "Upscaler"]
 
@@ -63,8 +63,8 @@ class Hires:
     upscaler: str = "latent"
     strength: float = 0.7
     steps: int | None = None
-    sampler: str | None = None
-    schedule: str | None = None
+    sampler: SamplerChoice | None = None
+    schedule: ScheduleChoice | None = None
     prompt: str | None = None
     negative: str | None = None
     guidance: float | None = None
@@ -91,8 +91,10 @@ class Hires:
             raise SettingsError("hires scale", self.scale, f"{sides[0]}x{sides[1]} is too large")
         return sides[0], sides[1]
 
-    def sampler_and_schedule(self, sampler: str, schedule: str) -> tuple[str, str]:
-        """Return the names of the second pass's sampler and schedule, given those of the first."""
+    def sampler_and_schedule(
+        self, sampler: SamplerChoice, schedule: ScheduleChoice
+    ) -> tuple[SamplerChoice, ScheduleChoice]:
+        """Return the second pass's sampler and schedule, given those of the first."""
         if self.sampler is None:
             return sampler, self.schedule or schedule
         return self.sampler, choose_schedule(self.sampler, self.schedule, schedule)

@@ -11,6 +11,7 @@ from diffusion.schedules import NoiseSchedule, ScheduleOptions
 __all__ = ["SamplingSettings"]
 
 _MOST = 1e6
+_MOST_DELTA = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class SamplingSettings:
 
     ``order``: of a multistep sampler. ``s_churn``, ``s_tmin``, ``s_tmax``: the noise added before a
     step, and the levels between which it is added. ``s_noise``: the deviation of all noise drawn.
-    They count where a sampler has them; see `SamplerOptions`. ``sigma_min``, ``sigma_max``,
+    They count where a sampler has them; see `SamplerOptions`. ``noise_seed_delta``: added to the
+    seed for the noise that steps draw, as A1111's "eta noise seed delta" (ENSD); the paths of SDE
+    samplers keep the seed. ``sigma_min``, ``sigma_max``,
     ``rho``: of the schedule, refused where it has none; see `ScheduleOptions`.
     """
 
@@ -34,10 +37,12 @@ class SamplingSettings:
     sigma_min: float | None = None
     sigma_max: float | None = None
     rho: float | None = None
+    noise_seed_delta: int | None = None
 
     def check(self) -> None:
         """Raise `SettingsError` for the first value that is out of range."""
         check_integer("order", self.order, 1, 4)
+        check_integer("noise_seed_delta", self.noise_seed_delta, -_MOST_DELTA, _MOST_DELTA)
         for name in ("s_churn", "s_tmin", "s_tmax", "s_noise", "sigma_min", "sigma_max", "rho"):
             check_number(name, getattr(self, name), 0, _MOST)
         self._with_noise_options(SamplerOptions())

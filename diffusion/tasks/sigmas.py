@@ -12,16 +12,25 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from diffusion.errors import SettingsError
-from diffusion.samplers import Sampler, SamplerOptions, find_sampler_and_schedule
-from diffusion.schedules import Levels, NoiseSchedule, find_schedule
+from diffusion.samplers import (
+    Sampler,
+    SamplerChoice,
+    SamplerOptions,
+    find_sampler_and_schedule,
+)
+from diffusion.schedules import Levels, NoiseSchedule, Schedule, ScheduleChoice, find_schedule
 from diffusion.tasks.sampling_settings import SamplingSettings
 
 __all__ = ["SigmaSchedule", "full_schedule", "partial_schedule", "warn_of_idle_options"]
 
 LARGEST_STRENGTH: Final = 0.999
 NO_CHOICES: Final = SamplingSettings()
-SAMPLER_OPTIONS: Final = ("eta", "order", "s_churn", "s_tmin", "s_tmax", "s_noise")
+SAMPLER_OPTIONS: Final = (
+    *("eta", "order", "s_churn", "s_tmin", "s_tmax", "s_noise", "noise_seed_delta"),
+)
 """Options that only some samplers have. Those about levels are refused by the schedule itself."""
 
 
@@ -70,26 +79,51 @@ class SigmaSchedule:
 
 def full_schedule(
     noise: NoiseSchedule,
-    sampler: str,
-    schedule: str,
+    sampler: SamplerChoice,
+    schedule: ScheduleChoice,
     steps: int,
     eta: float | None,
     sampling: SamplingSettings = NO_CHOICES,
 ) -> SigmaSchedule:
     """Return all steps of a schedule. Raises `SettingsError`."""
     found, named = find_sampler_and_schedule(sampler)
-    chosen = find_schedule(schedule) or named or found.automatic_schedule(noise)
-    sigmas = chosen.sigmas(noise, steps, sampling.span())
+    asked = find_schedule(schedule) or named
+    chosen = asked or found.automatic_schedule(noise)
+    skips = found.skips_level == "every" or (found.skips_level == "chosen" and asked is not None)
+    if skips:
+        sigmas = _skip_level(chosen, noise, steps, sampling)
+    else:
+        sigmas = chosen.sigmas(noise, steps, sampling.span())
     if len(sigmas) < 2:
         raise SettingsError("steps", steps, f"{chosen.name} has no levels for so many")
+    if found.keeps_lowest and sigmas[-1] == 0.0 and sigmas[-2] > noise.sigma_min:
+        sigmas = np.append(sigmas[:-1], noise.sigma_min)
     options = sampling.sampler_options(noise, eta)
     return SigmaSchedule(found, options, sigmas, chosen.initial_scale(float(sigmas[0])))
 
 
+def _skip_level(
+    chosen: Schedule, noise: NoiseSchedule, steps: int, sampling: SamplingSettings
+) -> Levels:
+    """Return a schedule of one more step, without the level before the last one.
+
+    A1111 calls it "discard penultimate sigma"; ComfyUI does the same. The last step so starts
+    higher, where a solver that looks ahead is still stable. Raises `SettingsError`.
+    """
+    try:
+        sigmas = chosen.sigmas(noise, steps + 1, sampling.span())
+    except SettingsError as error:
+        if error.field != "steps":
+            raise
+        hint = f"this sampler takes the levels of one step more, and {error.hint}"
+        raise SettingsError("steps", steps, hint) from error
+    return np.delete(sigmas, -2)
+
+
 def partial_schedule(
     noise: NoiseSchedule,
-    sampler: str,
-    schedule: str,
+    sampler: SamplerChoice,
+    schedule: ScheduleChoice,
     steps: int,
     eta: float | None,
     strength: float,

@@ -1,12 +1,21 @@
-"""CLIP's byte-pair tokenizer from a model's own files (Radford et al. 2021, arXiv 2103.00020)."""
+"""CLIP's byte-pair tokenizer from a model's own files (Radford et al. 2021, arXiv 2103.00020).
+
+Texts are cleaned first, as in CLIP's training: ``ftfy`` makes curly quotes straight, letters of
+full width and ligatures plain, decodes entities of HTML where no "<" stands in the text, and mends
+what was decoded wrongly. The WebUI reads prompts so: by transformers' CLIPTokenizer, which up to
+release 4 used ftfy where it was installed, and by open_clip's, which needs it. Without it ``it’s``
+is another prompt. (open_clip also decodes entities beside a "<", and those within entities.)
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
+import ftfy
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
 from diffusion.checkpoints.json_files import read_json_object
 from diffusion.errors import ModelError, ModelFormatError, quote
@@ -21,6 +30,8 @@ _WORDS = (
     r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
 _AGAIN = "download the tokenizer folder again"
+_FLAT_MAP = re.compile(r'\s*+\{(?:\s*+"(?:[^"\\]++|\\.)*+"\s*+:\s*+\d{1,9}\s*+,?+)*+\s*+\}\s*+')
+"""A JSON object of numbers: anything deeper could take 24 times its size in memory."""
 
 
 class ClipTokenizer:
@@ -62,13 +73,18 @@ class ClipTokenizer:
 
     def tokens(self, text: str) -> list[int]:
         """Return ids of a whole text without start, end and padding."""
-        ids: list[int] = self._bpe.encode(_replace_surrogates(text), add_special_tokens=False).ids
+        ids: list[int] = self._bpe.encode(_clean(text), add_special_tokens=False).ids
         return ids
 
     def row(self, tokens: Sequence[int]) -> list[int]:
         """Return start, the tokens, cut where they are too many, end, and padding."""
         row = [self._start, *tokens[: self.capacity], self.end]
         return row + [self._pad] * (self.length - len(row))
+
+
+def _clean(text: str) -> str:
+    """Return the text as CLIP was trained on: mended, and in lower case."""
+    return _replace_surrogates(ftfy.fix_text(_replace_surrogates(text)).lower())
 
 
 def _replace_surrogates(text: str) -> str:
@@ -80,9 +96,6 @@ def _build_bpe(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tok
     """Return the byte-pair encoder of CLIP."""
     tokenizer = Tokenizer(
         models.BPE(vocabulary, merges, end_of_word_suffix=_WORD_END, unk_token=_END, fuse_unk=False)
-    )
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -96,7 +109,8 @@ def _build_bpe(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tok
 def _read_vocabulary(path: Path) -> dict[str, int]:
     """Return the numbers of all tokens. Raises `ModelFormatError`."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if _FLAT_MAP.fullmatch(text) else None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFormatError(path, "vocabulary", type(error).__name__, _AGAIN) from None
     if not isinstance(found, dict) or not all(

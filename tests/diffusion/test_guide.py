@@ -22,7 +22,14 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
-COMMANDS = sorted({shlex.split(line)[1] for block in blocks("sh") for line in block.splitlines()})
+COMMANDS = sorted(
+    {
+        shlex.split(line)[1]
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("avila ")
+    }
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -68,7 +75,7 @@ def test_pictures_are_small(picture: Path) -> None:
 
 
 def test_python_runs(tmp_path: Path) -> None:
-    (code,) = blocks("python")
+    code = "\n".join(blocks("python"))
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"],
         cwd=tmp_path,

@@ -17,7 +17,8 @@ from diffusion.checkpoints.hub.cache import (
     verify_hashes,
 )
 from diffusion.checkpoints.hub.download import pull
-from diffusion.checkpoints.hub.offers import Offer, RemoteFile, fetch_offer
+from diffusion.checkpoints.hub.listing import RemoteFile
+from diffusion.checkpoints.hub.offers import Offer, fetch_offer
 from diffusion.checkpoints.hub.repository_files import VARIANTS, choose_files
 
 __all__ = [

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from warnings import warn
 
 import huggingface_hub
 from huggingface_hub import constants
 
+from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.hub.model_names import (
     is_commit,
     is_model_name,
     repository_folder,
     split_model_name,
 )
-from diffusion.errors import ModelNotFoundError, quote
+from diffusion.errors import ModelNotFoundError
 
+_REFERENCE_BYTES = 100
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([\w.-]{1,60})", re.MULTILINE)
 
 
@@ -38,8 +42,7 @@ class CachedModel:
     @property
     def size(self) -> int:
         """Bytes of all files of the revision, or of the single file."""
-        files = self.folder.rglob("*") if self.path.is_dir() else [self.path]
-        return sum(file.stat().st_size for file in files if file.is_file())
+        return bytes_of(self.folder if self.path.is_dir() else self.path)
 
     @property
     def licence(self) -> str:
@@ -53,6 +56,15 @@ class CachedModel:
         return found[1] if found else "unknown"
 
 
+def bytes_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; what cannot be read counts as 0."""
+    total = 0
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
 def find_model(text: str | Path) -> Path:
     """Return the path of a model: a path that exists, else a name in the cache.
 
@@ -63,7 +75,8 @@ def find_model(text: str | Path) -> Path:
         path = Path(text).expanduser()
         exists = path.exists()
     except (OSError, RuntimeError) as error:  # too long, or the home folder of an unknown user
-        raise ModelNotFoundError(quote(name), "cannot be a path", "check the path") from error
+        reason = f"cannot be looked up: {getattr(error, 'strerror', None) or error}"
+        raise ModelNotFoundError(name, reason, "check the path and its rights") from error
     if exists or not is_model_name(name):
         return path
     found = cached_model(name)
@@ -77,16 +90,24 @@ def cached_model(name: str, revision: str = "main") -> CachedModel | None:
     """Return a model in the cache, or None. Raises `SettingsError`, `ModelNotFoundError`."""
     repository, file = split_model_name(name)
     folder = repository_folder(repository)
-    try:
-        commit = (folder / "refs" / revision).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        commit = revision
-    snapshot = folder / "snapshots" / commit
-    if not is_commit(commit) or not snapshot.is_dir():
-        return None
-    if file is not None:
+    with reading(folder):
+        commit = _read_reference(folder / "refs" / revision) or revision
+        snapshot = folder / "snapshots" / commit
+        if not is_commit(commit) or not snapshot.is_dir():
+            return None
+        if file is None:
+            return CachedModel(name, commit, _model_path(name, snapshot))
         return CachedModel(name, commit, snapshot / file) if (snapshot / file).exists() else None
-    return CachedModel(name, commit, _model_path(name, snapshot))
+
+
+def _read_reference(file: Path) -> str | None:
+    """Return the commit that a branch's or tag's file names; None where it names none."""
+    try:
+        with file.open("rb") as opened:
+            commit = opened.read(_REFERENCE_BYTES).decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return commit if is_commit(commit) else None
 
 
 def _model_path(name: str, snapshot: Path) -> Path:
@@ -104,15 +125,30 @@ def _model_path(name: str, snapshot: Path) -> Path:
 
 
 def cached_models() -> list[CachedModel]:
-    """Return every model in the cache that this project may read, by name."""
-    found = []
+    """Return every model in the cache that this project may read, by name.
+
+    Warn of those that the cache's own files hide: damaged, or without the right to read them.
+    """
+    found: list[CachedModel] = []
     for folder in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
         repository = folder.name.removeprefix("models--").replace("--", "/", 1)
-        for reference in sorted(path for path in (folder / "refs").glob("*") if path.is_file()):
-            commit = reference.read_text(encoding="utf-8").strip()
-            if is_model_name(repository) and is_commit(commit):
-                found += _snapshot_models(repository, commit, folder / "snapshots" / commit)
+        if not is_model_name(repository):
+            continue
+        try:
+            found += _repository_models(repository, folder)
+        except OSError as error:
+            warn(f"{repository} is not listed: {folder}: {error.strerror}", stacklevel=2)
     return list({(model.name, model.commit): model for model in found}.values())
+
+
+def _repository_models(repository: str, folder: Path) -> Iterator[CachedModel]:
+    """Yield the models of each revision of a repository. Raises `OSError`."""
+    for reference in sorted((folder / "refs").glob("*")):
+        commit = _read_reference(reference)
+        if commit is not None:
+            yield from _snapshot_models(repository, commit, folder / "snapshots" / commit)
+        elif not reference.is_dir():
+            warn(f"{repository} is not listed: {reference} names no commit", stacklevel=3)
 
 
 def _snapshot_models(repository: str, commit: str, snapshot: Path) -> list[CachedModel]:
@@ -136,10 +172,13 @@ def verify_hashes(model: CachedModel) -> Iterator[tuple[Path, bool | None]]:
     The cache keeps a file under its hash: SHA-256, or git's for small ones. None stands for a
     plain copy, whose hash is not known (as on systems without symbolic links).
     """
-    files = sorted(model.folder.rglob("*")) if model.path.is_dir() else [model.path]
+    with reading(model.path):
+        places = sorted(model.folder.rglob("*")) if model.path.is_dir() else [model.path]
+        files = [file for file in places if file.is_file()]
     for file in files:
-        if file.is_file():
-            yield file, _has_its_hash(file)
+        with reading(file):
+            found = _has_its_hash(file)
+        yield file, found
 
 
 def _has_its_hash(file: Path) -> bool | None:

@@ -12,6 +12,7 @@ from diffusion.errors import SettingsError
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
 _NAME = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:/(?P<file>{_PART}\.safetensors))?")
 _SINGLE_FILE = re.compile(rf"{_PART}\.safetensors")
+_REVISION = re.compile(rf"{_PART}(?:/{_PART}){{0,3}}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -37,6 +38,11 @@ def is_single_file(name: str) -> bool:
 def is_commit(text: str) -> bool:
     """Tell whether a text is a commit's hash."""
     return _COMMIT.fullmatch(text) is not None
+
+
+def is_revision(text: str) -> bool:
+    """Tell whether a text may name a branch, a tag or a commit; it becomes a path in the cache."""
+    return _REVISION.fullmatch(text) is not None and ".." not in text
 
 
 def repository_folder(repository: str) -> Path:

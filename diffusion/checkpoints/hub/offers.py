@@ -6,27 +6,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote as quote_url
 
-import huggingface_hub
+from huggingface_hub import constants
 
 from diffusion.checkpoints.hub.client_errors import translate_client_errors
+from diffusion.checkpoints.hub.listing import RemoteFile, parse_listing
 from diffusion.checkpoints.hub.model_names import (
     is_commit,
+    is_revision,
     is_single_file,
     repository_folder,
     split_model_name,
 )
 from diffusion.checkpoints.hub.repository_files import VARIANTS, choose_files, is_weight_file
+from diffusion.checkpoints.hub.transfer import fetch_json
 from diffusion.errors import ModelNotFoundError, SettingsError, quote
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file of a repository, its size in bytes, and for large ones the hash of its content."""
-
-    name: str
-    size: int
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,26 +55,20 @@ def fetch_offer(name: str, revision: str = "main", variant: str | None = None) -
     repository, file = split_model_name(name)
     if variant not in (None, *VARIANTS):
         raise SettingsError("variant", variant, f"must be one of {', '.join(VARIANTS)}")
+    if not is_revision(revision):
+        raise SettingsError("revision", revision, "must be a branch, a tag or a commit")
     with translate_client_errors(name):
-        info = huggingface_hub.HfApi().model_info(
-            repository, revision=revision, files_metadata=True, timeout=30
-        )
-    remote = {
-        each.rfilename: RemoteFile(
-            each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None
-        )
-        for each in info.siblings or []
-    }
+        address = f"{constants.ENDPOINT}/api/models/{repository}/revision/{quote_url(revision, '')}"
+        listing = parse_listing(name, fetch_json(name, f"{address}?blobs=true"))
+    remote = {each.name: each for each in listing.files}
     chosen = choose_files(remote, variant) if file is None else [file]
     _check_chosen(name, file, remote, chosen)
     files = tuple(remote[each] for each in chosen)
-    commit = info.sha or ""
-    check_hashes(name, commit, files)
+    check_hashes(name, listing.commit, files)
     folder = repository_folder(repository)
-    missing = sum(each.size - bytes_on_disk(folder, commit, each) for each in files)
-    named = (getattr(info.card_data, key, None) for key in ("license_name", "license"))
-    licence = next((str(each) for each in named if each), "unknown")
-    return Offer(name, revision, commit, quote(licence)[1:-1], bool(info.gated), files, missing)
+    missing = sum(each.size - bytes_on_disk(folder, listing.commit, each) for each in files)
+    licence = quote(listing.licence)[1:-1]
+    return Offer(name, revision, listing.commit, licence, listing.gated, files, missing)
 
 
 def _check_chosen(name: str, file: str | None, remote: Iterable[str], chosen: list[str]) -> None:
@@ -98,8 +87,12 @@ def _check_chosen(name: str, file: str | None, remote: Iterable[str], chosen: li
 
 def check_hashes(name: str, commit: str, files: Iterable[RemoteFile]) -> None:
     """Raise `ModelNotFoundError` for a malformed hash: the cache names its files by them."""
-    hashes = (file.sha256 for file in files if file.sha256 is not None)
-    if not is_commit(commit) or not all(re.fullmatch(r"[0-9a-f]{64}", each) for each in hashes):
+    for file in files:
+        length = 40 if file.sha256 is None else 64
+        if not re.fullmatch(rf"[0-9a-f]{{{length}}}", file.blob):
+            reason = f"the Hub sent a malformed hash of {quote(file.name)}"
+            raise ModelNotFoundError(name, reason, "check HF_ENDPOINT")
+    if not is_commit(commit):
         raise ModelNotFoundError(name, "the Hub sent a malformed hash", "check HF_ENDPOINT")
 
 
@@ -107,11 +100,10 @@ def bytes_on_disk(folder: Path, commit: str, file: RemoteFile) -> int:
     """Return how much of a file is in a repository's ``folder`` of the cache."""
     if (folder / "snapshots" / commit / file.name).exists():
         return file.size
-    if file.sha256 is None:
-        return 0
-    blob = folder / "blobs" / file.sha256
+    blob = folder / "blobs" / file.blob
     part = partial_path(blob)
-    return file.size if blob.exists() else part.stat().st_size if part.exists() else 0
+    here = file.size if blob.exists() else part.stat().st_size if part.exists() else 0
+    return min(here, file.size)
 
 
 def partial_path(blob: Path) -> Path:

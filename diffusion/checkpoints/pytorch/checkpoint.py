@@ -15,7 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN, PROBE_BYTES, recognise_file
+from diffusion.checkpoints.file_errors import reading
+from diffusion.checkpoints.file_kinds import (
+    DOWNLOAD_AGAIN,
+    PROBE_BYTES,
+    kind_of_file,
+    recognise_file,
+)
 from diffusion.checkpoints.pytorch.pickle_reader import process as reader_process
 from diffusion.checkpoints.safetensors import Header, SafetensorsFile, TensorEntry
 from diffusion.checkpoints.safetensors.element_types import STORED
@@ -36,6 +42,8 @@ def wrong_file_error(path: Path, expected: str, hint: str) -> ModelFormatError:
     if path.suffix.lower() in SUFFIXES:
         target = path.with_suffix(".safetensors").name
         hint = f"convert it: avila convert {escape(f'{path} -o {target}')}"
+    elif (kind := kind_of_file(path)) is not None:
+        return ModelFormatError(path, "file", *kind)
     return ModelFormatError(path, "file", f"must be {expected} or a .safetensors file", hint)
 
 
@@ -46,7 +54,7 @@ def open_torch(path: str | Path, *, timeout: float = 120) -> SafetensorsFile:
     ``ModelNotFoundError`` or ``ModelFormatError``.
     """
     path = Path(path)
-    with open_regular(path) as file:
+    with reading(path), open_regular(path) as file:
         status = os.fstat(file.fileno())
         start = file.read(PROBE_BYTES)
         if not start.startswith(b"PK\x03\x04"):

@@ -17,7 +17,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN, PROBE_BYTES, recognise_file
+from diffusion.checkpoints.file_errors import reading
+from diffusion.checkpoints.file_kinds import (
+    DOWNLOAD_AGAIN,
+    PROBE_BYTES,
+    SAFETENSORS,
+    recognise_file,
+)
 from diffusion.checkpoints.safetensors.element_types import STORED, decode
 from diffusion.checkpoints.safetensors.entries import Header, TensorEntry
 from diffusion.checkpoints.safetensors.header import parse_header
@@ -69,7 +75,7 @@ class SafetensorsFile:
         """
         stored = np.empty(entry.stored_shape, STORED[entry.dtype])
         try:
-            with open_regular(self.path) as file:
+            with reading(self.path), open_regular(self.path) as file:
                 self._check_unchanged(file)
                 file.seek(entry.offset)
                 _fill(file, stored, self.path)
@@ -96,7 +102,7 @@ def open_safetensors(
     if not 2 <= header_limit <= HEADER_CEILING:
         raise SettingsError("header_limit", header_limit, f"give 2 to {HEADER_CEILING} bytes")
     path = Path(path)
-    with open_regular(path) as file:
+    with reading(path), open_regular(path) as file:
         status = os.fstat(file.fileno())
         length = _read_header_length(file, path, status.st_size, header_limit)
         text = file.read(length)
@@ -126,7 +132,7 @@ def _read_header_length(file: FileIO, path: Path, size: int, limit: int) -> int:
     else:
         return length
     kind = recognise_file(start)
-    if kind is not None:
+    if kind not in (None, SAFETENSORS):
         raise ModelFormatError(path, "file", *kind)
     raise ModelFormatError(path, field, reason, DOWNLOAD_AGAIN)
 

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffusion.checkpoints.safetensors.element_types import NAMES, encode
 from diffusion.checkpoints.safetensors.header import ITEM_BYTES, parse_header
+from diffusion.drafts import open_draft, sweep_drafts
 from diffusion.errors import OutputError, SettingsError, Shape
 
 WriteObserver = Callable[[str, str, NDArray[Any], NDArray[Any]], None]
@@ -90,13 +90,7 @@ def _format_header(
 @contextmanager
 def _replace_file(path: Path) -> Iterator[BinaryIO]:
     """Open a new file beside ``path``; at the end, flush it and rename it over ``path``."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with draft.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    sweep_drafts(path.parent)
+    with open_draft(path.parent) as file:
+        yield file
+    Path(file.name).replace(path)

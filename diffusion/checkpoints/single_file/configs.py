@@ -7,19 +7,27 @@ folder's configs in its metadata (``CONFIG_KEY``), and those are taken.
 
 No shape tells whether an SD 2.x UNet predicts noise or velocity. The caller's choice comes first,
 then the metadata (``modelspec.prediction_type``), then a tensor named ``v_pred``. Without any of
-them the size of training tells: velocity at 768 pixels, noise at 512. The size is
-``modelspec.resolution``. Without that it is 512 where the file's name holds the word ``base`` or
-``512`` or the model inpaints, else 768.
+them the numbers of one bias tell, by the test of ComfyUI: their standard deviation is above 0.09
+where a UNet with 4 input channels predicts velocity. Where that bias is missing, the size of
+training tells: velocity at 768 pixels, noise at 512.
+
+The size of SD 2.x is ``modelspec.resolution``. Without that it is 512 where the file's name holds
+the word ``base`` or ``512``, or the model inpaints, or that bias tells of noise; else 768.
 """
 
 import re
 from itertools import count
 from typing import Final, Literal
 
+import numpy as np
+
 from diffusion.checkpoints.json_files import parse_json_object
 from diffusion.checkpoints.safetensors import SafetensorsFile
+from diffusion.checkpoints.safetensors.element_types import FLOATING
 from diffusion.checkpoints.single_file.families import (
     COMPLETE_HINT,
+    GUIDANCE_NAME,
+    UNET_PREFIX,
     VAE_PREFIX,
     Family,
     Shapes,
@@ -29,9 +37,12 @@ from diffusion.checkpoints.single_file.families import (
 )
 from diffusion.checkpoints.single_file.unet_config import Json, derive_unet_config
 from diffusion.errors import FilePath, ModelFormatError
+from diffusion.models.fields import MAX_CHANNELS
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
 
+_TELLING_BIAS: Final = "output_blocks.11.1.transformer_blocks.0.norm1.bias"
+_LEAST_DEVIATION: Final = 0.09
 CONFIG_KEY: Final = "avila.config"
 """Metadata: the JSON files of the diffusers layout, as one object by their names."""
 
@@ -47,14 +58,19 @@ def derive_configs(file: SafetensorsFile, prediction: Prediction | None) -> Json
     shapes = {name: entry.shape for name, entry in file.entries.items()}
     family = detect_family(shapes, file.path)
     pipeline = pipeline_class(family, shapes)
-    side = _side(family, file, inpaints="Inpaint" in pipeline)
-    chosen = prediction or _prediction(family, file, side)
+    inpaints = "Inpaint" in pipeline
+    by_bias = None if inpaints else _prediction_by_bias(family, file)
+    small = inpaints or by_bias == "epsilon"
+    side = _side(family, file, small=small)
+    chosen = prediction or _stored_prediction(file) or by_bias
+    if chosen is None:
+        chosen = "v_prediction" if family.text_width == 1024 and side > 512 else "epsilon"
     configs: Json = {
-        "model_index.json": _model_index(pipeline, family),
+        "model_index.json": _model_index(pipeline, family, consistency=GUIDANCE_NAME in shapes),
         "unet/config.json": derive_unet_config(family, shapes, file.path, side),
         "vae/config.json": _vae_config(family, shapes, file.path, side),
         "scheduler/scheduler_config.json": _scheduler_config(
-            chosen, zero_snr="ztsnr" in file.entries
+            chosen, zero_snr="ztsnr" in file.entries, consistency=GUIDANCE_NAME in shapes
         ),
     }
     for encoder in family.encoders:
@@ -63,22 +79,32 @@ def derive_configs(file: SafetensorsFile, prediction: Prediction | None) -> Json
     return configs
 
 
-def _side(family: Family, file: SafetensorsFile, *, inpaints: bool) -> int:
-    """Return the pixels along a side at which the model was trained."""
+def _side(family: Family, file: SafetensorsFile, *, small: bool) -> int:
+    """Return the pixels along a side at which the model was trained; ``small``: SD 2.x at 512."""
     resolution = re.fullmatch(r"(\d{3,4})x\1", file.metadata.get("modelspec.resolution", ""))
     if resolution:
         return int(resolution[1])
-    small = inpaints or re.search(r"(?i)(?<![a-z0-9])(?:base|512)(?![a-z0-9])", file.path.stem)
+    small = small or bool(re.search(r"(?i)(?<![a-z0-9])(?:base|512)(?![a-z0-9])", file.path.stem))
     return 512 if family.side == 768 and small else family.side
 
 
-def _prediction(family: Family, file: SafetensorsFile, side: int) -> Prediction:
-    """Return what the network predicts, as far as the file tells."""
+def _stored_prediction(file: SafetensorsFile) -> Prediction | None:
+    """Return what the network predicts, if the file says so."""
     stored = file.metadata.get("modelspec.prediction_type", "")
     if stored in ("epsilon", "v"):
         return "epsilon" if stored == "epsilon" else "v_prediction"
-    large_sd2 = family.text_width == 1024 and side > 512
-    return "v_prediction" if large_sd2 or "v_pred" in file.entries else "epsilon"
+    return "v_prediction" if "v_pred" in file.entries else None
+
+
+def _prediction_by_bias(family: Family, file: SafetensorsFile) -> Prediction | None:
+    """Return what the numbers of an SD 2.x UNet tell; None for other files."""
+    entry = file.entries.get(UNET_PREFIX + _TELLING_BIAS)
+    if family.text_width != 1024 or entry is None or entry.dtype not in FLOATING:
+        return None
+    if len(entry.shape) != 1 or entry.shape[0] > MAX_CHANNELS:
+        return None
+    deviation = file.read_entry(entry).astype(np.float64).std()
+    return "v_prediction" if deviation > _LEAST_DEVIATION else "epsilon"
 
 
 def _vae_config(family: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
@@ -140,17 +166,17 @@ def _text_config(family: Family, encoder: TextEncoder, shapes: Shapes, file: Fil
     return config
 
 
-def _scheduler_config(prediction: str, *, zero_snr: bool = False) -> Json:
+def _scheduler_config(prediction: str, *, zero_snr: bool, consistency: bool) -> Json:
     """Return ``scheduler/scheduler_config.json``: the noise that all families were trained with."""
     config: Json = {
-        "_class_name": "DDIMScheduler",
+        "_class_name": _scheduler_class(consistency),
         "beta_end": 0.012,
         "beta_schedule": "scaled_linear",
         "beta_start": 0.00085,
         "clip_sample": False,
         "num_train_timesteps": 1000,
         "prediction_type": prediction,
-        "set_alpha_to_one": False,
+        "set_alpha_to_one": consistency,
         "steps_offset": 1,
     }
     if zero_snr:
@@ -158,11 +184,16 @@ def _scheduler_config(prediction: str, *, zero_snr: bool = False) -> Json:
     return config
 
 
-def _model_index(pipeline: str, family: Family) -> Json:
+def _scheduler_class(consistency: bool) -> str:
+    """Return the class of a scheduler; ``consistency``: the model needs steps of its own kind."""
+    return "LCMScheduler" if consistency else "DDIMScheduler"
+
+
+def _model_index(pipeline: str, family: Family, *, consistency: bool) -> Json:
     """Return ``model_index.json``."""
     index: Json = {
         "_class_name": pipeline,
-        "scheduler": ["diffusers", "DDIMScheduler"],
+        "scheduler": ["diffusers", _scheduler_class(consistency)],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }

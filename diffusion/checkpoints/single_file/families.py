@@ -11,6 +11,8 @@ Shapes = Mapping[str, Shape]
 
 UNET_PREFIX: Final = "model.diffusion_model."
 VAE_PREFIX: Final = "first_stage_model."
+GUIDANCE_NAME: Final = f"{UNET_PREFIX}time_embed.cond_proj.weight"
+"""The layer of a latent consistency model (LCM) that reads the scale of guidance."""
 COMPLETE_HINT: Final = "use a complete Stable Diffusion 1.x, 2.x or XL checkpoint"
 
 
@@ -137,10 +139,15 @@ def _check_complete(family: Family, shapes: Shapes, file: FilePath) -> None:
 
 
 def pipeline_class(family: Family, shapes: Shapes) -> str:
-    """Return the class that ``model_index.json`` names."""
+    """Return the class that ``model_index.json`` names.
+
+    diffusers has a class for consistency models of SD 1.x and 2.x alone, and none that inpaints.
+    """
     kind = _INPUTS[shapes[f"{UNET_PREFIX}input_blocks.0.0.weight"][1]]
     if not kind and family.title.endswith("refiner"):
         kind = "Img2Img"
+    if GUIDANCE_NAME in shapes and family.pipeline == "StableDiffusion" and not kind:
+        return "LatentConsistencyModelPipeline"
     return f"{family.pipeline}{kind}Pipeline"
 
 

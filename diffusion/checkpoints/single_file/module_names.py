@@ -44,6 +44,7 @@ def _unet_pairs(down_types: Sequence[str], up_types: Sequence[str], layers: Sequ
     for index, name in ((0, "linear_1"), (2, "linear_2")):
         yield f"time_embed.{index}", f"time_embedding.{name}"
         yield f"label_emb.0.{index}", f"add_embedding.{name}"
+    yield "time_embed.cond_proj", "time_embedding.cond_proj"
     yield "input_blocks.0.0", "conv_in"
     number = 1
     for level, kind in enumerate(down_types):

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from diffusion.checkpoints.single_file.families import COMPLETE_HINT, UNET_PREFIX, Family, Shapes
+from diffusion.checkpoints.single_file.families import (
+    COMPLETE_HINT,
+    GUIDANCE_NAME,
+    UNET_PREFIX,
+    Family,
+    Shapes,
+)
 from diffusion.errors import FilePath, ModelFormatError
 
 Json = dict[str, object]
@@ -47,6 +53,9 @@ def derive_unet_config(family: Family, shapes: Shapes, file: FilePath, side: int
         config["addition_embed_type"] = "text_time"
         config["addition_time_embed_dim"] = 256
         config["projection_class_embeddings_input_dim"] = added[1]
+    guidance = shapes.get(GUIDANCE_NAME, ())
+    if len(guidance) == 2:
+        config["time_cond_proj_dim"] = guidance[1]
     return config
 
 

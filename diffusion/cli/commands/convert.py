@@ -13,6 +13,7 @@ from typer import Argument, Option
 from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
 from diffusion.checkpoints.bundled import bundled_model, named_model
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
+from diffusion.checkpoints.hub.cache import bytes_of
 from diffusion.checkpoints.pytorch import SUFFIXES, open_torch
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.verify import check_weights
@@ -20,6 +21,7 @@ from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.parsing import find_name, find_prediction
 from diffusion.cli.options.shared import DebugOption, PredictionOption, TokenizerOption
+from diffusion.cli.output import output_errors
 from diffusion.errors import ModelError, OutputError, SettingsError
 
 __all__ = ["convert_model", "write_model"]
@@ -36,6 +38,7 @@ DTYPES = {
     "f8_e4m3": "F8_E4M3",
     "f8_e5m2": "F8_E5M2",
 }
+_HINT = "give another --output"
 _SINGLE = ".safetensors"
 
 SourceArgument = Annotated[
@@ -87,14 +90,14 @@ def convert_model(
     with reporting(context, debug):
         element_type = None if dtype is None else find_name("dtype", dtype, DTYPES)
         predicted = find_prediction(prediction)
-        if output.exists():
-            raise OutputError(output, "it exists", "give another --output, or remove it first")
+        with output_errors(output, _HINT):
+            if output.exists():
+                raise OutputError(output, "it exists", f"{_HINT}, or remove it first")
         write_model(
             named_model(source), output, element_type, tokenizer=tokenizer, prediction=predicted
         )
-    size = sum(file.stat().st_size for file in [output, *output.rglob("*")] if file.is_file())
     print(output)
-    print(f"{size / 1e6:.1f} MB", file=sys.stderr)
+    print(f"{bytes_of(output) / 1e6:.1f} MB", file=sys.stderr)
 
 
 def write_model(

@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import typer
 from typer import Option
 
-from diffusion.cli.app import app, examples, reporting
-from diffusion.cli.job import draw
+from diffusion.cli.app import examples
+from diffusion.cli.drawing import drawing_command
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.groups import OptionGroup, with_groups
-from diffusion.cli.options.parsing import parse_size, random_seed
-from diffusion.cli.options.shared import ImageArgument, PromptArgument, StartSizeOption
+from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.parsing import parse_sides
+from diffusion.cli.options.shared import (
+    ImageArgument,
+    PromptArgument,
+    StartSizeOption,
+    require_prompt,
+)
+from diffusion.cli.requests import Request
 from diffusion.images import read_image
-from diffusion.settings import Settings
+from diffusion.settings import Settings, random_seed
 from diffusion.tasks import RESIZE_MODES, InitImage
 
 __all__ = ["draw_from_picture"]
@@ -40,31 +46,33 @@ class StartOptions(OptionGroup, panel="The picture to start from", first=("stren
         str,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(RESIZE_MODES.names),
             help=f"How the picture is brought to --size: one of {', '.join(RESIZE_MODES.names)}.",
         ),
     ] = "stretch"
 
 
-@app.command("img2img", epilog=EXAMPLES)
-@with_groups
+@drawing_command("img2img", epilog=EXAMPLES)
 def draw_from_picture(
-    context: typer.Context,
     image: ImageArgument,
-    prompt: PromptArgument,
+    prompt: PromptArgument = None,
     *,
     start: StartOptions,
     drawing: DrawingOptions,
-) -> None:
+) -> Request:
     """Draw pictures that start from a picture.
 
     The picture is covered with noise, the more the higher --strength, and drawn anew from there.
     0.3 keeps its shapes and changes surfaces, 0.75 keeps the composition, 1 keeps next to nothing.
     Of the --steps only the last int(strength x steps) + 1 are made.
     """
-    with reporting(context, drawing.run.debug):
-        width, height = (None, None) if start.size is None else parse_size(start.size)
-        init_image = InitImage(read_image(image), start.strength, start.resize)
-        settings = Settings(
-            prompt, width=width, height=height, seed=random_seed(), init_image=init_image
-        )
-        draw(drawing.change(settings), drawing, [image])
+    width, height = parse_sides(start.size)
+    init_image = InitImage(read_image(image), start.strength, start.resize)
+    settings = Settings(
+        require_prompt(prompt),
+        width=width,
+        height=height,
+        seed=random_seed(),
+        init_image=init_image,
+    )
+    return Request(drawing.change(settings), drawing, (image,))

@@ -12,7 +12,8 @@ from typer import Argument
 from diffusion.cli.app import app, escape_lines, examples, reporting
 from diffusion.cli.options.shared import DebugOption, JsonOption
 from diffusion.errors import SettingsError
-from diffusion.infotext.grammar import parse_infotext, read_infotext
+from diffusion.infotext.files import read_infotext
+from diffusion.infotext.grammar import parse_infotext
 
 __all__ = ["print_settings"]
 

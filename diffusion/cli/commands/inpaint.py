@@ -7,18 +7,24 @@ from pathlib import Path
 from typing import Annotated
 
 import PIL.Image
-import typer
 from typer import Option
 
-from diffusion.cli.app import app, examples, reporting
-from diffusion.cli.job import draw
+from diffusion.cli.app import examples
+from diffusion.cli.drawing import drawing_command
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.groups import OptionGroup, with_groups
-from diffusion.cli.options.parsing import parse_size, random_seed
-from diffusion.cli.options.shared import ImageArgument, PromptArgument, StartSizeOption
+from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.parsing import parse_sides
+from diffusion.cli.options.shared import (
+    ImageArgument,
+    PromptArgument,
+    StartSizeOption,
+    require_prompt,
+)
+from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
 from diffusion.images import read_image, to_mask
-from diffusion.settings import Settings
+from diffusion.settings import Settings, random_seed
 from diffusion.tasks import AREAS, CONTENTS, InitImage, Inpaint, extend_image
 from diffusion.tasks.outpaint import Sides
 
@@ -63,6 +69,7 @@ class MaskOptions(OptionGroup, panel="The part that is drawn", first=("mask", "s
         str,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(CONTENTS.names),
             help=f"What the masked part starts from: one of {', '.join(CONTENTS.names)}. All but "
             "original need a --strength near 1.",
         ),
@@ -71,6 +78,7 @@ class MaskOptions(OptionGroup, panel="The part that is drawn", first=("mask", "s
         str,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(AREAS.names),
             help=f"Which area is computed: one of {', '.join(AREAS.names)}. masked is only a box "
             "around the mask, at --size or the model's own.",
         ),
@@ -107,17 +115,15 @@ class ExtensionOptions(OptionGroup, panel="Extending the picture"):
         return self.left, self.top, self.right, self.bottom
 
 
-@app.command("inpaint", epilog=EXAMPLES)
-@with_groups
+@drawing_command("inpaint", epilog=EXAMPLES)
 def draw_part(
-    context: typer.Context,
     image: ImageArgument,
-    prompt: PromptArgument,
+    prompt: PromptArgument = None,
     *,
     part: MaskOptions,
     extension: ExtensionOptions,
     drawing: DrawingOptions,
-) -> None:
+) -> Request:
     """Draw a part of a picture anew, or continue the picture beyond its edges.
 
     White in --mask is drawn. Black stays to the pixel, except for the blurred edge; with --size
@@ -131,27 +137,31 @@ def draw_part(
 
     Any model can do it; those made for inpainting (nine input channels) fit the rest better.
     """
-    with reporting(context, drawing.run.debug):
-        picture = read_image(image)
-        check_options(part, extension)
-        extends = any(extension.sides)
-        if extends:
-            picture, mask = extend_image(picture, extension.sides, extension.overlap)
-        else:
-            mask = find_mask(picture, part.mask)
-        strength = EXTENDING_STRENGTH if extends else STRENGTH
-        padding = Inpaint.padding if part.padding is None else part.padding
-        init_image = InitImage(
-            picture,
-            strength if part.strength is None else part.strength,
-            "stretch" if part.size else "pad",
-            Inpaint(mask, part.mask_blur, part.invert, part.content, part.area, padding),
-        )
-        width, height = (None, None) if part.size is None else parse_size(part.size)
-        settings = Settings(
-            prompt, width=width, height=height, seed=random_seed(), init_image=init_image
-        )
-        draw(drawing.change(settings), drawing, [image, part.mask])
+    picture = read_image(image)
+    check_options(part, extension)
+    extends = any(extension.sides)
+    if extends:
+        picture, mask = extend_image(picture, extension.sides, extension.overlap)
+    else:
+        mask = find_mask(picture, part.mask)
+    strength = EXTENDING_STRENGTH if extends else STRENGTH
+    padding = Inpaint.padding if part.padding is None else part.padding
+    init_image = InitImage(
+        picture,
+        strength if part.strength is None else part.strength,
+        "stretch" if part.size else "pad",
+        Inpaint(mask, part.mask_blur, part.invert, part.content, part.area, padding),
+    )
+    width, height = parse_sides(part.size)
+    settings = Settings(
+        require_prompt(prompt),
+        width=width,
+        height=height,
+        seed=random_seed(),
+        init_image=init_image,
+    )
+    files = (image,) if part.mask is None else (image, part.mask)
+    return Request(drawing.change(settings), drawing, files)
 
 
 def check_options(part: MaskOptions, extension: ExtensionOptions) -> None:

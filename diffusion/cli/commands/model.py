@@ -15,12 +15,13 @@ from rich.text import Text
 
 from diffusion.checkpoints import ModelFile, ModelFolder, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model, named_model
+from diffusion.checkpoints.hub.cache import bytes_of
 from diffusion.checkpoints.model_folder import Part
 from diffusion.checkpoints.verify import check_finite, check_weights
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.shared import DebugOption, JsonOption
-from diffusion.cli.progress import show_progress
+from diffusion.cli.progress import show_download, show_progress
 from diffusion.errors import ModelNotFoundError, SettingsError
 from diffusion.pipeline.loading import load_tokenizers
 
@@ -57,7 +58,7 @@ def list_models(
 ) -> None:
     """List the bundled model and those in the Hugging Face cache."""
     with reporting(context, debug):
-        rows = [(BUNDLED, "bundled", _bytes_of(bundled_model()), bundled_model())]
+        rows = [(BUNDLED, "bundled", bytes_of(bundled_model()), bundled_model())]
         rows += [(m.name, m.licence, m.size, m.path) for m in hub.cached_models()]
     if as_json:
         keys = ("name", "licence", "bytes", "path")
@@ -108,7 +109,8 @@ def download_model(
             print(line, file=sys.stderr)
         if offer.missing:
             confirm(f"Download {size_text(offer.missing)}?", yes)
-        path = hub.pull(offer)
+        with show_download({file.name: file.size for file in offer.files}) as progress:
+            path = hub.pull(offer, progress)
     print(path)
 
 
@@ -127,7 +129,7 @@ def delete_model(
             hint = "only downloaded models are deleted; avila model list shows them"
             raise ModelNotFoundError(name, reason, hint)
         model = _cached_model(name)
-        confirm(f"Delete {model.folder} ({size_text(_bytes_of(model.folder))})?", yes)
+        confirm(f"Delete {model.folder} ({size_text(bytes_of(model.folder))})?", yes)
         freed = hub.remove_model(model)
     print(f"{size_text(freed)} are free again", file=sys.stderr)
 
@@ -157,12 +159,6 @@ def check_model(context: typer.Context, name: NameArgument, *, debug: DebugOptio
     print(f"{hashed} files have their hashes" if checked else "no hashes are known")
     for part, weights in opened.items():
         print(f"{part}: {len(weights.entries)} tensors fit, all numbers finite")
-
-
-def _bytes_of(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def size_text(size: int) -> str:
@@ -220,3 +216,5 @@ def _facts(model: ModelFolder) -> Iterator[tuple[str, object]]:
         types = "/".join(sorted({entry.dtype for entry in entries}))
         size = sum(entry.nbytes for entry in entries)
         yield part, f"{len(entries)} tensors, {types}, {size_text(size)}"
+    for name, keys in model.notes().items():
+        yield f"{name}, without effect", ", ".join(keys)

@@ -6,20 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
-from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.app import examples
+from diffusion.cli.drawing import drawing_command
 from diffusion.cli.from_picture import read_picture_text
-from diffusion.cli.job import draw
 from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.hires import HiresOptions
-from diffusion.cli.options.parsing import parse_size, random_seed
+from diffusion.cli.options.parsing import parse_sides
 from diffusion.cli.options.shared import PROMPT_HELP, SizeOption
+from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
 from diffusion.infotext.to_settings import settings_from_infotext
-from diffusion.settings import Settings
+from diffusion.settings import Settings, random_seed
 
 __all__ = ["draw_from_prompt"]
 
@@ -49,17 +48,15 @@ FromOption = Annotated[
 ]
 
 
-@app.command("txt2img", epilog=EXAMPLES)
-@with_groups
+@drawing_command("txt2img", epilog=EXAMPLES)
 def draw_from_prompt(
-    context: typer.Context,
     prompt: OptionalPrompt = None,
     *,
     size: SizeOption = None,
     picture: FromOption = None,
     drawing: DrawingOptions,
     hires: HiresOptions,
-) -> None:
+) -> Request:
     """Draw pictures from a prompt.
 
     Every picture's file holds its settings as text (in a PNG under the key "parameters"), so that
@@ -69,18 +66,16 @@ def draw_from_prompt(
     --hires makes a second pass: the picture is enlarged, and --hires-strength of it is drawn anew
     at the new size. This adds detail, without the doubled subjects that a large first pass shows.
     """
-    with reporting(context, drawing.run.debug):
-        if prompt is None and picture is None:
-            raise SettingsError("prompt", None, "give one, or --from PICTURE")
-        text = None if picture is None else read_picture_text(picture)
-        settings = (
-            Settings("", seed=random_seed()) if text is None else settings_from_infotext(text)
-        )
-        settings = drawing.change(settings)
-        settings = replace(settings, hires=hires.change(settings.hires))
-        if prompt is not None:
-            settings = replace(settings, prompt=prompt)
-        if size is not None:
-            width, height = parse_size(size)
-            settings = replace(settings, width=width, height=height)
-        draw(settings, drawing, [picture], text)
+    if prompt is None and picture is None:
+        raise SettingsError("prompt", None, "give one, --prompts FILE, or --from PICTURE")
+    text = None if picture is None else read_picture_text(picture)
+    settings = Settings("", seed=random_seed()) if text is None else settings_from_infotext(text)
+    settings = drawing.change(settings)
+    settings = replace(settings, hires=hires.change(settings.hires))
+    if prompt is not None:
+        settings = replace(settings, prompt=prompt)
+    if size is not None:
+        width, height = parse_sides(size)
+        settings = replace(settings, width=width, height=height)
+    files = () if picture is None else (picture,)
+    return Request(settings, drawing, files, text)

@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Annotated
 
 import PIL.Image
-import typer
 from typer import Option
 
 from diffusion.catalogue import Catalogue
 from diffusion.checks import MOST_SIDE, check_number
-from diffusion.cli.app import app, examples, reporting
-from diffusion.cli.job import draw
+from diffusion.cli.app import examples
+from diffusion.cli.drawing import drawing_command
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.groups import OptionGroup, with_groups
-from diffusion.cli.options.parsing import random_seed
+from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.shared import ImageArgument
+from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
-from diffusion.infotext.grammar import Infotext, parse_infotext, read_infotext
+from diffusion.infotext.files import read_infotext
+from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.infotext.to_settings import seamless_axes
-from diffusion.settings import Settings
+from diffusion.settings import Settings, random_seed
 from diffusion.tasks import UPSCALERS, InitImage
 from diffusion.tasks.seamless import resize_seamless
 from gpustd.matmul.conv import Wrap
@@ -43,9 +44,14 @@ class UpscaleOptions(OptionGroup):
     """Scale, upscaler, strength and prompt of a picture that is enlarged."""
 
     scale: Annotated[float, Option(help="How many times as wide and high, 1 to 16.")] = 2.0
-    upscaler: Annotated[str, Option(metavar="NAME", help=f"One of {', '.join(FILTERS.names)}.")] = (
-        "lanczos"
-    )
+    upscaler: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(FILTERS.names),
+            help=f"One of {', '.join(FILTERS.names)}.",
+        ),
+    ] = "lanczos"
     strength: Annotated[
         float, Option(help="How much is drawn anew: 0.2 sharpens, 0.5 invents.")
     ] = 0.3
@@ -59,36 +65,35 @@ class UpscaleOptions(OptionGroup):
     ] = None
 
 
-@app.command("upscale", epilog=EXAMPLES)
-@with_groups
+@drawing_command("upscale", epilog=EXAMPLES)
 def draw_larger(
-    context: typer.Context,
     image: ImageArgument,
     *,
     enlarging: UpscaleOptions,
     drawing: DrawingOptions,
-) -> None:
+) -> Request:
     """Enlarge a picture, and draw detail into it.
 
     The picture is enlarged by --upscaler. Then --strength of it is drawn anew at its new size, as
     'avila img2img' does. The prompt is the picture's own, if its text has one. Large pictures are
     encoded and decoded in tiles, so that they need no more memory.
     """
-    with reporting(context, drawing.run.debug):
-        text = read_own_text(image)
-        prompt = text.prompt if enlarging.prompt is None else enlarging.prompt
-        axes = seamless_axes(text) if drawing.picture.seamless is None else ""
-        settings = drawing.change(
-            Settings(prompt, text.negative, seed=random_seed(), seamless=axes)
-        )
-        picture = to_rgb(read_image(image))
-        larger = enlarge(picture, enlarging.scale, enlarging.upscaler, settings.seamless)
-        draw(replace(settings, init_image=InitImage(larger, enlarging.strength)), drawing, [image])
+    text = read_own_text(image)
+    prompt = text.prompt if enlarging.prompt is None else enlarging.prompt
+    axes = seamless_axes(text) if drawing.picture.seamless is None else ""
+    settings = drawing.change(Settings(prompt, text.negative, seed=random_seed(), seamless=axes))
+    picture = to_rgb(read_image(image))
+    larger = enlarge(picture, enlarging.scale, enlarging.upscaler, settings.seamless)
+    init_image = InitImage(larger, enlarging.strength)
+    return Request(replace(settings, init_image=init_image), drawing, (image,))
 
 
 def read_own_text(image: Path) -> Infotext:
-    """Return what a picture's text says; all is empty where it holds no settings."""
-    found = parse_infotext(read_infotext(image) or "")
+    """Return what a picture's text says; all is empty where no settings can be read."""
+    try:
+        found = parse_infotext(read_infotext(image) or "")
+    except SettingsError:  # another program's; a damaged picture is told where it is opened
+        found = parse_infotext("")
     return found if found.settings else Infotext("", "", {})
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.loras import LoraOptions
 from diffusion.cli.options.model import ModelOptions, RefinerOptions
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
 from diffusion.cli.options.preview import PreviewOptions
 from diffusion.cli.options.run import RunOptions
 from diffusion.cli.options.sampling import SamplingOptions
+from diffusion.cli.options.series import SeriesOptions
+from diffusion.cli.options.templates import TemplateOptions
 from diffusion.settings import Settings
 
 __all__ = ["DrawingOptions"]
@@ -22,12 +25,16 @@ class DrawingOptions(OptionGroup):
     picture: PictureOptions
     sampling: SamplingOptions
     variation: VariationOptions
+    templates: TemplateOptions
+    loras: LoraOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions
+    series: SeriesOptions
     run: RunOptions
 
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
+        changed = self.loras.change(changed)
         return replace(changed, variation=self.variation.change(settings.variation))

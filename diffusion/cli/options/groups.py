@@ -23,11 +23,23 @@ from copy import copy
 from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import Parameter
-from typing import Annotated, Any, ClassVar, Final, TypeGuard, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    TypeGuard,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from typer.models import OptionInfo
 
-__all__ = ["FIRST", "OptionGroup", "typed_values", "with_groups"]
+__all__ = ["FIRST", "OptionGroup", "build_group", "typed_values", "with_groups"]
+
+R = TypeVar("R")
 
 FIRST: Final = "Options"
 """The panel that the help shows first, which typer names so."""
@@ -51,18 +63,18 @@ class OptionGroup:
         cls.prefix = f"{prefix}_" if prefix else ""
 
 
-def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+def with_groups(command: Callable[..., R]) -> Callable[..., R]:
     """Return ``command`` with each parameter that is a group replaced by the group's options."""
     signature = inspect.signature(command, eval_str=True)
     parameters = [each for given in signature.parameters.values() for each in _flatten(given)]
 
     @wraps(command)
-    def call(**values: Any) -> None:
+    def call(**values: Any) -> R:
         arguments = {
-            name: _build(name, parameter.annotation, values)
+            name: build_group(name, parameter.annotation, values)
             for name, parameter in signature.parameters.items()
         }
-        command(**arguments)
+        return command(**arguments)
 
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -114,12 +126,12 @@ def _complete(annotation: object, panel: str) -> object:
     return Annotated[kind, option]
 
 
-def _build(name: str, annotation: object, values: Mapping[str, Any]) -> Any:
+def build_group(name: str, annotation: object, values: Mapping[str, Any]) -> Any:
     """Return the value of a parameter: a group made of its options' values, or one value."""
     if not _is_group(annotation):
         return values[name]
     members = get_type_hints(annotation, include_extras=True)
     names = [field.name for field in fields(annotation)]  # type: ignore[arg-type]
     return annotation(
-        **{each: _build(annotation.prefix + each, members[each], values) for each in names}
+        **{each: build_group(annotation.prefix + each, members[each], values) for each in names}
     )

@@ -7,8 +7,11 @@ from typing import Annotated
 
 from typer import Option
 
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.errors import SettingsError
+from diffusion.samplers import SAMPLERS
+from diffusion.schedules import AUTOMATIC, SCHEDULES
 from diffusion.tasks import UPSCALERS, Hires
 
 __all__ = ["HiresOptions"]
@@ -31,6 +34,7 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(UPSCALERS.names),
             help=f"How the picture is enlarged: one of {', '.join(UPSCALERS.names)}. Those of "
             "latents need a strength above 0.5.",
             show_default=Hires.upscaler,
@@ -51,6 +55,7 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(SAMPLERS.names),
             help="Sampler of the second pass.",
             show_default="that of the first pass",
         ),
@@ -59,6 +64,7 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from((AUTOMATIC, *SCHEDULES.names)),
             help="Noise levels of the second pass.",
             show_default="those of the first pass",
         ),

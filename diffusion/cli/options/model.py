@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from typer import Option
 
 from diffusion.checks import check_number
+from diffusion.cli.options.completion import complete_from, complete_models
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.parsing import find_name, find_prediction
 from diffusion.cli.options.shared import ModelOption, PredictionOption, TokenizerOption
@@ -42,6 +43,7 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
         Option(
             "--dtype",
             metavar="NAME",
+            autocompletion=complete_from(_DTYPES),
             help=f"Number type that the networks compute in: one of {', '.join(_DTYPES)}.",
             show_default="f16 where the device is good at it",
         ),
@@ -87,6 +89,7 @@ class RefinerOptions(OptionGroup, panel="Refiner", prefix="refiner"):
         Option(
             "--refiner",
             metavar="MODEL",
+            autocompletion=complete_models,
             help="A second model of the same latents that takes the last steps, such as the "
             "refiner of SDXL; named as in --model.",
             show_default="none",

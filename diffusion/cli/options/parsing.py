@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.errors import SettingsError
+from diffusion.settings import random_seed
 from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
@@ -21,20 +21,22 @@ __all__ = [
     "find_prediction",
     "find_seamless_axes",
     "parse_seed",
+    "parse_sides",
     "parse_size",
-    "random_seed",
 ]
 
 T = TypeVar("T")
 
 RARE_CHOICES: Final = tuple(field.name for field in fields(SamplingSettings))
 """The names that ``--set`` takes."""
+WHOLE_CHOICES: Final = ("order", "noise_seed_delta")
+"""Those whose values are whole numbers."""
 
 MAX_DIGITS: Final = 40
 """Characters of a number that are read; Python takes long to convert millions of them."""
 
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*")
-_LARGEST_RANDOM_SEED = 2**32 - 1
+_SIDES = re.compile(r"(\d{1,6})?x(\d{1,6})?")
 _PREDICTIONS: Final[dict[str, Prediction]] = {
     "epsilon": "epsilon",
     "v": "v_prediction",
@@ -51,16 +53,23 @@ def parse_size(text: str, field: str = "size") -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_sides(text: str | None) -> tuple[int | None, int | None]:
+    """Return width and height from a size; a side that was not given is None, as in ``512x``.
+
+    ``text``: what was typed, if anything. Raises `SettingsError`.
+    """
+    match = _SIDES.fullmatch(text or "x")
+    if not match:
+        return parse_size(text or "")
+    width, height = (None if side is None else int(side) for side in match.groups())
+    return width, height
+
+
 def parse_seed(seed: int, field: str = "seed") -> int:
     """Return the seed, or a random one for -1. Raises `SettingsError`."""
     if seed < -1:
         raise SettingsError(field, seed, "must be a whole number from 0 on, or -1 for a random one")
     return random_seed() if seed == -1 else seed
-
-
-def random_seed() -> int:
-    """Return a seed of up to ten digits, so that it is easy to type again."""
-    return secrets.randbelow(_LARGEST_RANDOM_SEED)
 
 
 def find_name(field: str, text: str, names: Mapping[str, T]) -> T:
@@ -92,7 +101,8 @@ def change_sampling(sampling: SamplingSettings, texts: Iterable[str]) -> Samplin
         if not equals or name not in RARE_CHOICES:
             hint = f"must be NAME=VALUE, NAME one of {', '.join(RARE_CHOICES)}"
             raise SettingsError("set", text, hint)
-        kind, words = (int, "a whole number") if name == "order" else (float, "a number")
+        whole = name in WHOLE_CHOICES
+        kind, words = (int, "a whole number") if whole else (float, "a number")
         try:
             values[name] = kind(value[:MAX_DIGITS]) if value.strip() else None
         except ValueError:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 from typer import Option
 
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
-from diffusion.cli.options.parsing import find_seamless_axes, parse_seed, parse_size, random_seed
+from diffusion.cli.options.parsing import find_seamless_axes, parse_seed, parse_size
 from diffusion.errors import SettingsError
 from diffusion.prompts import EMPHASES
-from diffusion.settings import Settings
+from diffusion.settings import Settings, random_seed
 from diffusion.tasks import Variation
 
 __all__ = ["PictureOptions", "VariationOptions"]
@@ -42,6 +43,7 @@ class PictureOptions(OptionGroup, panel="Prompt and picture", first=("negative",
         str | None,
         Option(
             metavar="AXES",
+            autocompletion=complete_from(("off", "x", "y", "xy")),
             help="Let opposite edges meet, so that copies laid side by side show no seam: x (left "
             "and right), y (top and bottom), xy or off. For textures and panoramas.",
             show_default="off, or what the text of an earlier picture says",
@@ -51,6 +53,7 @@ class PictureOptions(OptionGroup, panel="Prompt and picture", first=("negative",
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(EMPHASES.names),
             help=f"How weights in prompts count: one of {', '.join(EMPHASES.names)}. With none, "
             "brackets are plain text.",
             show_default=Settings.emphasis,

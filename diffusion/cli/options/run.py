@@ -8,8 +8,10 @@ from typing import Annotated
 
 from typer import Option
 
+from diffusion.cli.file_names import FIELDS
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup
-from diffusion.cli.options.shared import DebugOption, DeviceOption, JsonOption
+from diffusion.cli.options.shared import DebugOption, DeviceOption, JsonOption, QuietOption
 from diffusion.settings import Settings
 from diffusion.tasks import TILINGS
 
@@ -27,7 +29,8 @@ class RunOptions(OptionGroup, panel="Files, memory and messages", first=("output
             "-o",
             metavar="PATH",
             help="A PNG, JPEG or WebP file, which is replaced; or a folder, where no file is "
-            "replaced.",
+            "replaced. A name may have fields, such as {date}/{seed}-{prompt}.png; then no file "
+            f"is replaced. They are {', '.join(FIELDS)}.",
         ),
     ] = "."
     device: DeviceOption = None
@@ -42,6 +45,7 @@ class RunOptions(OptionGroup, panel="Files, memory and messages", first=("output
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(TILINGS.names),
             help="Encode and decode pictures in tiles, which takes less memory: one of "
             f"{', '.join(TILINGS.names)}. auto does so above 1024x1024 pixels, and where a picture "
             "is too large for the device's buffers.",
@@ -58,7 +62,11 @@ class RunOptions(OptionGroup, panel="Files, memory and messages", first=("output
             "the work of a direct convolution, so they can be over 100 %.",
         ),
     ] = None
+    force: Annotated[
+        bool, Option("--force", help="Let --output replace a file that the command reads.")
+    ] = False
     as_json: JsonOption = False
+    quiet: QuietOption = False
     debug: DebugOption = False
 
     def change(self, settings: Settings) -> Settings:

@@ -3,50 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 from typer import Option
 
+from diffusion.checkpoints.bundled import BUNDLED_GUIDANCE, BUNDLED_STEPS
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.cli.options.parsing import RARE_CHOICES, change_sampling
 from diffusion.noise import NOISES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
-from diffusion.settings import Settings
+from diffusion.settings import Defaults, Settings
 
 __all__ = ["SamplingOptions"]
+
+
+USUAL: Final = ("dpmpp_2m", "euler_a", "euler", "dpmpp_2m_sde", "unipc", "ddim", "lcm")
+"""Samplers that the help names first."""
+
+STEPS: Final = f"{Defaults.steps}; {BUNDLED_STEPS} for the bundled model, 4 for a consistency model"
+GUIDANCE: Final = (
+    f"{Defaults.guidance:g}; {BUNDLED_GUIDANCE:g} for the bundled model, 8 for a consistency model"
+)
 
 
 @dataclass(frozen=True)
 class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance", "sampler")):
     """The sampler, its steps and its noise."""
 
-    steps: Annotated[
-        int | None, Option(help="Steps of the sampler.", show_default="the model's own")
-    ] = None
+    steps: Annotated[int | None, Option(help="Steps of the sampler.", show_default=STEPS)] = None
     guidance: Annotated[
         float | None,
         Option(
             help="How closely to follow the prompt. 1 turns guidance off and halves the work.",
-            show_default="the model's own",
+            show_default=GUIDANCE,
         ),
     ] = None
     sampler: Annotated[
         str | None,
         Option(
             metavar="NAME",
-            help=f"One of {', '.join(SAMPLERS.names)}. The names of other tools are understood. "
-            "With guidance, give ipndm, plms and lms --set order=2.",
-            show_default="the model's own",
+            autocompletion=complete_from(SAMPLERS.names),
+            help=f"Such as {', '.join(USUAL)}; the list stands below the options. The names of "
+            "other tools are understood.",
+            show_default=f"{Defaults.sampler}, or lcm for a consistency model",
         ),
     ] = None
     schedule: Annotated[
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from((AUTOMATIC, *SCHEDULES.names)),
             help=f"Noise levels of the steps: {', '.join((AUTOMATIC, *SCHEDULES.names))}. The "
             "names of other tools are understood.",
-            show_default="the sampler's or the model's own",
+            show_default=f"{Defaults.schedule}: the sampler's or the model's own",
         ),
     ] = None
     eta: Annotated[
@@ -60,6 +71,7 @@ class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance",
         str | None,
         Option(
             metavar="NAME",
+            autocompletion=complete_from(NOISES.names),
             help=f"Which random numbers a seed means: one of {', '.join(NOISES.names)}. cpu is "
             "PyTorch's on a CPU.",
             show_default=Settings.rng,
@@ -70,6 +82,7 @@ class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance",
         Option(
             "--set",
             metavar="NAME=VALUE",
+            autocompletion=complete_from(f"{name}=" for name in RARE_CHOICES),
             help=f"A rarer choice about sampling: {', '.join(RARE_CHOICES)}. Repeat the option for "
             "more of them. With --from the picture's other choices stay, and NAME= takes one back.",
         ),

@@ -7,6 +7,13 @@ from typing import Annotated, Final
 
 from typer import Argument, Option
 
+from diffusion.cli.options.completion import (
+    complete_devices,
+    complete_from,
+    complete_models,
+)
+from diffusion.errors import SettingsError
+
 __all__ = [
     "PROMPT_HELP",
     "DebugOption",
@@ -16,9 +23,11 @@ __all__ = [
     "ModelOption",
     "PredictionOption",
     "PromptArgument",
+    "QuietOption",
     "SizeOption",
     "StartSizeOption",
     "TokenizerOption",
+    "require_prompt",
 ]
 
 PROMPT_HELP: Final = (
@@ -27,7 +36,7 @@ PROMPT_HELP: Final = (
     "x AND y :0.5 draws both, y with half the weight."
 )
 
-PromptArgument = Annotated[str, Argument(help=PROMPT_HELP, show_default=False)]
+PromptArgument = Annotated[str | None, Argument(help=PROMPT_HELP, show_default=False)]
 ImageArgument = Annotated[
     Path,
     Argument(help="The picture to start from: a PNG, JPEG or WebP file.", show_default=False),
@@ -56,6 +65,7 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
+        autocompletion=complete_models,
         help="A folder in the diffusers layout, a .safetensors file, or a name that "
         "'avila model list' shows.",
         show_default="the bundled model",
@@ -75,6 +85,7 @@ PredictionOption = Annotated[
     Option(
         "--prediction",
         metavar="NAME",
+        autocompletion=complete_from(("epsilon", "v", "sample")),
         help="What the UNet of a single file predicts: epsilon (the noise), v, or sample (the "
         "picture). Give it where the file does not say. Without it an SD 2.x model counts as v, "
         "or as epsilon if its name has 'base' or '512' in it.",
@@ -86,12 +97,28 @@ DeviceOption = Annotated[
         "--device",
         "-d",
         metavar="NAME",
+        autocompletion=complete_devices,
         help="Where to compute: dawn, wgpu, vulkan, metal, dx12, gl, cpu, or part of a card's "
         "name. 'avila doctor' lists what is here.",
         show_default="the best one here",
     ),
 ]
 JsonOption = Annotated[bool, Option("--json", help="Print one JSON object, and no progress.")]
+QuietOption = Annotated[
+    bool,
+    Option(
+        "--quiet",
+        "-q",
+        help="Print no progress and no summary: only the names of files, and errors.",
+    ),
+]
 DebugOption = Annotated[
     bool, Option("--debug", help="Show tracebacks, and what drivers print to stderr.")
 ]
+
+
+def require_prompt(prompt: str | None) -> str:
+    """Return the prompt. Raises `SettingsError` where none was given."""
+    if prompt is None:
+        raise SettingsError("prompt", None, "give one, or --prompts FILE")
+    return prompt

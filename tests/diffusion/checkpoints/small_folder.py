@@ -128,8 +128,8 @@ def write_folder(folder: Path) -> Path:
     for part, file in WEIGHT_FILES.items():
         save_safetensors(folder / part / file, random_tensors("a.weight", "a.bias"))
     (folder / "tokenizer").mkdir()
-    for name in ("vocab.json", "merges.txt"):
-        (folder / "tokenizer" / name).write_text("{}", encoding="utf-8")
+    (folder / "tokenizer" / "vocab.json").write_text("{}", encoding="utf-8")
+    (folder / "tokenizer" / "merges.txt").touch()
     return folder
 
 

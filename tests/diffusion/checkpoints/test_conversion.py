@@ -218,6 +218,26 @@ def test_two_text_encoders_and_their_projection(family: str, tmp_path: Path) -> 
         assert padding in (None, notes["pad_token"])
 
 
+def test_a_consistency_model_there_and_back(device: Device, tmp_path: Path) -> None:
+    """Its guidance is read by a layer of its own, and the pictures are the same."""
+    folder = ModelFolder(write_family(tmp_path / "source", "consistency"))
+    single = tmp_path / "single.safetensors"
+    save_single(folder, single)
+    name = "model.diffusion_model.time_embed.cond_proj.weight"
+    assert len(open_safetensors(single).entry(name).shape) == 2
+    file = ModelFile(single, tokenizer=folder.tokenizers["text_encoder"])
+    assert configs(file) == configs(folder)
+    assert file.unused_names() == []
+    assert_same_weights(folder, file)
+    save_folder(file, tmp_path / "back")
+    assert_same_weights(folder, ModelFolder(tmp_path / "back"))
+    drawn = [
+        np.asarray(Pipeline(load_networks(model, device)).draw(Settings("a cat", seed=3))[0])
+        for model in (folder, file)
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_names_of_models(tmp_path: Path) -> None:
     save_single(ModelFolder(BUNDLED), tmp_path / "dream.v2.safetensors")
     assert ModelFile(tmp_path / "dream.v2.safetensors", tokenizer=TOKENIZER).name == "dream.v2"
@@ -226,3 +246,20 @@ def test_names_of_models(tmp_path: Path) -> None:
     cached.parent.mkdir(parents=True)
     cached.symlink_to(BUNDLED)
     assert ModelFolder(cached).name == "some/model--xl"
+
+
+@pytest.mark.parametrize(
+    "name", ["vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"]
+)
+@pytest.mark.parametrize("content", ["a secret of words", "a: b c\n" * 3_000_000], ids=len)
+def test_a_link_to_what_is_no_part_of_a_tokenizer(name: str, content: str, tmp_path: Path) -> None:
+    """Links are usual, as in the Hub's cache; another file's content is not copied."""
+    write_model(tmp_path / "model", "two_levels")
+    secret = tmp_path / "secret"
+    secret.write_text(content, encoding="utf-8")
+    place = tmp_path / "model" / "tokenizer" / name
+    place.unlink(missing_ok=True)
+    place.symlink_to(secret)
+    with pytest.raises(ModelFormatError, match=name):
+        save_folder(ModelFolder(tmp_path / "model"), tmp_path / "new")
+    assert {each.name for each in tmp_path.iterdir()} == {"model", "secret"}

@@ -266,7 +266,7 @@ def test_no_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path / "nul\0"):
         with pytest.raises(ModelNotFoundError, match="no such model folder"):
             ModelFolder(path)
-    with pytest.raises(ModelFormatError, match="cannot be opened"):
+    with pytest.raises(ModelFormatError, match="cannot be read"):
         ModelFolder(tmp_path / ("x" * 5000))
     save_safetensors(tmp_path / "one.safetensors", random_tensors("a"))
     with pytest.raises(ModelFormatError, match="must be a folder, got a single file"):
@@ -428,14 +428,31 @@ def test_hostile_config(file: str, key: str, value: object, folder: Path) -> Non
 
 def test_notes_and_unused_parts_are_no_matter(folder: Path) -> None:
     edit_json(folder, "unet/config.json", _any_note=[1, {"a": 2}])
-    edit_json(folder, "model_index.json", safety_checker=["x", "Y"], image_encoder=[None, None])
-    assert ModelFolder(folder).unet.in_channels == 4
+    unused = {"safety_checker": ["x", "Y"], "image_encoder": ["x", "Z"]}
+    off = {"new_part": [None, None], "new_option": False, "other_option": None, "dtype": "f16"}
+    edit_json(folder, "model_index.json", **unused, **off)
+    opened = ModelFolder(folder)
+    assert opened.unet.in_channels == 4
+    assert opened.notes() == {}
+    edit_json(folder, "unet/config.json", decay=0.9999, dtype="float16")
+    edit_json(folder, "scheduler/scheduler_config.json", torch_dtype="float16")
+    assert ModelFolder(folder).notes() == {
+        "unet/config.json": ["decay", "dtype"],
+        "scheduler/scheduler_config.json": ["torch_dtype"],
+    }
+
+
+@pytest.mark.parametrize("value", [["x", "Y"], "text", 1, 0, True, ["x"], {"a": 1}])
+def test_an_unknown_part_is_refused(value: object, folder: Path) -> None:
+    edit_json(folder, "model_index.json", brand_new=value)
+    with pytest.raises(ModelFormatError, match="'brand_new': must be a known part"):
+        ModelFolder(folder)
 
 
 def test_a_vast_tokenizer_is_refused(folder: Path) -> None:
     with (folder / "tokenizer" / "vocab.json").open("wb") as file:
-        file.truncate(2**24 + 1)
-    with pytest.raises(ModelError, match="must be at most 16777216 bytes, got 16777217"):
+        file.truncate(2**22 + 1)
+    with pytest.raises(ModelError, match="must be at most 4194304 bytes, got 4194305"):
         ModelFolder(folder)
 
 

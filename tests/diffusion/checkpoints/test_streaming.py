@@ -30,7 +30,7 @@ class Nothing(null.NullBackend):
     written = 0
     def allocate(self, nbytes):
         return null.NullBuffer(0)
-    def write(self, handle, data):
+    def write(self, handle, data, first=0):
         self.written += data.nbytes
 
 backend = Nothing(null.adapters()[0])

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from diffusion.cli.config.config_file import OFF, VARIABLE
 from diffusion.cli.options import model
 from diffusion.tasks import Hires
 from gpucore.adapters import DEVICE_VARIABLE
 from tests.diffusion.cli.fake_pipeline import FakePipeline, write_picture
+
+
+@pytest.fixture(autouse=True)
+def _no_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the config file and the defaults of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("AVILA_")]:
+        if not name.startswith("AVILA_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv(VARIABLE, OFF)
 
 
 @pytest.fixture
@@ -19,7 +30,6 @@ def fake_pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeP
     FakePipeline.reset()
     monkeypatch.setattr(model, "Pipeline", FakePipeline)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
-    monkeypatch.delenv("AVILA_DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
     return FakePipeline
 

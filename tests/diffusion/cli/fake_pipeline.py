@@ -7,17 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from diffusion import Result, Settings, Stage, Step
+from diffusion.adapters import NO_LORAS
 from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
 from diffusion.errors import ModelNotFoundError
+from diffusion.infotext.files import read_infotext
 from diffusion.infotext.from_settings import infotext_from_settings
-from diffusion.infotext.grammar import parse_infotext, read_infotext
+from diffusion.infotext.grammar import parse_infotext
 from diffusion.settings import Defaults
 from diffusion.tasks import Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
@@ -26,6 +29,7 @@ from gpucore import Device
 __all__ = [
     "BLUE",
     "DRAWN",
+    "NO_LATENTS",
     "RED",
     "FakePipeline",
     "FakeStep",
@@ -37,6 +41,7 @@ __all__ = [
 ]
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
+NO_LATENTS = np.empty((0, 0, 0, 4), np.float32)
 
 DRAWN = Settings(
     "a red apple",
@@ -68,6 +73,19 @@ class FakeStep(Step):
         return [Image.new("RGB", (16, 24), BLUE) for _ in self.image_numbers]
 
 
+class FakeLoras:
+    """Stands in for the adapters of a pipeline."""
+
+    folder = NO_LORAS
+
+    def fields(self, settings: Settings) -> dict[str, str]:
+        """Return hashes of the names that the settings have."""
+        names = [each.name for each in settings.loras]
+        return (
+            {"Lora hashes": ", ".join(f"{each}: 0123456789ab" for each in names)} if names else {}
+        )
+
+
 class FakePipeline:
     """Stands in for a loaded model, and records what it is asked for.
 
@@ -87,6 +105,7 @@ class FakePipeline:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.loras = FakeLoras()
 
     @classmethod
     def reset(cls) -> None:
@@ -114,12 +133,12 @@ class FakePipeline:
             for index in range(1, steps + 1):
                 if len(self.runs) == self.stop_at_run and index == 2:
                     raise KeyboardInterrupt
-                yield FakeStep(index, steps, 0.5, numbers, None, self, None)  # type: ignore[arg-type]
+                yield FakeStep(index, steps, 0.5, numbers, None, None, self, None)  # type: ignore[arg-type]
             yield Stage("decoding")
             size = (settings.width or 0, settings.height or 0)
             images = [Image.new("RGB", size, RED) for _ in range(settings.count)]
             seeds = [settings.seed + i for i in range(settings.count)]
-            yield Result(images, seeds, settings, [self.redone] * settings.count)
+            yield Result(images, seeds, settings, [self.redone] * settings.count, NO_LATENTS)
         finally:
             self.closed.append(True)
 
@@ -155,4 +174,4 @@ def write_picture(name: str, text: str | None = None, **changes: Any) -> None:
         text = infotext_from_settings(
             settings, 0, FakePipeline.model_name, FakePipeline.model_hash, "Avila"
         )
-    Output.from_text(name).save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+    Output.from_text(name).save(Image.new("RGB", (64, 48)), {"seed": 7, "index": 1}, 1, text)

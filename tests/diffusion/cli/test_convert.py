@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors, save_safetensors
+from tests.diffusion.checkpoints.small_folder import edit_json
 from tests.diffusion.checkpoints.test_pickles import canary_pickle, zip_pickle
 from tests.diffusion.cli.fake_pipeline import file_names, run
 from tests.goldens.loader import FOLDER, load
@@ -112,6 +113,9 @@ def test_show(tmp_path: Path) -> None:
         k: v for k, v in folder.items() if k not in same
     }
     assert "unet: 326 tensors" in run("model", "show", BUNDLED).stdout
+    copy = shutil.copytree(BUNDLED, tmp_path / "copy")
+    edit_json(copy, "unet/config.json", decay=0.99, power=0.75)
+    assert "unet/config.json, without effect: decay, power" in run("model", "show", copy).stdout
 
 
 def test_verify(tmp_path: Path) -> None:

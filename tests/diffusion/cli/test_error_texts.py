@@ -34,6 +34,8 @@ SPECIAL = {
     "height": "--size height",
     "sampling": "sampling",  # its parts are those of --set
     "init_image": "init_image",  # the argument of other commands
+    "embeddings": "embeddings",  # for Python alone, as latents
+    "latents": "latents",
 }
 
 

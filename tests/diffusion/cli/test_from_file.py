@@ -10,7 +10,7 @@ from PIL import Image
 
 from diffusion import Settings
 from diffusion.cli.app import escape_lines
-from diffusion.infotext.grammar import read_infotext
+from diffusion.infotext.files import read_infotext
 from diffusion.tasks import InitImage, Inpaint, Variation
 from tests.diffusion.cli.fake_pipeline import FakePipeline, infotext_of, run, write_picture
 

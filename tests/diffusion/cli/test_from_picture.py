@@ -122,13 +122,12 @@ def test_an_unknown_noise_schedule_is_refused() -> None:
 def test_an_option_corrects_what_another_program_wrote(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The WebUI has upscalers that are networks of their own."""
-    text = "a\nSteps: 3, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+"
+    text = "a\nSteps: 3, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: Latent (other)"
     write_picture("webui.png", text)
     found = settings_of("--from webui.png --hires-upscaler lanczos").hires
     assert found == Hires(2.0, "lanczos", 0.4)
     assert exit_status("txt2img", "--from", "webui.png") == 2
-    assert "--hires-upscaler cannot be 'R-ESRGAN 4x+'; give one of" in capsys.readouterr().err
+    assert "--hires-upscaler cannot be 'Latent (other)'; did you mean" in capsys.readouterr().err
 
 
 def test_other_networks_are_reported() -> None:
@@ -162,6 +161,15 @@ def test_another_model_is_reported() -> None:
     assert (
         "names another model, 'other\\x1b[31m' ('9876543210'); drawn by pretended (0123456789)"
     ) in run("txt2img", "--from", "other.png").stderr
+
+
+def test_settings_that_are_not_reproduced_are_named() -> None:
+    text = "a\nSteps: 2, Seed: 1, Size: 64x64, Face restoration: GFPGAN, ADetailer model: \x1b[31m"
+    write_picture("other.png", text=text)
+    done = run("txt2img", "--from", "other.png")
+    assert done.exit_code == 0
+    told = "avila: not reproduced: Face restoration: GFPGAN; ADetailer model: \\x1b[31m"
+    assert told in done.stderr.splitlines()
 
 
 def test_the_dtype_comes_back() -> None:

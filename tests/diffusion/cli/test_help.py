@@ -10,10 +10,13 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from diffusion.checkpoints.bundled import BUNDLED_GUIDANCE
 from diffusion.cli.previews import EVERY, EVERY_QUICK
 from diffusion.cli.program import app
+from diffusion.cli.spellings import ORDER
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
+from diffusion.settings import Defaults
 from gpucore import Device
 from gpucore.doctor.report import AdapterReport, EngineReport, Machine, Problem, Report
 from gpucore.doctor.selftest import Check, adapter_record
@@ -42,6 +45,20 @@ def test_the_first_panel_shows_what_people_use_first() -> None:
     names = re.findall(r"^│ --([a-z-]+)", first, re.MULTILINE)
     expected = "size negative seed count steps guidance sampler model output device help"
     assert names == expected.split()
+
+
+def test_the_commands_stand_in_the_order_of_use() -> None:
+    names = re.findall(r"^│ ([a-z0-9]+) ", run("--help").stdout, re.MULTILINE)
+    assert names == list(ORDER)
+
+
+@pytest.mark.parametrize("command", DRAWING)
+def test_help_states_the_models_defaults(command: str) -> None:
+    text = " ".join(help_text(command).replace("│", " ").split())
+    for default in ("20; 12 for the bundled model", "dpmpp_2m, or lcm", "automatic: the sampler"):
+        assert f"[default: {default}" in text
+    assert f"[default: {Defaults.guidance:g}; {BUNDLED_GUIDANCE:g} for the bundled" in text
+    assert "<bool>" not in text
 
 
 @pytest.mark.parametrize("command", [*DRAWING, "info"])

@@ -146,14 +146,22 @@ LOADING: Rows = [
     ("", "preview", None),
     ("--preview p.png --preview-vae tiny", "preview", Path("tiny")),
 ]
-OTHERS = {"--from", "--mask", "--model", "--output", "--device", "--preview", "--preview-every"} | {
-    "--profile",
-    "--json",
-    "--debug",
-    "--refiner",
-    "--refiner-switch",
-    "--overlap",
-    "--help",
+OTHERS = {
+    *("--from", "--mask", "--model", "--output", "--device", "--preview", "--preview-every"),
+    *("--profile", "--json", "--debug", "--quiet", "--force", "--refiner", "--refiner-switch"),
+    *(
+        "--lora",
+        "--loras",
+        "--dynamic",
+        "--wildcards",
+        "--combinatorial",
+        "--overlap",
+        "--prompts",
+        "--restart",
+        "--grid",
+        "--grid-pictures",
+        "--help",
+    ),
 }
 """Options that other tests are about."""
 
@@ -219,11 +227,18 @@ def test_all_commands_that_draw_share_their_options() -> None:
 
 
 WRONG = [
-    ("txt2img", "prompt is missing; give one, or --from PICTURE"),
+    ("txt2img", "prompt is missing; give one, --prompts FILE, or --from PICTURE"),
     ("txt2img a --size 63x64", "--size width must be a multiple of 8, such as 64; got 63"),
     ("txt2img a --size big", "--size must be WIDTHxHEIGHT, such as 512x768; got 'big'"),
     ("txt2img a --steps 0", "--steps must be a whole number from 1 to 1000; got 0"),
-    ("txt2img a --steps many", "Invalid value for '--steps'"),
+    ("txt2img a --steps many", "--steps must be a whole number; got 'many'"),
+    ("txt2img a --guidance x", "--guidance must be a number; got 'x'"),
+    ("img2img in.png a --output in.png", "in.png: cannot be written: the command reads this file"),
+    ("inpaint in.png a --mask mask.png -o mask.png", "mask.png: cannot be written: the command"),
+    ("txt2img a --width 64 --size 64x64", "--width must not be given beside --size"),
+    ("txt2img a --height x", "--height must be a whole number; got 'x'"),
+    ("txt2img a --restart", "--restart needs --prompts FILE"),
+    ("txt2img a --grid-pictures", "--grid-pictures needs --grid AXIS=VALUES"),
     ("txt2img a --guidance nan", "--guidance must be a number from 0 to 100; got nan"),
     ("txt2img a --seed -2", "--seed must be a whole number from 0 on, or -1 for a random one"),
     ("txt2img a --count 0", "--count must be a whole number from 1 to 1000; got 0"),
@@ -279,7 +294,7 @@ WRONG = [
     ("txt2img --from drawn.png --hires-strength 0.4", "--hires-strength needs --hires SCALE"),
     ("txt2img --from in.png", "--from must be a picture whose text has settings; got 'in.png'"),
     ("txt2img --from none.png", "--from cannot be 'none.png'; it cannot be read: No such file"),
-    ("img2img in.png", "Missing argument"),
+    ("img2img in.png", "prompt is missing; give one, or --prompts FILE"),
     ("img2img none.png a", "image cannot be 'none.png'; it cannot be read: No such file"),
     ("img2img notes.txt a", "image cannot be 'notes.txt'; give a PNG, JPEG or WebP file"),
     ("img2img in.png a --strength 2", "--strength must be a number from 0 to 1; got 2.0"),
@@ -348,6 +363,14 @@ def test_a_model_that_is_not_there(
     assert capfd.readouterr().err.startswith("avila: nowhere: there is no such model folder")
     assert [each["model"] for each in fake_pipeline.loads] == [Path("nowhere")]
     assert file_names(tmp_path) == []
+
+
+@pytest.mark.parametrize("line", ["txt2img a --model nosuch", "model show nosuch"])
+def test_a_model_that_nobody_knows(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(*line.split()) == 2
+    errors = capfd.readouterr().err
+    assert errors.startswith("avila: nosuch: no model of this name is known")
+    assert "avila model list shows the models" in errors
 
 
 @pytest.mark.parametrize("prediction", ["v", "epsilon", "sample"])

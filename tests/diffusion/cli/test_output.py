@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from diffusion.cli import output
 from diffusion.cli.output import Output
 from diffusion.errors import OutputError
-from diffusion.infotext.grammar import read_infotext
+from diffusion.infotext.files import read_infotext
 from tests.diffusion.cli.fake_pipeline import BLUE, file_names, run
 
 
@@ -48,14 +49,16 @@ def test_a_name_that_another_program_takes_meanwhile(
     if not links:
         monkeypatch.setattr(output.os, "link", no_links)
     folder = Output.from_text(f"{tmp_path}/")
-    monkeypatch.setattr(Output, "_next_number", lambda _: 1)
+    monkeypatch.setattr(output, "_next_number", lambda _: 1)
     (tmp_path / "00001-9.png").write_bytes(b"another's")
-    written = folder.save(Image.new("RGB", (8, 8), BLUE), 9, 1, 1, "text")
+    written = folder.save(Image.new("RGB", (8, 8), BLUE), {"seed": 9, "index": 1}, 1, "text")
     assert written.name == "00002-9.png"
     assert read_infotext(written) == "text"
     assert (tmp_path / "00001-9.png").read_bytes() == b"another's"
     assert file_names(tmp_path) == ["00001-9.png", "00002-9.png"]
-    assert written.stat().st_mode & 0o777 == 0o666 & ~output._umask()
+    umask = os.umask(0)
+    os.umask(umask)
+    assert written.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
@@ -65,12 +68,12 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
 
     place = Output.from_text(str(tmp_path / "a.png"))
     with pytest.raises(OutputError, match="No space left on device"):
-        place.save(BrokenImage(), 1, 1, 1, "text")
+        place.save(BrokenImage(), {"seed": 1, "index": 1}, 1, "text")
     assert file_names(tmp_path) == []
 
 
 def test_a_picture_that_webp_cannot_hold(tmp_path: Path) -> None:
     place = Output.from_text(str(tmp_path / "a.webp"))
     with pytest.raises(OutputError, match="16384x8 is too large for WebP"):
-        place.save(Image.new("RGB", (16384, 8)), 1, 1, 1, "")
+        place.save(Image.new("RGB", (16384, 8)), {"seed": 1, "index": 1}, 1, "")
     assert file_names(tmp_path) == []

@@ -13,9 +13,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from diffusion import Pipeline, Settings, Step
-from diffusion.cli.previews import EVERY, EVERY_QUICK, MARK, MAX_SIDE, Preview, arrange_grid
+from diffusion.cli.previews import EVERY, EVERY_QUICK, MARK, MAX_SIDE, Preview
 from diffusion.errors import NotFiniteError, OutputError
-from diffusion.infotext.grammar import read_infotext
+from diffusion.images import arrange_grid
+from diffusion.infotext.files import read_infotext
 from tests.diffusion.cli.fake_pipeline import (
     BLUE,
     RED,

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from diffusion.cli.app import complain
-from diffusion.infotext.grammar import LARGEST_TEXT, png_info
+from diffusion.infotext.files import png_info
+from diffusion.infotext.grammar import LARGEST_TEXT
 from tests.diffusion.cli.fake_pipeline import run
 
 

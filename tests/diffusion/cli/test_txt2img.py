@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffusion import DiffusionError, Result, Settings
-from diffusion.cli import main
+from diffusion import Result, Settings
 from diffusion.cli.options.model import find_dtype
 from diffusion.errors import SettingsError
-from diffusion.infotext.grammar import parse_infotext, read_infotext
+from diffusion.infotext.files import read_infotext
+from diffusion.infotext.grammar import parse_infotext
 from gpucore import Device, DeviceNotFoundError, f16
 from tests.diffusion.cli.fake_pipeline import (
+    NO_LATENTS,
     RED,
     FakePipeline,
     exit_status,
@@ -33,6 +34,8 @@ from tests.diffusion.cli.fake_pipeline import (
 from tests.processes import environment
 
 ROOT = Path(__file__).parents[3]
+TRACEBACK = "Traceback (most recent call last):"
+WRONG_STEPS = "avila: --steps must be a whole number from 1 to 1000; got 0"
 
 
 @pytest.mark.usefixtures("fake_pipeline")
@@ -166,12 +169,15 @@ def test_no_arguments_show_the_help(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("fake_pipeline")
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError):
-        main(["txt2img", "a", "--steps", "0", "--debug"])
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The line and the status stay."""
+    assert exit_status("txt2img", "a", "--steps", "0", "--debug") == 2
     monkeypatch.setenv("AVILA_DEBUG", "1")
-    with pytest.raises(DiffusionError):
-        main(["txt2img", "a", "--steps", "0"])
+    assert exit_status("txt2img", "a", "--steps", "0") == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert [lines.count(each) for each in (TRACEBACK, WRONG_STEPS)] == [2, 2]
 
 
 @pytest.mark.usefixtures("fake_pipeline")
@@ -202,7 +208,7 @@ def test_warnings_take_one_line(
         warnings.simplefilter("default")  # pytest makes errors of them
         for message in ("weights beyond ±10 are cut", "eta changes nothing", "rho is idle"):
             warnings.warn(message, stacklevel=1)
-        yield Result([], [], settings, [])
+        yield Result([], [], settings, [], NO_LATENTS)
 
     monkeypatch.setattr(fake_pipeline, "generate", generate)
     assert run("txt2img", "a").stderr.splitlines()[:3] == [
@@ -218,7 +224,7 @@ def test_stopping_keeps_what_is_finished(
     fake_pipeline.stop_at_run = 2
     assert exit_status("txt2img", "a", "--count", "3", "--batch", "1", "--seed", "1") == 130
     stdout, stderr = capfd.readouterr()
-    assert stdout == ""
+    assert stdout == "00001-1.png\n"
     assert stderr == "avila: stopped; 1 of 3 pictures were finished\n"
     assert file_names(tmp_path) == ["00001-1.png"]
     assert fake_pipeline.closed == [True, True]
@@ -264,8 +270,8 @@ def test_a_real_ctrl_c(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == 130, stderr
-    assert stdout == ""
     finished = file_names(tmp_path)
+    assert [Path(line).name for line in stdout.splitlines()] == finished
     assert f"avila: stopped; {len(finished)} of 400 pictures were finished\n" in stderr
     assert "Traceback" not in stderr
     for name in finished:

@@ -15,8 +15,8 @@ from PIL import Image
 from diffusion import Pipeline, Settings
 from diffusion.cli.output import Output
 from diffusion.errors import SettingsError
+from diffusion.infotext.files import read_infotext
 from diffusion.infotext.from_settings import infotext_from_settings
-from diffusion.infotext.grammar import read_infotext
 from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
@@ -31,6 +31,8 @@ from tests.conftest import first_device
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SD15 = stable_diffusion()
+VALUES = {"seed": 1, "index": 1}
+"""What names of files are made of."""
 SEEDS = st.integers(0, 2**64 - 1)
 SIDES = st.integers(1, 64).map(lambda n: 8 * n)
 LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=30)
@@ -53,6 +55,7 @@ SAMPLING = st.builds(
     sigma_min=ABOVE_0,
     sigma_max=maybe(st.floats(1, 1000)),
     rho=maybe(st.floats(0.1, 20)),
+    noise_seed_delta=st.none() | st.integers(-(2**64) + 1, 2**64 - 1),
 )
 VARIATIONS = st.builds(
     Variation,
@@ -192,7 +195,7 @@ def test_tiling_of_another_tool(value: str, axes: Wrap) -> None:
         ("Schedule rho: 0", "rho"),
         ("Sampler order: 2.5", "Sampler order"),
         ("Hires upscale: 99", "hires scale"),
-        ("Hires upscale: 2, Hires upscaler: ../esrgan.pth", "upscaler"),
+        ("Hires upscale: 2, Hires upscaler: Latent (cubic)", "upscaler"),
         ("Variation seed strength: 7", "variation strength"),
         ("Denoising strength: 0.5", "Denoising strength"),
     ],
@@ -229,7 +232,7 @@ def test_every_kind_of_file_keeps_the_text(tmp_path: Path, suffix: str, prompt: 
     place = Output.from_text(str(tmp_path / f"a{suffix}"))
     rng = np.random.default_rng(3)
     image = Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8))
-    path = place.save(image, 1, 1, 1, text)
+    path = place.save(image, VALUES, 1, text)
     assert read_infotext(path) == text
     with Image.open(path) as opened_image:
         assert opened_image.size == (64, 48)
@@ -241,9 +244,9 @@ def test_a_text_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
     text = "a" * 40_000
     image = Image.new("RGB", (8, 8))
     with pytest.warns(UserWarning, match="too long for a JPEG"):
-        path = Output.from_text(str(tmp_path / "a.jpg")).save(image, 1, 1, 1, text)
+        path = Output.from_text(str(tmp_path / "a.jpg")).save(image, VALUES, 1, text)
     assert read_infotext(path) is None
-    path = Output.from_text(str(tmp_path / "a.webp")).save(image, 1, 1, 1, text)
+    path = Output.from_text(str(tmp_path / "a.webp")).save(image, VALUES, 1, text)
     assert read_infotext(path) == text
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from diffusion.errors import ModelFormatError
 from diffusion.models.config import ClipTextConfig, SchedulerConfig, TinyVaeConfig, VaeConfig
+from diffusion.models.fields import noted_keys
 from diffusion.models.unet_config import UNetConfig
 from tests.diffusion.checkpoints.small_folder import SCHEDULER, TEXT, UNET, VAE
 
@@ -41,6 +42,44 @@ def test_an_unknown_option_that_is_off_loads(name: str, value: object) -> None:
     assert read(name, brand_new_option=value) == read(name)
 
 
+AVERAGING: Final = {
+    "decay": 0.9999,
+    "inv_gamma": 1.0,
+    "min_decay": 0.0,
+    "optimization_step": 37000,
+    "power": 0.6666666666666666,
+    "update_after_step": 0,
+    "use_ema_warmup": False,
+}
+"""As in the config of the published SDXL inpainting UNet."""
+TOOL: Final = {
+    "architectures": ["UNet2DConditionModel"],
+    "dtype": "float16",
+    "gradient_checkpointing": True,
+    "name_or_path": "a/b",
+    "torch_dtype": "bfloat16",
+    "transformers_version": "5.0.0",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "scheduler"])
+def test_the_average_of_training_changes_nothing(name: str) -> None:
+    assert read(name, **AVERAGING) == read(name)
+    assert read(name, **dict.fromkeys(AVERAGING, "odd")) == read(name)
+    assert refusal("scheduler", power=0.5).field == "'power'"
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_notes_of_tools_change_nothing(name: str) -> None:
+    assert read(name, **TOOL) == read(name)
+    assert read(name, _brand_new={"note": 1}) == read(name)
+
+
+def test_only_notes_are_noted() -> None:
+    mapping = {"power": 1, "_note": 2, "in_channels": 4, "dtype": None, "attention_type": "x"}
+    assert noted_keys(mapping) == ["power", "dtype"]
+
+
 @pytest.mark.parametrize("value", [True, 1, 0.5, "a", [1], {"a": {"b": None}}])
 def test_an_unknown_option_of_a_text_encoder_loads(value: object) -> None:
     assert read("text encoder", brand_new_option=value) == read("text encoder")
@@ -53,6 +92,7 @@ def test_an_unknown_option_that_is_not_off_is_refused(name: str, value: object) 
     assert error.field == "'brand_new_option'"
     assert "must be absent, null or false as an unknown key, got" in str(error)
     assert "this option is not supported" in str(error)
+    assert "if it is a note of the tool that wrote the file, remove it" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +110,7 @@ def test_an_unknown_option_that_is_not_off_is_refused(name: str, value: object) 
         ("text encoder", "sliding_window", 16, "must be None, got 16"),
         ("text encoder", "hidden_act", "relu", "must be quick_gelu or gelu, got 'relu'"),
         ("unet", "act_fn", "mish", "must be 'silu' or 'swish', got 'mish'"),
+        ("unet", "attention_type", "gated", "must be 'default', got 'gated'"),
         ("unet", "dual_cross_attention", True, "must be False, got True"),
         ("vae", "mid_block_add_attention", False, "must be True, got False"),
         ("vae", "latents_mean", [0.5], "must be None, got [0.5]"),

@@ -8,10 +8,11 @@ import pytest
 from diffusion.models import module
 from diffusion.models.layers import Activations, Embedding, LayerNorm, Linear
 from diffusion.models.module import Module, load
-from gpucore import Device, f32
+from gpucore import Device, LimitError, f16, f32
 from gpucore.backends import Launch
 from gpucore.backends.null import NullBackend
 from gpustd import add
+from tests.diffusion.buffer_limits import limit_buffers
 
 
 class Pair(Module):
@@ -106,3 +107,32 @@ def test_weights_take_no_more_memory_than_they_need(monkeypatch: pytest.MonkeyPa
     assert memory.live == sum(4 * rows * columns for rows, columns in shapes.values())
     assert memory.reserved - device.pool.idle == memory.live
     assert memory.peak_reserved <= memory.live + 2 * largest
+
+
+@pytest.mark.parametrize(("nbytes", "parts"), [(4096, 1), (4095, 2), (1024, 4), (256, 16)])
+def test_a_table_larger_than_a_buffer_is_kept_in_parts(
+    device: Device, monkeypatch: pytest.MonkeyPatch, nbytes: int, parts: int
+) -> None:
+    """As SD 1.x's token embedding on Mesa's software renderer: 152 MB in f32, and 134 MB fit."""
+    network, rows = Embedding(16, 64), np.random.default_rng(1).random((16, 64), np.float32)
+    with monkeypatch.context() as patch:
+        limit_buffers(patch, device, nbytes)
+        load(network, lambda name: rows, device, f32)
+    assert len(network.weight.parts) == parts
+    ids = np.array([0, 15, 7, 8, 3, 3], np.int32)
+    np.testing.assert_array_equal(network(device.buffer_from_array(ids)).read(), rows[ids])
+
+
+def test_a_weight_larger_than_a_buffer_is_named(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the widest convolutions of the XL refiner there: 170 MB in f32."""
+    limit_buffers(monkeypatch, device, 4096)
+    network = Linear(64, 64, bias=False)
+    reason = r"weight: a weight must take at most 4096 bytes on .*, got 16384 in f32; "
+    hint = r"compute in f16 .*, or choose" if device.has_f16 else "choose"
+    with pytest.raises(LimitError, match=f"{reason}{hint} another device"):
+        load(network, lambda name: np.ones((64, 64), np.float32), device, f32)
+    if device.has_f16:
+        with pytest.raises(LimitError, match=r"got 8192 in f16; choose another device"):
+            load(network, lambda name: np.ones((64, 64), np.float32), device, f16)

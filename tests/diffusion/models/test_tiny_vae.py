@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder, open_vae
 from diffusion.checkpoints.single_file.module_names import vae_names
-from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError
+from diffusion.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import seamless_padding
 from diffusion.models.module import load as load_weights
 from diffusion.models.tiny_vae import TinyVae
+from diffusion.tasks import Hires, InitImage
 from gpucore import Device, DType, f16, f32
 from tests.conftest import skip_without_f16
 from tests.diffusion.checkpoints.small_folder import edit_json
@@ -25,6 +27,7 @@ from tests.goldens import family_folders
 from tests.goldens.families import TINY_VAE_CASES, TinyVAECase
 from tests.goldens.family_folders import write_family, write_part
 from tests.goldens.loader import channels_last, load, relative_error
+from tests.goldens.task_cases import widen_unet
 
 TOLERANCE: dict[type[DType], float] = {f32: 1e-4, f16: 1e-2}
 SETTINGS = Settings("a cat", width=16, height=16, steps=2, guidance=4.0, sampler="euler", seed=3)
@@ -122,14 +125,16 @@ def test_other_files_than_a_models_vae_are_refused(tmp_path: Path) -> None:
     model = ModelFolder(write_family(tmp_path / "model", "sd2"))
     with pytest.raises(ModelNotFoundError, match="no such VAE"):
         open_vae(tmp_path / "none", model)
-    with pytest.raises(ModelNotFoundError, match="cannot be a path; check the path"):
+    with pytest.raises(ModelFormatError, match="File name too long"):
         open_vae(tmp_path / ("a" * 300), model)
     photo = tmp_path / "photo.png"
     photo.write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ModelFormatError, match=r"must be a VAE's folder or a \.safetensors file"):
+    with pytest.raises(ModelFormatError, match="this is a picture"):
         open_vae(photo, model)
-    with pytest.raises(ModelFormatError, match=r"avila convert .*old\.pt -o old\.safetensors"):
-        open_vae(photo.rename(tmp_path / "old.pt"), model)
+    old = tmp_path / "old.pt"
+    old.write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(ModelFormatError, match=r"avila convert .* -o .*\.safetensors"):
+        open_vae(old, model)
     with pytest.raises(ModelFormatError, match="_class_name"):
         open_vae(tmp_path / "model" / "unet", model)
     with pytest.raises(ModelNotFoundError, match=r"name the model's VAE: .*vae"):
@@ -153,3 +158,103 @@ def test_other_files_than_a_models_vae_are_refused(tmp_path: Path) -> None:
     model.vae = eight
     with pytest.raises(ModelFormatError, match="downscale: must be 4 as in the model, got 2"):
         open_vae(vae_folder(tmp_path / "tiny"), model)
+
+
+# ---------------------------------------------------------------- as published, in two files
+
+
+def published(folder: Path, name: str = "taesd") -> tuple[Path, Path]:
+    """Write encoder and decoder as TAESD's makers do; return their paths."""
+    vae_folder(folder / "tiny")
+    halves: dict[str, dict[str, np.ndarray]] = {"encoder": {}, "decoder": {}}  # type: ignore[type-arg]
+    for key, array in load_file(folder / "tiny" / "diffusion_pytorch_model.safetensors").items():
+        half, _, number, rest = key.split(".", 3)
+        # The makers' decoder counts the limit of its latents as layer 0.
+        halves[half][f"{int(number) + (half == 'decoder')}.{rest}"] = array
+    paths = folder / f"{name}_encoder.safetensors", folder / f"{name}_decoder.safetensors"
+    for path, tensors in zip(paths, halves.values(), strict=True):
+        save_file(tensors, path)
+    return paths
+
+
+@pytest.mark.parametrize("named", ["encoder", "decoder"])
+def test_halves_beside_each_other_are_one_vae(tmp_path: Path, named: str) -> None:
+    model = ModelFolder(write_family(tmp_path / "model", "sd2"))
+    encoder, decoder = published(tmp_path)
+    assert "1.weight" in load_file(decoder)
+    assert "0.weight" in load_file(encoder)
+    whole = open_vae(tmp_path / "tiny", model)
+    found = open_vae(encoder if named == "encoder" else decoder, model)
+    assert found.config == whole.config
+    assert found.weights.path == decoder
+    assert set(found.weights.entries) == set(whole.weights.entries)
+    for name in whole.weights.entries:
+        np.testing.assert_array_equal(found.weights.read(name), whole.weights.read(name))
+
+
+def test_a_decoder_alone_draws_from_text_only(device: Device, tmp_path: Path) -> None:
+    model = write_family(tmp_path / "model", "sd2")
+    encoder, decoder = published(tmp_path, "taesdxl")
+    whole = images(Pipeline.load(model, device, vae=decoder))
+    encoder.unlink()
+    alone = Pipeline.load(model, device, vae=decoder)
+    for found, expected in zip(images(alone), whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    picture = Image.new("RGB", (16, 16))
+    latent = dataclasses.replace(SETTINGS, hires=Hires(2.0, "latent", 0.6))
+    assert alone.draw(latent)[0].size == (32, 32)
+    needing = [
+        dataclasses.replace(SETTINGS, init_image=InitImage(picture, 0.5)),
+        dataclasses.replace(SETTINGS, hires=Hires(2.0, "lanczos", 0.6)),
+    ]
+    for settings in needing:
+        with pytest.raises(
+            ModelNotFoundError,
+            match=r"taesdxl_encoder\.safetensors: there is no such file, and pictures are encoded "
+            r"by it; put it beside 'taesdxl_decoder\.safetensors', or choose another VAE",
+        ):
+            next(alone.generate(settings))
+
+
+def test_a_decoder_alone_cannot_serve_a_model_that_inpaints(device: Device, tmp_path: Path) -> None:
+    """Its UNet reads an encoded picture, even if the user gives none."""
+    model = write_family(tmp_path / "model", "sd2")
+    widen_unet(model, "sd2")
+    encoder, decoder = published(tmp_path)
+    encoder.unlink()
+    with pytest.raises(ModelNotFoundError, match="pictures are encoded by it"):
+        next(Pipeline.load(model, device, vae=decoder).generate(SETTINGS))
+
+
+def test_halves_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = ModelFolder(write_family(tmp_path / "model", "sd2"))
+    encoder, decoder = published(tmp_path)
+    alone = tmp_path / "a.safetensors"
+    alone.write_bytes(encoder.read_bytes())
+    with pytest.raises(ModelNotFoundError, match=r"a\.safetensors.*name the decoder's file"):
+        open_vae(alone, model)
+    tensors = load_file(encoder)
+    last = max(int(name.split(".")[0]) for name in tensors)
+    wrong = tensors | {f"{last}.weight": np.zeros((8, *tensors[f"{last}.weight"].shape[1:]))}
+    save_file(wrong, encoder)
+    with pytest.raises(ModelFormatError, match=r"must make 4 channels as the decoder .*, got 8"):
+        open_vae(decoder, model)
+    save_file(load_file(decoder), encoder)
+    with pytest.raises(ModelFormatError, match="must hold the encoder of a tiny autoencoder"):
+        open_vae(decoder, model)
+    decoder.rename(tmp_path / "b.safetensors")
+    encoder.unlink()
+    assert open_vae(tmp_path / "b.safetensors", model).missing_encoder == (
+        tmp_path / "b_encoder.safetensors"
+    )
+    save_file(tensors, encoder)
+    with pytest.raises(ModelNotFoundError, match=r"taesd_decoder\.safetensors: there is no such"):
+        open_vae(encoder, model)
+    odd = load_file(tmp_path / "b.safetensors") | {"7.odd": np.zeros(1), "999.bias": np.zeros(1)}
+    save_file(odd, tmp_path / "b.safetensors")
+    found = open_vae(tmp_path / "b.safetensors", model)
+    made = {name: each.shape for name, each in TinyVae(found.config).parameters()}
+    with pytest.raises(
+        ModelMismatchError, match=r"unknown .*'7\.odd', 'decoder\.layers\.998\.bias'"
+    ):
+        found.weights.check(made)

@@ -16,6 +16,19 @@ def test_a_batch_is_its_images() -> None:
             np.testing.assert_array_equal(together[image], draw(LatentNoise((seed,), 5, 6))[0])
 
 
+def test_steps_draw_with_a_seed_of_their_own() -> None:
+    """A1111's ``modules/rng.py``: after the first noise, new generators of seed + delta."""
+    noise = LatentNoise((3, 2**64 - 1), 2, 5, step_seed_delta=31337)
+    plain = LatentNoise((3, 2**64 - 1), 2, 5)
+    other = LatentNoise((3 + 31337, 31336), 2, 5)
+    np.testing.assert_array_equal(noise.initial(), plain.initial())
+    np.testing.assert_array_equal(noise.encoding(), plain.encoding())
+    np.testing.assert_array_equal(noise.step(0), other.initial())
+    np.testing.assert_array_equal(noise.step(4), other.step(3))
+    below = LatentNoise((3,), 2, 5, step_seed_delta=-4)
+    np.testing.assert_array_equal(below.step(0), LatentNoise((2**64 - 1,), 2, 5).initial())
+
+
 def test_latents_are_drawn_channel_by_channel() -> None:
     noise = LatentNoise((3,), 2, 5)
     np.testing.assert_array_equal(

@@ -139,7 +139,7 @@ def test_noise_that_ends_without_signal(device: Device, tmp_path: Path) -> None:
 def test_searched_levels_are_the_models_own(device: Device) -> None:
     seconds = []
     for model in ("sd2", "xl_base", "xl_refiner"):
-        settings = dataclasses.replace(SMALL, steps=10, schedule="align_your_steps")
+        settings = dataclasses.replace(SMALL, steps=10, schedule="align_your_steps_10")
         first = next(
             event for event in pipeline(device, model).generate(settings) if isinstance(event, Step)
         )
@@ -199,7 +199,7 @@ def test_a_prompt_has_a_place_for_learned_embeddings(device: Device) -> None:
     plain = {prompt: pixels(made, prompt=prompt) for prompt in ("an apple", "a (zebra:1.2) apple")}
     encoder = made.networks.text.encoders[0]
     table = encoder.network.text_model.embeddings.token_embedding.weight
-    words = table.buffer.read()
+    words = table.parts[0].read()
     learned = np.full((3, words.shape[1]), 0.3, words.dtype)
     table.fill(np.concatenate([words, learned]), device, made.networks.dtype)
     knowing: Any = MoreWords(encoder.tokenizer, len(words))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diffusion.checkpoints.bundled import bundled_model
 from diffusion.errors import SettingsError
-from diffusion.prompts import EMPHASES, MAX_CHUNKS, Chunk, chunk_prompt
+from diffusion.prompts import EMPHASES, MAX_CHUNKS, Chunk, chunk_prompt, read_script
 from diffusion.text.tokenizer import ClipTokenizer
 
 COMMA = 0
@@ -172,3 +172,22 @@ def test_no_token_is_lost(text: str) -> None:
     found = chunk_prompt("prompt", text, ORIGINAL, bundled())
     assert [token for chunk in found for token in chunk.tokens] == bundled().tokens(text)
     assert all(0 < len(chunk.tokens) <= 75 for chunk in found) or len(found) == 1
+
+
+@pytest.mark.parametrize("unit", ["İ", "[a:b:3]", "a "])
+def test_vast_texts_are_refused_by_their_length_alone(unit: str) -> None:
+    """Tokens of a text of "İ" take 1,000 times its size."""
+    vast = unit * (1_000_000 // len(unit))
+
+    class NoTokens:
+        capacity, comma = 75, None
+
+        def tokens(self, text: str) -> list[int]:
+            raise AssertionError("it was read")
+
+    message = "characters'; at most 65536 are read; shorten it"
+    with pytest.raises(SettingsError, match=message):
+        chunk_prompt("prompt", vast, EMPHASES.find("original"), NoTokens())
+    for prompt, negative in ((vast, ""), ("", vast)):
+        with pytest.raises(SettingsError, match=message):
+            read_script(prompt, negative, 20)

@@ -91,7 +91,8 @@ SECTIONS: dict[str, list[list[tuple[str, float]]]] = {
     "BREAK a": [[], [("a", 1)]],
     "a BREAK": [[("a", 1)], []],
     "a BREAK BREAK b": [[("a", 1)], [], [("b", 1)]],
-    "(a BREAK b:2) c": [[("a", 2)], [("b", 2), (" c", 1)]],
+    "(a BREAK b:2) c": [[("a", 2), ("BREAK", -2), ("b", 2), (" c", 1)]],
+    "[(a BREAK b)] c": [[("a", 1)], [("b c", 1)]],
     "a:BREAK:b": [[("a:", 1)], [(":b", 1)]],
 }
 

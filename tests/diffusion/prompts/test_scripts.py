@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import GuidedDenoiser, apply_guidance
 from diffusion.prompts import EMPHASES, chunk_prompt, chunk_script, read_script
-from diffusion.tasks import Hires
+from diffusion.tasks import Hires, InitImage
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f16, f32
 from tests.conftest import first_device
@@ -45,8 +46,8 @@ def pixels(prompt: str, settings: Settings = SMALL) -> NDArray[Any]:
 
 def test_the_first_steps_follow_one_prompt_and_the_rest_the_other() -> None:
     red, both = latents(RED), latents(f"[{RED}:{BLUE}:2]")
-    np.testing.assert_array_equal(both[:2], red[:2])
-    assert not np.array_equal(both[2], red[2])
+    np.testing.assert_array_equal(both[:3], red[:3])
+    assert not np.array_equal(both[3], red[3])
     np.testing.assert_array_equal(latents(f"[{RED}:{BLUE}:0]"), latents(BLUE))
     np.testing.assert_array_equal(latents(f"[{RED}:{BLUE}:1.0]"), red)
     np.testing.assert_array_equal(latents(f"[{RED}:{BLUE}:0.5]"), both)
@@ -75,10 +76,50 @@ def test_each_step_has_its_own_prompt_as_if_it_were_the_only_one() -> None:
     levels = [networks.noise.sigma_max, *sigmas]
     x = LatentNoise((5,), 8, 8).initial() * np.float32(levels[0])
     for step in range(4):
-        denoised = denoisers[step % 2](networks.device.buffer_from_array(x), levels[step]).read()
+        denoised = denoisers[(0, 0, 1, 0)[step]](
+            networks.device.buffer_from_array(x), levels[step]
+        ).read()
         scale = float(np.abs(denoised).max())
         np.testing.assert_allclose(run[step], denoised, rtol=0, atol=2e-4 * scale)
         x = (denoised + levels[step + 1] / levels[step] * (x - denoised)).astype(np.float32)
+
+
+def test_a_step_of_two_calls_has_two_prompts() -> None:
+    """Heun's call k has text max(k, 1): step 0 draws a and a, step 1 b and a, step 2 b."""
+    heun = replace(SMALL, sampler="heun", steps=3)
+    heard: list[Conditioning] = []
+    attend = GuidedDenoiser.attend
+
+    def listen(denoiser: GuidedDenoiser, conditioning: Conditioning) -> None:
+        heard.append(conditioning)
+        attend(denoiser, conditioning)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GuidedDenoiser, "attend", listen)
+        latents(f"[{RED}|{BLUE}]", heun)
+    contexts = [each.context.read() for each in heard]
+    red, blue = (conditioning(text, "blurry").context.read() for text in (RED, BLUE))
+    assert len(contexts) == 4, "calls 0, 2, 3 and 4"
+    for found, expected in zip(contexts, (red, blue, red, blue), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_weight_at_the_end_of_the_only_part_counts() -> None:
+    """Guidance 4 times 1.5 is guidance 6: the same arithmetic in another order."""
+    found = latents(f"{RED} :1.5", dtype=f32)
+    expected = latents(RED, replace(SMALL, guidance=6.0), dtype=f32)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+    assert not np.allclose(latents(RED, dtype=f32), expected, rtol=0, atol=0.01)
+
+
+def test_a_share_of_the_steps_counts_those_that_a_strength_leaves_out() -> None:
+    """Of 8 steps the last 5 are made; half of 8 is call 4, which is the last one."""
+    picture = Image.new("RGB", (64, 64), (200, 40, 40))
+    half = replace(SMALL, steps=8, init_image=InitImage(picture, strength=0.5))
+    red = latents(RED, half)
+    assert len(red) == 5
+    np.testing.assert_array_equal(latents(f"[{RED}:{BLUE}:0.5]", half), red)
+    assert not np.array_equal(latents(f"[{RED}:{BLUE}:3]", half)[4], red[4])
 
 
 @pytest.mark.parametrize("prompt", [f"{RED} AND {BLUE} :0.4", f"[{RED}|{BLUE}]", "[a:b:2] AND c"])
@@ -197,10 +238,11 @@ def test_what_cannot_be_is_refused_before_any_work(change: dict[str, Any], field
 
 
 def test_a_second_pass_goes_on_where_the_first_ended() -> None:
-    """At 1.5 the second pass is half done: until there both prompts draw alike."""
-    base = replace(SMALL, steps=2, hires=Hires(1.5, "lanczos", 0.6, 2))
+    """At 1.5 the second pass is half done: up to call 1 of 3 both prompts draw alike."""
+    base = replace(SMALL, steps=2, hires=Hires(1.5, "lanczos", 0.6, 3))
     plain, changed = latents(RED, base), latents(f"[{RED}:{BLUE}:1.5]", base)
-    assert len(plain) == len(changed) == 4
-    np.testing.assert_array_equal(changed[2], plain[2])
-    assert not np.array_equal(changed[3], plain[3])
-    np.testing.assert_array_equal(latents(f"[{RED}:{BLUE}:3]", base)[3], changed[3])
+    assert len(plain) == len(changed) == 5
+    for step in range(4):
+        np.testing.assert_array_equal(changed[step], plain[step])
+    assert not np.array_equal(changed[4], plain[4])
+    np.testing.assert_array_equal(latents(f"[{RED}:{BLUE}:3]", base)[4], changed[4])

@@ -110,7 +110,7 @@ _SDE: Mapping[str, object] = {"algorithm_type": "sde-dpmsolver++"}
 _SDE_HEUN: Mapping[str, object] = {**_SDE, "solver_type": "heun"}
 _BH1: Mapping[str, object] = {"solver_order": 3, "solver_type": "bh1"}
 _BH2: Mapping[str, object] = {"solver_order": 3, "solver_type": "bh2"}
-_DEIS: Mapping[str, object] = {"solver_order": 3, "lower_order_final": False}
+_DEIS: Mapping[str, object] = {"solver_order": 3}
 _UNIPC_2: Mapping[str, object] = {"solver_order": 2, "solver_type": "bh2"}
 _PLMS: Mapping[str, object] = {"skip_prk_steps": True, **_DDIM}
 # With time steps so large that its boundary condition takes nothing of x.
@@ -131,10 +131,10 @@ CASES = [
     SamplerCase("euler", _EULER, _KARRAS, "karras"),
     SamplerCase("euler", _EULER, _EXPONENTIAL, "exponential"),
     SamplerCase("euler", _EULER, _TRAILING, "trailing"),
-    SamplerCase("euler", _EULER, _LEADING, "ddim_uniform"),
+    SamplerCase("euler", _EULER, _LEADING, "leading"),
     SamplerCase("euler_a", _ANCESTRAL, _LINSPACE, "uniform"),
     SamplerCase("euler_a", _ANCESTRAL, _TRAILING, "trailing", "v_prediction"),
-    SamplerCase("euler_a", _ANCESTRAL, _LEADING, "ddim_uniform"),
+    SamplerCase("euler_a", _ANCESTRAL, _LEADING, "leading"),
     SamplerCase("heun", _HEUN, _LINSPACE, "uniform"),
     SamplerCase("heun", _HEUN, _KARRAS, "karras"),
     SamplerCase("heun", _HEUN, _TRAILING, "trailing", "v_prediction"),
@@ -150,7 +150,7 @@ CASES = [
     SamplerCase("ddim", _DDIM_CLASS, _TRAILING, "trailing"),
     SamplerCase("ddim", _DDIM_CLASS, _TRAILING, "trailing", "epsilon", 1.0),
     SamplerCase("euler", _EULER, _BETA, "beta"),
-    SamplerCase("ddpm", "DDPMScheduler", _ALPHA_ONE, "ddim_uniform"),
+    SamplerCase("ddpm", "DDPMScheduler", _ALPHA_ONE, "leading"),
     SamplerCase("lms", _LMS, _LINSPACE, "uniform"),
     SamplerCase("lms", _LMS, _KARRAS, "karras", "v_prediction"),
     SamplerCase("dpm2", _DPM2, _LINSPACE, "uniform"),
@@ -166,7 +166,7 @@ CASES = [
     SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_TRAILING}, "trailing"),
     SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_KARRAS}, "karras", "v_prediction"),
     SamplerCase("unipc_bh2", _UNIPC, {**_UNIPC_2, **_TRAILING}, "trailing"),
-    SamplerCase("deis", _DEIS_CLASS, {"lower_order_final": False, **_TRAILING}),
+    SamplerCase("deis", _DEIS_CLASS, _TRAILING),
     SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_LINSPACE}),
     SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_TRAILING}, "", "v_prediction"),
     SamplerCase("plms", "PNDMScheduler", _PLMS, "leading"),

@@ -161,18 +161,34 @@ def ipndm(sigmas: Reals, options: SamplerOptions) -> Reals:
 
 
 def ipndm_v(sigmas: Reals, options: SamplerOptions) -> Reals:
-    """Adams and Bashforth's for uneven steps: the slopes' polynomial, by Gauss's rule."""
-    places, weights = np.polynomial.legendre.leggauss(4)
+    """zju-pi/diff-sampler's ipndm_v, which ComfyUI took over, with its own two factors.
+
+    In differences of slopes, newest first, h the steps' widths: the first has Adams and
+    Bashforth's factor. Those of the second and the third are s and t.
+    """
     x = START * sigmas[0]
     e: list[Reals] = []
+    steps = np.diff(sigmas)
     for i, (high, low) in enumerate(itertools.pairwise(sigmas)):
         d = curved(x, high)
         e.append((x - d) / high)
-        nodes = sigmas[: i + 1][-(options.order or 4) :]
-        points = (high + low) / 2 + (low - high) / 2 * places
-        fit = np.polyfit(nodes - high, np.stack(e[-len(nodes) :]), len(nodes) - 1)
-        values = np.stack([np.polyval(column, points - high) for column in fit.T])
-        mean = values @ weights / 2
+        h = steps[: i + 1][::-1]
+        order = min(options.order or 4, i + 1)
+        mean = e[-1]
+        if order >= 2:
+            mean = mean + h[0] / h[1] / 2 * (e[-1] - e[-2])
+        if order >= 3:
+            s = (1 - h[0] ** 2 / (3 * h[1] * (h[1] + h[2]))) / 2
+            mean = mean + s * ((e[-1] - e[-2]) - h[1] / h[2] * (e[-2] - e[-3]))
+        if order >= 4:
+            s2, s3, s4 = h[0] + h[1], h[:3].sum(), h[1:4].sum()
+            t = (1 - h[0] / (3 * s2)) / 2 + (1 - h[0] / (2 * s2)) * h[0] / (6 * s3)
+            t *= h[0] * s2 * s3 / (h[1] * (h[1] + h[2]) * s4)
+            q = h[1] * (h[1] + h[2]) / (h[2] * (h[2] + h[3]))
+            second = e[-2] - e[-3]
+            mean = mean + t * ((e[-1] - e[-2]) - h[1] / h[2] * second)
+            mean = mean - t * q * (e[-2] - e[-3])
+            mean = mean + t * q * h[2] / h[3] * e[-3] - t * q * h[1] / h[2] * e[-4]
         x = x + (low - high) * mean if low > 0 else d
     return x
 

@@ -108,6 +108,8 @@ FACTS = {
 
 def test_the_table_has_every_sampler() -> None:
     assert tuple(FACTS) == NAMES
+    paths = {each.name for each in SAMPLERS if each.brownian}
+    assert paths == {name for name, facts in FACTS.items() if facts.brownian}
 
 
 def error_of(name: str, steps: int) -> float:

@@ -10,7 +10,7 @@ from diffusion.schedules import NO_OPTIONS, SCHEDULES, ScheduleOptions
 from tests.diffusion.noise_schedules import stable_diffusion
 
 NOISE = stable_diffusion()
-WITH_ENDS = ("karras", "exponential", "polyexponential", "beta", "kl_optimal")
+WITH_ENDS = ("karras", "exponential", "polyexponential", "beta", "kl_optimal", "kl_optimal_0")
 WITH_RHO = ("karras", "polyexponential")
 
 
@@ -25,8 +25,9 @@ def test_ends_are_those_chosen(name: str, steps: int) -> None:
     ):
         levels = schedule.sigmas(NOISE, steps, options)
         assert len(levels) == steps + 1
-        np.testing.assert_allclose([levels[0], levels[-2]], [high, low], rtol=1e-12)
-        assert levels[-1] == 0.0
+        lowest = levels[-1] if name == "kl_optimal" else levels[-2]
+        np.testing.assert_allclose([levels[0], lowest], [high, low], rtol=1e-12)
+        assert levels[-1] == (lowest if name == "kl_optimal" else 0.0)
         assert np.all(np.diff(levels) < 0)
 
 

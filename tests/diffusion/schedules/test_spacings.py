@@ -29,7 +29,9 @@ def levels(name: str, steps: int, noise: NoiseSchedule = SHIFTED) -> list[float]
 def test_levels_fall_strictly(schedule: Schedule, steps: int, offset: int, alpha_one: bool) -> None:
     noise = stable_diffusion(offset=offset, alpha_one=alpha_one)
     sigmas = schedule.sigmas(noise, steps)
-    assert sigmas.shape == (steps + 1,)
+    # Both tools' DDIM lists take each ⌊1000/n⌋-th time step from 1 on, however many there are.
+    count = len(range(1, 1000, 1000 // steps)) if schedule.name == "ddim_uniform" else steps
+    assert sigmas.shape == (count + 1,)
     assert sigmas.dtype == np.float64
     assert np.all(np.diff(sigmas) < 0)
     # The searched ones are rounded, and those of 32 end below the model's own.
@@ -37,8 +39,10 @@ def test_levels_fall_strictly(schedule: Schedule, steps: int, offset: int, alpha
     searched = schedule.name.startswith("align_your_steps")
     assert sigmas[0] <= max(noise.sigma_max * (1 + 1e-12), 14.615)
     assert sigmas[-2] >= (least if searched else noise.sigma_min) * (1 - 1e-12)
-    ends = {0.0, noise.final_sigma} if schedule.name == "leading" else {0.0}
-    assert sigmas[-1] in ends
+    if schedule.name == "kl_optimal":
+        assert sigmas[-1] == pytest.approx(noise.sigma_min)
+    else:
+        assert sigmas[-1] in ({0.0, noise.final_sigma} if schedule.name == "leading" else {0.0})
 
 
 @every_schedule
@@ -114,7 +118,7 @@ def test_one_step_starts_at_the_top() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["polyexponential", "simple", "beta", "kl_optimal", "linear_quadratic"]
+    "name", ["polyexponential", "simple", "beta", "kl_optimal_0", "linear_quadratic"]
 )
 def test_one_step_of_the_others(name: str) -> None:
     assert levels(name, 1) == pytest.approx([SHIFTED.sigma_max, 0.0], rel=1e-12)
@@ -134,13 +138,27 @@ def test_kl_optimal_is_the_papers_formula() -> None:
     """Sabour et al. 2024, arXiv 2404.14507: σ = tan((1 - i/n) arctan max + i/n arctan min)."""
     high, low = math.atan(SHIFTED.sigma_max), math.atan(SHIFTED.sigma_min)
     expected = [math.tan((1 - i / 6) * high + i / 6 * low) for i in range(7)]
-    np.testing.assert_allclose(levels("kl_optimal", 7), [*expected, 0.0], 1e-12)
+    np.testing.assert_allclose(levels("kl_optimal", 6), expected, 1e-12)
+    np.testing.assert_allclose(levels("kl_optimal_0", 7), [*expected, 0.0], 1e-12)
 
 
-def test_align_your_steps_has_the_papers_levels() -> None:
+@pytest.mark.parametrize(("steps", "count"), [(7, 8), (12, 13), (15, 16), (20, 20), (30, 31)])
+def test_ddim_uniform_goes_on_as_far_as_time_steps_go(steps: int, count: int) -> None:
+    """A1111's "DDIM" and ComfyUI's ``ddim_uniform``: x = 1, then + ⌊1000/n⌋ while x < 1000."""
+    timesteps, x = [], 1
+    while x < 1000:
+        timesteps.append(x)
+        x += 1000 // steps
+    assert len(timesteps) == count
+    expected = [SHIFTED.sigma_of(timestep) for timestep in reversed(timesteps)]
+    np.testing.assert_allclose(levels("ddim_uniform", steps), [*expected, 0.0], 1e-12)
+    assert levels("ddim_uniform", steps, PLAIN) == levels("ddim_uniform", steps)
+
+
+def test_align_your_steps_10_has_the_papers_levels() -> None:
     found = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152]
-    assert levels("align_your_steps", 10) == pytest.approx([*found, 0.0], rel=1e-12)
-    twice = levels("align_your_steps", 20)
+    assert levels("align_your_steps_10", 10) == pytest.approx([*found, 0.0], rel=1e-12)
+    twice = levels("align_your_steps_10", 20)
     assert twice[:20:2] == pytest.approx(found, rel=1e-12)
     assert twice[1] == pytest.approx(math.sqrt(14.615 * 6.475), rel=1e-12)
     assert twice[19] == pytest.approx(math.sqrt(0.152 * 0.029), rel=1e-12)
@@ -197,7 +215,9 @@ def test_where_sampling_starts() -> None:
         ("Simple", "simple"),
         ("Beta", "beta"),
         ("KL Optimal", "kl_optimal"),
+        ("KL Optimal 0", "kl_optimal_0"),
         ("Align Your Steps", "align_your_steps"),
+        ("ays", "align_your_steps_10"),
         ("Align_Your_Steps_11", "align_your_steps_11"),
         ("linear_quadratic", "linear_quadratic"),
         (" exponential ", "exponential"),

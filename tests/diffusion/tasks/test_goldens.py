@@ -50,8 +50,15 @@ class GivenNoise:
     case: TaskCase
 
     def __init__(
-        self, seeds: tuple[int, ...], height: int, width: int, channels: int, draw: Draw
+        self,
+        seeds: tuple[int, ...],
+        height: int,
+        width: int,
+        channels: int,
+        draw: Draw,
+        step_seed_delta: int,
     ) -> None:
+        assert step_seed_delta == 0
         assert (height, width) == (self.case.height, self.case.width)
         self.seeds, self.height, self.width, self.channels = seeds, height, width, channels
 

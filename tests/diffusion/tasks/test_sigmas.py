@@ -36,6 +36,50 @@ def test_strength_as_in_the_webui(strength: float, steps: int) -> None:
     assert schedule.noise_scale == schedule.sigmas[0]
 
 
+@pytest.mark.parametrize("sampler", ["DPM2", "DPM2 a", "DPM++ 3M SDE"])
+@pytest.mark.parametrize("schedule", ["automatic", "karras", "normal", "Align Your Steps"])
+def test_a_level_is_left_out_as_in_the_webui(sampler: str, schedule: str) -> None:
+    """A1111's ``discard_next_to_last_sigma``: n + 1 levels above 0, without the lowest of them."""
+    found = full_schedule(SD15, sampler, schedule, 7, None)
+    name = found.sampler.schedule if schedule == "automatic" else schedule
+    longer = SCHEDULES.find(name).sigmas(SD15, 8)
+    np.testing.assert_array_equal(found.sigmas, [*longer[:7], 0.0])
+    assert found.steps == 7
+
+
+def test_kl_optimal_loses_the_level_before_its_last() -> None:
+    found = full_schedule(SD15, "dpm2", "kl_optimal", 4, None).sigmas
+    longer = SCHEDULES.find("kl_optimal").sigmas(SD15, 5)
+    np.testing.assert_array_equal(found, longer[[0, 1, 2, 3, 5]])
+
+
+@pytest.mark.parametrize("sampler", ["uni_pc", "uni_pc_bh2"])
+def test_unipc_leaves_a_level_out_of_a_chosen_schedule(sampler: str) -> None:
+    """ComfyUI does, which always has a schedule's name; A1111, which has its own list, does not."""
+    own = full_schedule(SD15, sampler, "automatic", 7, None).sigmas
+    np.testing.assert_array_equal(own, SCHEDULES.find("sgm_uniform").sigmas(SD15, 7))
+    for chosen in (sampler + " karras", sampler):
+        schedule = "automatic" if "karras" in chosen else "karras"
+        found = full_schedule(SD15, chosen, schedule, 7, None).sigmas
+        np.testing.assert_array_equal(found, [*SCHEDULES.find("karras").sigmas(SD15, 8)[:7], 0.0])
+
+
+def test_no_level_is_left_for_a_step_more() -> None:
+    hint = "this sampler takes the levels of one step more, and this schedule has 1000 time steps"
+    with pytest.raises(SettingsError, match=f"^steps cannot be 1000; {hint}"):
+        full_schedule(SD15, "dpm2", "trailing", 1000, None)
+
+
+@pytest.mark.parametrize("schedule", ["automatic", "karras", "kl_optimal", "leading"])
+def test_tcd_ends_at_the_models_lowest_level(schedule: str) -> None:
+    """diffusers' TCDScheduler goes to time step 0 at last, not to a level of 0."""
+    for steps in (1, 4, 12):
+        sigmas = full_schedule(SD15, "tcd", schedule, steps, None).sigmas
+        assert sigmas[-1] == pytest.approx(SD15.sigma_min, rel=1e-12)
+        assert np.all(np.diff(sigmas) < 0)
+        assert len(sigmas) == steps + 1
+
+
 def test_all_steps_start_at_the_schedules_first_sigma() -> None:
     schedule = full_schedule(SD15, "ddim", "leading", 20, None)
     assert schedule.noise_scale == SCHEDULES.find("leading").initial_scale(
@@ -68,6 +112,8 @@ def test_an_error_of_too_many_steps_names_those_given() -> None:
         ("dpmpp_2m", None, SamplingSettings(s_noise=0.9), "s_noise"),
         ("euler_a", None, SamplingSettings(s_churn=1.0), "s_churn"),
         ("lms", None, SamplingSettings(s_tmin=1.0), "s_tmin"),
+        ("dpmpp_2m", None, SamplingSettings(noise_seed_delta=31337), "noise_seed_delta"),
+        ("dpmpp_2m_sde", None, SamplingSettings(noise_seed_delta=31337), "noise_seed_delta"),
     ],
 )
 def test_idle_options_give_a_warning(

@@ -199,7 +199,7 @@ def test_changed_weights(device: Device, tmp_path: Path) -> None:
     adapted = encoder.encode(rows, 0).context.read()
     assert not np.array_equal(adapted, plain)
     table = encoder.network.text_model.embeddings.token_embedding.weight
-    learned = table.buffer.read()
+    learned = table.parts[0].read()
     learned[encoder.tokenizer.tokens("apple")] = 0.3
     table.fill(learned, device, f32)
     made.text.release()

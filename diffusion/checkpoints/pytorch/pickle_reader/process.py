@@ -13,7 +13,7 @@ from typing import Final
 from .archive import list_tensors
 
 MEMORY: Final = 2**30
-SECONDS: Final = 60
+SECONDS: Final = 30
 MAX_ANSWER: Final = 64 * 2**20
 
 _ENCODINGS: Final = ("ascii", "cp437", "latin-1", "raw_unicode_escape", "unicode_escape")

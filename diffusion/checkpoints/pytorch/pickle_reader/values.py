@@ -25,6 +25,7 @@ ELEMENT_TYPES: Final = {
 """PyTorch's types: name in safetensors, and bytes of an element."""
 
 _MAX_RANK: Final = 8
+_KEY_LIMIT: Final = 2**31
 
 
 class Name(NamedTuple):
@@ -78,9 +79,16 @@ def as_naturals(value: object) -> tuple[int, ...]:
 
 
 def as_key(value: object) -> Hashable:
-    """Return a value that may be a dictionary's key. Raises ``UnpicklingError``."""
-    if value is None or isinstance(value, str | bytes | int | float | Name):
+    """Return a value that may be a dictionary's key. Raises ``UnpicklingError``.
+
+    Python salts the hashes of texts alone. Numbers past 2**61 and tuples can be chosen so that all
+    hashes are equal, and a dictionary of them takes minutes. So such numbers are refused, and a
+    tuple becomes its text.
+    """
+    if value is None or isinstance(value, str | bytes | Name):
+        return value
+    if isinstance(value, int | float) and abs(value) < _KEY_LIMIT:
         return value
     if isinstance(value, tuple) and len(value) <= 8 and not any(type(i) is tuple for i in value):
-        return tuple(as_key(item) for item in value)
+        return str(tuple(as_key(item) for item in value))
     raise UnpicklingError("holds a dictionary with a key of an unknown form")

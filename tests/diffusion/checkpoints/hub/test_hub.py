@@ -190,7 +190,7 @@ def test_a_part_with_another_content(remote: Hub, tmp_path: Path) -> None:
     wrong = avila(remote, tmp_path, "model", "pull", "some/model", "--yes")
     assert wrong.status == 2
     assert f"{name} does not have the Hub's hash" in wrong.err
-    assert not part.exists()
+    assert part.stat().st_size == 0
     assert avila(remote, tmp_path, "model", "pull", "some/model", "--yes").status == 0
 
 
@@ -300,7 +300,7 @@ def test_names_that_are_none(name: str, cache: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a" * 5000, "a/" * 3000])
 def test_paths_that_cannot_be(text: str, cache: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match="cannot be a path"):
+    with pytest.raises(ModelNotFoundError, match="cannot be looked up: File name too long"):
         hub.find_model(text)
 
 
@@ -308,7 +308,8 @@ def test_references_lead_nowhere_else(cache: Path) -> None:
     snapshot = make_snapshot(cache, "some/model")
     (snapshot.parents[1] / "refs" / "main").write_text("../../../../etc", encoding="utf-8")
     assert hub.cached_model("some/model") is None
-    assert hub.cached_models() == []
+    with pytest.warns(match="some/model is not listed: .*refs.main names no commit"):
+        assert hub.cached_models() == []
 
 
 def weight_files(*kinds: str) -> list[str]:

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import psutil
@@ -21,6 +22,7 @@ from diffusion.checkpoints.pytorch import open_torch
 from diffusion.checkpoints.pytorch.checkpoint import check_answer
 from diffusion.checkpoints.pytorch.pickle_reader import archive as archive_reader
 from diffusion.checkpoints.pytorch.pickle_reader import machine, process
+from diffusion.checkpoints.pytorch.pickle_reader.values import as_key
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.errors import ModelFormatError, ModelNotFoundError
 from tests.diffusion.checkpoints.test_pickles import Canary
@@ -403,3 +405,23 @@ def test_the_other_byte_order(tmp_path: Path) -> None:
 def test_the_answer_is_not_trusted(answer: dict[str, object]) -> None:
     with pytest.raises(ModelFormatError, match="must be of a kind that models hold"):
         check_answer({"tensors": answer}, Path("model.ckpt"), 1000)
+
+
+def test_numbers_whose_hashes_are_equal(tmp_path: Path) -> None:
+    """Python's hash of an int is its rest by 2**61 - 1: a dictionary of them takes minutes."""
+    keys = b"".join(
+        b"\x8a\x0a" + ((2**61 - 1) * i).to_bytes(10, "little") + b"N" for i in range(1, 350_000)
+    )
+    path = write_file(tmp_path, archive(program(b"}(" + keys + b"u")))
+    assert "a key of an unknown form" in refusal(path)
+
+
+def test_keys_of_tuples_are_texts() -> None:
+    """A tuple's hash is not salted, and can be chosen."""
+    assert as_key((1, "a", None)) == "(1, 'a', None)"
+    assert as_key(5) == 5
+    for number in (2**31, -(2**61), 1e300, float("nan"), float("inf")):
+        with pytest.raises(UnpicklingError):
+            as_key(number)
+        with pytest.raises(UnpicklingError):
+            as_key((number,))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,16 +55,35 @@ def parameters(family: str) -> dict[str, dict[str, Source]]:
     return found
 
 
+class BareFile(SafetensorsFile):
+    """A file that was never written, but for the ``values`` of some tensors."""
+
+    values: Mapping[TensorEntry, NDArray[Any]] = MappingProxyType({})
+
+    def read_entry(self, entry: TensorEntry) -> NDArray[Any]:
+        return self.values[entry]
+
+
 def bare_file(
-    shapes: Shapes, name: str = "model.safetensors", metadata: dict[str, str] | None = None
+    shapes: Shapes,
+    name: str = "model.safetensors",
+    metadata: dict[str, str] | None = None,
+    values: Mapping[str, NDArray[Any]] | None = None,
 ) -> SafetensorsFile:
-    """Return an opened file of F16 tensors that were never written: reading one fails."""
+    """Return an opened file of F16 tensors that were never written: reading one fails.
+
+    ``values``: tensors that can be read, where they are there.
+    """
     entries, end = {}, 1000
     for tensor, shape in shapes.items():
         nbytes = 2 * math.prod(shape)
         entries[tensor] = TensorEntry("F16", shape, end, nbytes)
         end += nbytes
-    return SafetensorsFile(Path(name), Header(entries, metadata or {}), (0, 0, end, 0))
+    file = BareFile(Path(name), Header(entries, metadata or {}), (0, 0, end, 0))
+    file.values = {
+        entries[tensor]: array for tensor, array in (values or {}).items() if tensor in entries
+    }
+    return file
 
 
 def bytes_of(entry: TensorEntry) -> NDArray[np.int64]:

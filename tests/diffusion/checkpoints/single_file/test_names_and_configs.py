@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from diffusion.checkpoints import ModelFile, SafetensorsFile
 from diffusion.checkpoints.conversion import single_layout
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.single_file.module_names import vae_names
 from diffusion.checkpoints.single_file.name_pairs import replace_start
-from diffusion.errors import ModelFormatError
+from diffusion.errors import ModelFormatError, ModelMismatchError
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
 from diffusion.models.unet import UNet
@@ -24,13 +26,21 @@ from tests.diffusion.checkpoints.single_file.full_size_files import (
     parameters,
     single_shapes,
 )
+from tests.goldens import full_size
 
 TOKENIZER = Path(__file__).parents[4] / "models" / "emoji" / "tokenizer"
 UNET = "model.diffusion_model."
+TELLING_BIAS = f"{UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"
 
 
 def open_shapes(shapes: Shapes, name: str = "model.safetensors", **metadata: str) -> ModelFile:
-    return ModelFile(bare_file(shapes, name, metadata), tokenizer=TOKENIZER)
+    return ModelFile(bare_file(shapes, name, metadata, bias_of(0.1)), tokenizer=TOKENIZER)
+
+
+def bias_of(deviation: float) -> dict[str, NDArray[np.float16]]:
+    """Return the bias that tells what an SD 2.x UNet predicts."""
+    numbers = deviation * np.random.default_rng(1).choice([-1, 1], 320) + 0.5
+    return {TELLING_BIAS: numbers.astype(np.float16)}
 
 
 def network(model: ModelFile, part: str) -> Module:
@@ -141,31 +151,60 @@ def test_configs_of_the_refiner() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "metadata", "side", "prediction"),
+    ("name", "metadata", "deviation", "side", "prediction"),
     [
-        ("v2-1_768-ema-pruned", {}, 96, "v_prediction"),
-        ("v2-1_512-ema-pruned", {}, 64, "epsilon"),
-        ("512-base-ema", {}, 64, "epsilon"),
-        ("basement", {}, 96, "v_prediction"),
-        ("x", {"modelspec.resolution": "512x512"}, 64, "epsilon"),
-        ("512", {"modelspec.resolution": "768x768"}, 96, "v_prediction"),
-        ("x", {"modelspec.prediction_type": "epsilon"}, 96, "epsilon"),
-        ("x-512", {"modelspec.prediction_type": "v"}, 64, "v_prediction"),
+        ("v2-1_768-ema-pruned", {}, 0.1, 96, "v_prediction"),
+        ("v2-1_512-ema-pruned", {}, 0.08, 64, "epsilon"),
+        ("512-base-ema", {}, 0.08, 64, "epsilon"),
+        ("512-base-ema", {}, 0.1, 64, "v_prediction"),
+        ("sd_turbo", {}, 0.08, 64, "epsilon"),
+        ("sd_turbo", {}, float("nan"), 64, "epsilon"),
+        ("basement", {}, 0.1, 96, "v_prediction"),
+        ("x", {"modelspec.resolution": "512x512"}, 0.08, 64, "epsilon"),
+        ("x", {"modelspec.resolution": "512x512"}, 0.1, 64, "v_prediction"),
+        ("512", {"modelspec.resolution": "768x768"}, 0.1, 96, "v_prediction"),
+        ("x", {"modelspec.resolution": "768x768"}, 0.08, 96, "epsilon"),
+        ("x", {"modelspec.prediction_type": "epsilon"}, 0.1, 96, "epsilon"),
+        ("x-512", {"modelspec.prediction_type": "v"}, 0.08, 64, "v_prediction"),
         (
             "x",
             {"modelspec.resolution": "9x9", "modelspec.prediction_type": "?"},
+            0.1,
             96,
             "v_prediction",
         ),
     ],
 )
-def test_what_sd2_predicts(name: str, metadata: dict[str, str], side: int, prediction: str) -> None:
-    model = open_shapes(single_shapes("sd2"), f"{name}.safetensors", **metadata)
+def test_what_sd2_predicts(
+    name: str, metadata: dict[str, str], deviation: float, side: int, prediction: str
+) -> None:
+    file = bare_file(single_shapes("sd2"), f"{name}.safetensors", metadata, bias_of(deviation))
+    model = ModelFile(file, tokenizer=TOKENIZER)
     assert (model.unet.sample_size, model.scheduler.prediction_type) == (side, prediction)
-    file = bare_file(single_shapes("sd2"), f"{name}.safetensors", metadata)
     for chosen in get_args(Prediction):
         told = ModelFile(file, tokenizer=TOKENIZER, prediction=chosen)
         assert told.scheduler.prediction_type == chosen
+
+
+@pytest.mark.parametrize("shape", [None, (), (320, 1), (2**20,)])
+@pytest.mark.parametrize(("name", "prediction"), [("x", "v_prediction"), ("x-512", "epsilon")])
+def test_what_sd2_predicts_by_its_size(
+    name: str, prediction: str, shape: tuple[int, ...] | None
+) -> None:
+    """Where the bias is not there, or is not one: no number of it is read."""
+    shapes = {key: each for key, each in single_shapes("sd2").items() if key != TELLING_BIAS}
+    shapes |= {} if shape is None else {TELLING_BIAS: shape}
+    model = ModelFile(bare_file(shapes, f"{name}.safetensors"), tokenizer=TOKENIZER)
+    assert model.scheduler.prediction_type == prediction
+
+
+def test_other_models_predict_noise_whatever_the_bias() -> None:
+    """SD 1.x, and SD 2.x that inpaints: its numbers are not read."""
+    inpainting = single_shapes("sd2") | {f"{UNET}input_blocks.0.0.weight": (320, 9, 3, 3)}
+    for shapes in (single_shapes("sd1"), inpainting):
+        model = ModelFile(bare_file(shapes), tokenizer=TOKENIZER)
+        assert model.scheduler.prediction_type == "epsilon"
+        assert model.unet.sample_size == 64
 
 
 def test_marks_of_velocity_models() -> None:
@@ -175,6 +214,36 @@ def test_marks_of_velocity_models() -> None:
     assert model.scheduler.rescale_betas_zero_snr
     assert model.unused_names() == []
     assert open_shapes(single_shapes("sdxl")).scheduler.prediction_type == "epsilon"
+
+
+@pytest.mark.parametrize(
+    ("family", "pipeline"),
+    [
+        ("sd1", "LatentConsistencyModelPipeline"),
+        ("sd1_inpaint", "StableDiffusionInpaintPipeline"),
+        ("sdxl", "StableDiffusionXLPipeline"),
+    ],
+)
+def test_a_consistency_model_reads_its_guidance(family: str, pipeline: str) -> None:
+    name = f"{UNET}time_embed.cond_proj.weight"
+    shapes = single_shapes(family) | {name: (320, 256)}
+    model = open_shapes(shapes)
+    assert model.unet.time_cond_proj_dim == 256
+    index = model.json("model_index.json")[0]
+    assert (index["_class_name"], index["scheduler"]) == (pipeline, ["diffusers", "LCMScheduler"])
+    assert model.scheduler.set_alpha_to_one
+    asked = network_shapes(model, "unet")
+    model.weights("unet").check(asked)
+    assert asked["time_embedding.cond_proj.weight"] == (320, 256)
+    if family == "sd1":
+        assert asked == full_size.parameters("sd15_lcm")
+    assert single_layout(model)[name] == ("F16", (320, 256))
+
+
+def test_a_guidance_layer_of_no_shape_is_refused() -> None:
+    model = open_shapes(single_shapes("sd1") | {f"{UNET}time_embed.cond_proj.weight": (320,)})
+    with pytest.raises(ModelMismatchError, match=r"unknown .*time_embedding\.cond_proj\.weight"):
+        model.weights("unet").check(network_shapes(model, "unet"))
 
 
 # ---------------------------------------------------------------- what is odd or wrong

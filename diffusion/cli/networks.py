@@ -1,0 +1,88 @@
+"""The networks that draw: loaded when a request needs others than the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from diffusion.cli.from_picture import dtype_of, refiner_switch_of
+from diffusion.cli.options.model import ModelOptions, Refiner
+from diffusion.cli.requests import Request
+from diffusion.errors import SettingsError
+from diffusion.pipeline.events import Event
+from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import refine
+from diffusion.settings import Defaults, Settings
+from gpucore import Device
+
+__all__ = ["Networks", "Provenance", "find_networks", "load_networks"]
+
+Generate = Callable[[Settings], Iterator[Event]]
+"""A function that draws pictures, event by event."""
+
+Provenance = dict[str, dict[str, str]]
+"""Names and hashes of the networks, and the device."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a request, by name. Equal ones are loaded once."""
+
+    model: ModelOptions
+    refiner: Refiner | None
+    loras: Path | None = None
+
+
+@dataclass(frozen=True)
+class LoadedNetworks:
+    """The networks of a request, loaded, with the function that draws and the default settings.
+
+    ``lora_fields``: the fields of an infotext about the LoRAs of settings.
+    """
+
+    names: Networks
+    generate: Generate
+    defaults: Defaults
+    provenance: Provenance
+    lora_fields: Callable[[Settings], dict[str, str]] = lambda _: {}
+
+
+def find_networks(request: Request) -> Networks:
+    """Return the networks that a request names. Raises `SettingsError`."""
+    model, usual_switch = request.options.model, None
+    if request.earlier_text is not None:
+        model = replace(model, dtype=model.dtype or dtype_of(request.earlier_text))
+        usual_switch = refiner_switch_of(request.earlier_text)
+    refiner = request.options.refiner.refiner(usual_switch)
+    model.check()
+    if refiner is not None and request.settings.hires is not None:
+        raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
+    return Networks(model, refiner, request.options.loras.loras)
+
+
+def load_networks(request: Request, device: Device) -> LoadedNetworks:
+    """Load the networks of a request. Raises as `ModelOptions.load`."""
+    names, preview_vae = find_networks(request), request.options.preview.vae
+    model, refiner = names.model, names.refiner
+    pipeline = model.load(device, preview_vae)
+    pipeline.loras.folder = request.options.loras.folder()
+    provenance = {
+        "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
+        "device": {"name": device.name, "backend": device.info.backend},
+    }
+    if model.dtype is not None:
+        provenance["model"]["dtype"] = model.dtype
+    if model.vae is not None:
+        provenance["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
+    generate: Generate = pipeline.generate
+    if refiner is not None:
+        second = model.for_refiner(refiner.path).load(device, preview_vae)
+        provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
+        generate = _with_refiner(pipeline, second, refiner.switch)
+    return LoadedNetworks(names, generate, pipeline.defaults, provenance, pipeline.loras.fields)
+
+
+def _with_refiner(first: Pipeline, second: Pipeline, switch: float) -> Generate:
+    """Return the function that draws with both models."""
+    return lambda settings: refine(first, second, settings, switch)
