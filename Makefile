@@ -41,6 +41,10 @@ demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a r
 	@$(VENV)/bin/avila txt2img "$(PROMPT)" --output "$(PICTURE)"
 	@echo "The picture is $(abspath $(PICTURE))"
 
+.PHONY: serve
+serve: $(VENV)/.setup-serve $(VENV)/.setup-vulkan ## set up, then serve on 127.0.0.1:7860 (ARGS="--port 8000")
+	@$(VENV)/bin/avila serve $(ARGS)
+
 .PHONY: test
 test: $(VENV)/.setup-test $(VENV)/.setup-vulkan ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
 ifeq ($(strip $(ARGS)),)
@@ -94,13 +98,23 @@ $(VENV)/.setup-run: $(SETUP)
 	@tools/setup/venv.sh $(VENV) .
 	@touch $@
 
+$(VENV)/.setup-serve: $(SETUP)
+	@tools/setup/venv.sh $(VENV) '.[server]'
+	@touch $(VENV)/.setup-run $@
+
+# A folder of its own: it pins old versions of what its reader of pictures does without.
+SD_PROMPT_READER := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	--target $(VENV)/sd-prompt-reader sd-prompt-reader==1.3.5
+
 $(VENV)/.setup-test: $(SETUP)
 	@tools/setup/venv.sh $(VENV) '.[test]'
-	@touch $(VENV)/.setup-run $@
+	@$(SD_PROMPT_READER)
+	@touch $(VENV)/.setup-run $(VENV)/.setup-serve $@
 
 $(VENV)/.setup-dev: $(SETUP)
 	@tools/setup/venv.sh $(VENV) '.[dev]'
-	@touch $(VENV)/.setup-run $(VENV)/.setup-test $@
+	@$(SD_PROMPT_READER)
+	@touch $(VENV)/.setup-run $(VENV)/.setup-serve $(VENV)/.setup-test $@
 
 $(VENV)/.setup-docs: $(SETUP)
 	@tools/setup/venv.sh $(VENV) '.[docs]'

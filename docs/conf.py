@@ -8,8 +8,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import typer
+from typer.cli import get_docs_for_click
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+from diffusion.cli.program import app as program  # noqa: E402 - the path comes first
 
 project = "Avila"
 version = release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
@@ -22,6 +27,7 @@ html_title = f"Avila {version}"
 exclude_patterns = ["images/*"]
 
 myst_heading_anchors = 4
+smartquotes_action = "qe"  # "--mask" keeps its hyphens
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True
@@ -36,6 +42,18 @@ default_role = "py:obj"
 def _without_links_out(app: Any, page: str, source: list[str]) -> None:
     """Links to files of the repository beside docs/ become their paths: the site lacks them."""
     source[0] = re.sub(r"(?<!!)\[([^\]]+)\]\(\.\./([^)]+)\)", r"\1 (`\2`)", source[0])
+
+
+def _with_help(app: Any, page: str, source: list[str]) -> None:
+    """Append the help of all commands to their page; its marks of colour are dropped."""
+    if page != "api/cli":
+        return
+    command = typer.main.get_command(program)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="avila")
+    plain = re.sub(r"\[/?(?:cyan|dim|bold)\]", "", text).replace("\\[", "[")
+    source[0] += re.sub(
+        r"^#", "##", plain.replace("\n\navila ", "\n\n    avila "), flags=re.MULTILINE
+    )
 
 
 def _as_restructured_text(
@@ -54,6 +72,7 @@ def _as_restructured_text(
 
 
 def setup(app: Any) -> None:
-    """Register the two hooks above."""
+    """Register the hooks above."""
+    app.connect("source-read", _with_help)
     app.connect("source-read", _without_links_out)
     app.connect("autodoc-process-docstring", _as_restructured_text)

@@ -41,6 +41,7 @@ def test_examples_are_short(example: Path) -> None:
 
 def test_every_example_is_run_here() -> None:
     assert {file.name for file in EXAMPLES} == {
+        "expressions.py",
         "fft.py",
         "game_of_life.py",
         "image_filter.py",
@@ -56,6 +57,10 @@ def test_every_example_is_run_here() -> None:
 
 def test_vector_add(tmp_path: Path) -> None:
     assert "1000000 sums" in run("vector_add.py", tmp_path)
+
+
+def test_expressions(tmp_path: Path) -> None:
+    assert "64 rows on" in run("expressions.py", tmp_path)
 
 
 def test_matrix_multiply(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ Key = tuple[str, str]
 def log(path: Path) -> None:
     """Run the tests with the log switched on."""
     tests = [str(ROOT / "tests" / "gpustd" / name) for name in LIBRARY]
-    command = [sys.executable, "-m", "pytest", "-q", *[t for t in tests if Path(t).is_dir()]]
+    command = ["-m", "pytest", "-q", *[t for t in tests if Path(t).is_dir()]]
     environment = {**os.environ, "AVILA_ERROR_LOG": str(path)}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)
 
 
 def table(lines: list[dict[str, object]]) -> str:

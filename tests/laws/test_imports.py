@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 import tomllib
 
 import pytest
 
-from tests.laws.sources import PACKAGES, ROOT, imports_of, is_within, name_of, python_files
+from tests.laws.sources import (
+    PACKAGES,
+    ROOT,
+    imports_of,
+    is_within,
+    name_of,
+    python_files,
+    tree_of,
+)
 
 # folder or file: what nothing in it may import
 FORBIDDEN = {
@@ -67,11 +76,17 @@ def dependencies() -> list[str]:
     return [re.split(r"[<>=~!\[; ]", entry, maxsplit=1)[0] for entry in project["dependencies"]]
 
 
-def third_party_imports() -> dict[str, str]:
-    """Return each outside module that the packages import, with its place."""
+SERVER = "diffusion/server/"
+# The one file that reaches into it, and only when its command is called.
+SERVER_COMMAND = "diffusion/cli/commands/serve.py"
+
+
+def third_party_imports(server: bool = False) -> dict[str, str]:
+    """Return each outside module that the server, or all else, imports, with its place."""
     return {
         module.split(".")[0]: f"{name_of(file)}:{line}"
         for file in python_files(*PACKAGES)
+        if name_of(file).startswith(SERVER) == server
         for line, module in imports_of(file)
         if module.split(".")[0] not in {*PACKAGES, *sys.stdlib_module_names}
     }
@@ -81,6 +96,32 @@ def test_every_import_is_a_declared_dependency() -> None:
     declared = {MODULES.get(name, name) for name in dependencies()}
     unknown = {name: place for name, place in third_party_imports().items() if name not in declared}
     assert unknown == {}
+
+
+def test_the_server_needs_no_more_than_its_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = {
+        re.split(r"[<>=]", entry, maxsplit=1)[0].replace("-", "_")
+        for entry in project["optional-dependencies"]["server"]
+    }
+    declared = {MODULES.get(name, name) for name in dependencies()} | extra
+    imported = third_party_imports(server=True)
+    assert {name: place for name, place in imported.items() if name not in declared} == {}
+    # FastAPI imports it for forms, under another name.
+    assert extra - imported.keys() == {"python_multipart"}
+
+
+def test_nothing_but_its_command_imports_the_server() -> None:
+    found = {
+        hit.partition(":")[0]
+        for hit in violations("diffusion", ["diffusion.server"])
+        if not hit.startswith(SERVER)
+    }
+    assert found == {SERVER_COMMAND}
+    top = tree_of(ROOT / SERVER_COMMAND).body
+    assert not [
+        each for each in top if "diffusion.server" in ast.unparse(each).partition("def ")[0]
+    ]
 
 
 def test_every_dependency_is_imported_and_explained() -> None:

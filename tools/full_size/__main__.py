@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from tools.full_size.models import MODELS, Model
 from tools.full_size.peers import compiled_rows, peer_rows, unet_arguments
-
-EMOJI = Path(__file__).resolve().parents[2] / "models" / "emoji"
+from tools.full_size.random_folder import EMOJI, write_surroundings
 
 BUILDERS = {
     "unet": lambda config: UNet2DConditionModel(**config),
     "vae": lambda config: AutoencoderKL(**config),
     "text_encoder": lambda config: CLIPTextModel(CLIPTextConfig(**config)),
     "text_encoder_2": lambda config: CLIPTextModelWithProjection(CLIPTextConfig(**config)),
-}
-LIBRARIES = {
-    "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-    "scheduler": ["diffusers", "DDIMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "tokenizer_2": ["transformers", "CLIPTokenizer"],
 }
 
 
@@ -74,17 +63,7 @@ def write_folder(folder: Path, model: Model, networks: dict[str, Any]) -> None:
     for name, network in networks.items():
         network.half().save_pretrained(folder / name)
         network.float()
-    tokenizers = [part.replace("text_encoder", "tokenizer") for part in networks if "text" in part]
-    for name in tokenizers:
-        shutil.copytree(EMOJI / "tokenizer", folder / name, dirs_exist_ok=True)
-    shutil.copytree(EMOJI / "scheduler", folder / "scheduler", dirs_exist_ok=True)
-    parts = (*networks, *tokenizers, "scheduler")
-    index: dict[str, Any] = {"_class_name": model.pipeline}
-    index |= {part: LIBRARIES[part] for part in parts}
-    if "text_encoder" not in networks:
-        index |= {"text_encoder": [None, None], "tokenizer": [None, None]}
-        index["requires_aesthetics_score"] = True
-    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    write_surroundings(folder, model)
 
 
 def random_inputs(model: Model) -> dict[str, torch.Tensor]:

@@ -8,7 +8,24 @@ from typing import Any
 
 from bench.models import REFINER, SD15, SD21, SDXL
 
-__all__ = ["MODELS", "Model"]
+__all__ = ["BLOCKS", "LIBRARIES", "MODELS", "Model"]
+
+BLOCKS = {
+    "down_block_types": [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", *["CrossAttnUpBlock2D"] * 3],
+}
+"""A UNet's blocks where its config does not tell: diffusers' defaults, which its files hold."""
+
+LIBRARIES = {
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "tokenizer_2": ["transformers", "CLIPTokenizer"],
+}
+"""The library and the class of each part, as ``model_index.json`` names them."""
 
 _VAE = {
     "block_out_channels": [128, 256, 512, 512],
