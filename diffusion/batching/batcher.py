@@ -63,11 +63,14 @@ class Batcher:
     In a turn, each drawing that waits for a call of the UNet gets its estimate and goes on to its
     next call. Those that wait for other work get some of it, the first come first; about half of
     the time goes there at most. An error ends one drawing, and the others go on.
+
+    Attributes:
+        sharing: makes the calls, and counts them.
     """
 
     def __init__(self, limits: BatchLimits | None = None) -> None:
         self.limits = limits or BatchLimits()
-        self._sharing = CallSharing(self.limits)
+        self.sharing = CallSharing(self.limits)
         self._entries: dict[Hashable, _Entry] = {}
 
     def __len__(self) -> int:
@@ -113,7 +116,7 @@ class Batcher:
         if not calls:
             return
         with queue_of(calls[0].networks.device).turn:
-            answers = self._sharing.answer(calls)
+            answers = self.sharing.answer(calls)
         for entry, answer in zip(calling, answers, strict=True):
             self._advance(entry, answer, ended)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
 from diffusion.batching.limits import BatchLimits
@@ -19,10 +20,16 @@ class CallSharing:
     """Makes calls, as many together as ``limits`` and the device allow.
 
     A kind of calls for whose batch the device has no room is made in smaller ones from then on.
+
+    Attributes:
+        sizes: how often the UNet was called for so many images.
+        shared: how many calls of drawings were made together with another's.
     """
 
     def __init__(self, limits: BatchLimits) -> None:
         self.limits = limits
+        self.sizes: Counter[int] = Counter()
+        self.shared = 0
         self._most: dict[Hashable, int] = {}
 
     def answer(self, calls: Sequence[UNetCall]) -> list[Answer]:
@@ -54,6 +61,8 @@ class CallSharing:
                     self._most[kind] = max(1, sum(each.x.shape[0] for each in batch) // 2)
                     continue
             rest = rest[len(batch) :]
+            self.sizes[sum(each.x.shape[0] for each in batch)] += 1
+            self.shared += len(batch) if len(batch) > 1 else 0
 
     def _answer_batch(
         self, kind: Hashable, batch: Sequence[UNetCall], most: int

@@ -1,25 +1,12 @@
 """The scheduler: it takes jobs in, hands them to engines, and keeps what comes back.
 
-A job goes to an engine that is ready and has room; one that has its model in memory is preferred.
-Events of an engine are handled in their order by one task, which writes pictures before it tells of
-them. A job whose engine is lost is tried once more, before all others of its priority.
+A job goes to an engine that is ready and has room. Its jobs share the calls of the UNet where their
+models are the same (see `diffusion.batching`), so that an engine without jobs of other models comes
+first, then one that has the model in memory, then the one with the fewest jobs. Events of an engine
+are handled in their order by one task, which writes pictures before it tells of them.
 
-Where continuous batching comes in
-----------------------------------
-The seam is ``Engine.capacity`` here, and `diffusion.server.worker.process` there: its loop lets
-each running job make one step in turn, and a job joins or leaves between two steps. Today a turn is
-``next(steps)``, which runs the sampler and its own call of the UNet, so that capacity is 1: more
-would save nothing. To share the calls:
-
-1. ``diffusion.pipeline.run`` must yield, in place of calling the denoiser, a request: latents,
-   sigma and conditioning of its rows. Samplers are generators already: only their driver changes.
-2. The worker collects the requests of all running jobs, groups them by model and latent size,
-   stacks the rows of a group (those of guidance too, time is per row), makes one UNet call, and
-   sends each job its rows back. A picture's bits do not depend on its batch, so that none changes.
-3. Text encoding and decoding run between two calls, a limited share of the time each turn.
-4. ``capacity`` becomes the rows that fit in memory, and `_choose_engine` groups jobs of one model.
-
-Queue, fairness, history and messages stay as they are: they know jobs and steps, never calls.
+A job whose engine is lost is tried once more, before all others of its priority. It is drawn alone,
+so that one that brings its engine down takes the others with it once at most.
 """
 
 from __future__ import annotations
@@ -255,7 +242,8 @@ class Scheduler:
     def expected_wait(self) -> int:
         """Return the seconds until the queue will have moved by one job."""
         mean = sum(self._durations) / len(self._durations) if self._durations else 1.0
-        return max(1, min(LONGEST_WAIT, round(mean / len(self.engines))))
+        at_once = sum(engine.capacity for engine in self.engines)
+        return max(1, min(LONGEST_WAIT, round(mean / at_once)))
 
     # ------------------------------------------------------------------ handing jobs out
 
@@ -272,17 +260,25 @@ class Scheduler:
         self.metrics.running.set(len(self.running))
 
     def _choose_engine(self, job: Job) -> Engine | None:
-        """Return a ready engine with room, best one that has the job's model; None for none."""
-        load = {id(engine): 0 for engine in self.engines}
-        for engine, _ in self.running.values():
-            load[id(engine)] += 1
+        """Return the best ready engine with room for a job; None for none."""
+        running: dict[int, list[Job]] = {id(engine): [] for engine in self.engines}
+        for engine, other in self.running.values():
+            running[id(engine)].append(other)
         free = [
             engine
             for engine in self.engines
-            if engine.status.state is EngineState.READY and load[id(engine)] < engine.capacity
+            if engine.status.state is EngineState.READY
+            and len(running[id(engine)]) < engine.capacity
+            and not _is_alone(job, running[id(engine)])
         ]
-        warm = [e for e in free if job.path in (each.model for each in e.status.models)]
-        return min(warm or free, key=lambda engine: load[id(engine)], default=None)
+
+        def cost(engine: Engine) -> tuple[bool, bool, int]:
+            others = running[id(engine)]
+            mixed = any(other.path != job.path for other in others)
+            cold = all(each.model != job.path for each in engine.status.models)
+            return mixed, cold, len(others)
+
+        return min(free, key=cost, default=None)
 
     def _hand_over(self, job: Job, engine: Engine) -> None:
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
@@ -455,3 +451,9 @@ class Scheduler:
     def waiting_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that wait, the next first."""
         return [job for job in self.queue if job.origin.user == user]
+
+
+def _is_alone(job: Job, others: Sequence[Job]) -> bool:
+    """Tell whether a job cannot run beside others, since it or they lost an engine before."""
+    tried = job.attempts > 0 or any(other.attempts > 1 for other in others)
+    return bool(others) and tried
