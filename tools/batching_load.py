@@ -86,7 +86,7 @@ class Load:
         )
 
     def saturation(self, at_once: int, rounds: int) -> float:
-        """Return pictures a minute with ``at_once`` drawings under way, each replaced at its end."""
+        """Return pictures a minute with ``at_once`` drawings always under way."""
         self._serve_together([0.0] * at_once, at_once)  # captures what it needs
         count = max(rounds * at_once, 4)
         begun = time.monotonic()

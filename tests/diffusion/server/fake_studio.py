@@ -73,6 +73,8 @@ class FakePipeline:
         words = prompt.split()
         if words[0] == "nan":
             raise NotFiniteError("UNet", "at step 2", "try f32")
+        if words[0] == "bug":
+            raise ZeroDivisionError("a bug of the program")
         if words[0] not in ("once", "always"):
             return
         mark = Path(words[2])
