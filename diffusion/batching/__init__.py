@@ -10,6 +10,13 @@ same as drawn alone. `draw_together` draws several settings so.
 
 from diffusion.batching.batcher import Batcher, Drawing, Ended
 from diffusion.batching.limits import BatchLimits
-from diffusion.batching.together import OTHER_WORK_STAGES, draw_together
+from diffusion.batching.together import draw_together, is_before_other_work
 
-__all__ = ["OTHER_WORK_STAGES", "BatchLimits", "Batcher", "Drawing", "Ended", "draw_together"]
+__all__ = [
+    "BatchLimits",
+    "Batcher",
+    "Drawing",
+    "Ended",
+    "draw_together",
+    "is_before_other_work",
+]

@@ -11,7 +11,7 @@ from diffusion.batching.limits import BatchLimits
 from diffusion.batching.sharing import CallSharing
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.pipeline.run_queue import queue_of
-from gpucore import DeviceLostError, GpuError
+from gpucore import DeviceLostError, Event, GpuError
 
 __all__ = ["Batcher", "Drawing", "Ended"]
 
@@ -61,8 +61,9 @@ class Batcher:
     """Drawings under way on one device, used by one thread.
 
     In a turn, each drawing that waits for a call of the UNet gets its estimate and goes on to its
-    next call. Those that wait for other work get some of it, the first come first; about half of
-    the time goes there at most. An error ends one drawing, and the others go on.
+    next call, while the device computes: it has the calls of one turn ahead of it. Drawings that
+    wait for other work get some of it, the first come first; about half of the time goes there at
+    most. An error ends one drawing, and the others go on.
 
     Attributes:
         sharing: makes the calls, and counts them.
@@ -72,6 +73,7 @@ class Batcher:
         self.limits = limits or BatchLimits()
         self.sharing = CallSharing(self.limits)
         self._entries: dict[Hashable, _Entry] = {}
+        self._submitted: Event | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -115,8 +117,12 @@ class Batcher:
         calls = [each.call for each in calling if each.call is not None]
         if not calls:
             return
-        with queue_of(calls[0].networks.device).turn:
+        device = calls[0].networks.device
+        with queue_of(device).turn:
             answers = self.sharing.answer(calls)
+        before, self._submitted = self._submitted, device.new_event().record()
+        if before is not None:
+            before.wait()  # else the host would run ahead, and who comes would join late
         for entry, answer in zip(calling, answers, strict=True):
             self._advance(entry, answer, ended)
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from typing import Final
 
 from diffusion.batching.batcher import Batcher
 from diffusion.batching.limits import BatchLimits
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
-from diffusion.pipeline.events import Result, Stage
+from diffusion.pipeline.denoiser import LatentsEstimate, Reading, UNetCall
+from diffusion.pipeline.events import Event, Result, Stage
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.settings import Settings
 
-__all__ = ["OTHER_WORK_STAGES", "draw_together", "pictures_and_calls"]
+__all__ = ["draw_together", "is_before_other_work", "pictures_and_calls"]
 
-OTHER_WORK_STAGES = ("encoding prompt", "encoding picture", "enlarging", "decoding")
+OTHER_WORK_STAGES: Final = ("encoding prompt", "encoding picture", "enlarging", "decoding")
 """Stages that take about as long as a call of the UNet, or longer."""
+
+
+def is_before_other_work(found: Event | Reading) -> bool:
+    """Tell whether a run that yields this does other work next, and must give way before."""
+    if isinstance(found, Stage):
+        return found.name in OTHER_WORK_STAGES
+    return isinstance(found, Reading)
 
 
 def draw_together(
@@ -71,7 +79,7 @@ def pictures_and_calls(
                 estimate = None
                 if isinstance(found, UNetCall):
                     estimate = yield found
-                elif isinstance(found, Stage) and found.name in OTHER_WORK_STAGES:
+                elif is_before_other_work(found):
                     yield None
                 elif isinstance(found, Result):
                     pictures += pipeline.pictures(found)

@@ -26,6 +26,7 @@ __all__ = [
     "GuidedDenoiser",
     "Latents",
     "LatentsEstimate",
+    "Reading",
     "UNetCall",
     "WithCalls",
     "answer_alone",
@@ -69,11 +70,15 @@ class UNetCall:
         return self._make(self)
 
 
+class Reading:
+    """A moment at which a run would wait for the device; it may have other work first."""
+
+
 WithCalls: TypeAlias = Generator[E | UNetCall, LatentsEstimate | None, None]
 """A run whose driver makes the calls: it is sent the estimate after each, and None otherwise."""
 
 
-def answer_alone(run: WithCalls[E]) -> Generator[E]:
+def answer_alone(run: WithCalls[E | Reading]) -> Generator[E]:
     """Yield what a run yields, and make its calls alone."""
     with closing(run):
         estimate: LatentsEstimate | None = None
@@ -84,7 +89,8 @@ def answer_alone(run: WithCalls[E]) -> Generator[E]:
                 return
             estimate = None
             if not isinstance(found, UNetCall):
-                yield found
+                if not isinstance(found, Reading):
+                    yield found
                 continue
             try:
                 estimate = found.answer()

@@ -33,7 +33,7 @@ from diffusion.pipeline.arguments import (
     read_dtype,
     read_size,
 )
-from diffusion.pipeline.denoiser import Latents, WithCalls
+from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
@@ -168,7 +168,7 @@ class Pipeline:
         complete, run = self._begin(settings)
         yield from queue.events(lambda: self.loras.events(complete, run.events))
 
-    def events_and_calls(self, settings: Settings) -> WithCalls[Event]:
+    def events_and_calls(self, settings: Settings) -> WithCalls[Event | Reading]:
         """Make pictures as `generate` does, with calls of the UNet that the caller answers.
 
         So one caller can make the calls of several runs together, as `diffusion.batching` does; the

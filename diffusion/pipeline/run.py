@@ -16,6 +16,7 @@ from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import (
     Latents,
     LatentsEstimate,
+    Reading,
     UNetCall,
     WithCalls,
     answer_alone,
@@ -112,7 +113,7 @@ class Run:
         """
         return answer_alone(self.events_and_calls())
 
-    def events_and_calls(self) -> WithCalls[Event]:
+    def events_and_calls(self) -> WithCalls[Event | Reading]:
         """Make the pictures as `events` does, with calls of the UNet that the caller answers."""
         try:
             yield from self._events()
@@ -131,7 +132,7 @@ class Run:
         what = f"{width}x{height} pixels, {batch} at once, in {networks.dtype.name}"
         return f"{what}: {reason.removesuffix('; split the array')}; {hint}"
 
-    def _events(self) -> WithCalls[Event]:
+    def _events(self) -> WithCalls[Event | Reading]:
         """Yield what `events_and_calls` does."""
         tiling = self.settings.vae_tiling
         init_image = self.passes[0].init_image
@@ -161,7 +162,9 @@ class Run:
             yield Stage("decoding")
             assert latents is not None
             decoding = decode(self.passes[-1].networks, latents, tiling)
-            watch.check()
+            check = watch.begin_check()
+            yield Reading()
+            check()
             for decoded in decoding:
                 drawn = decoded.image
                 images.append(init_image.prepared.compose(drawn) if init_image else drawn)

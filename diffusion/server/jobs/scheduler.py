@@ -42,6 +42,7 @@ from diffusion.server.engine.messages import (
     StopJob,
 )
 from diffusion.server.errors import BusyError, ConflictError, UnavailableError
+from diffusion.server.jobs.deadlines import Deadlines
 from diffusion.server.jobs.fair_queue import FairQueue
 from diffusion.server.jobs.history import History, StoredJob
 from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, Progress, picture_report
@@ -57,6 +58,7 @@ KEPT: Final = 200
 """Jobs that ended and whose events can still be followed."""
 ATTEMPTS: Final = 2
 LONGEST_WAIT: Final = 600
+_LATE: Final = "its deadline passed before it was done"
 _LOST_SEVERAL = "the worker was lost {} times while it drew this job: {}"
 
 log = structlog.get_logger()
@@ -90,6 +92,7 @@ class Scheduler:
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.running: dict[str, tuple[Engine, Job]] = {}
         self.draining = False
+        self._deadlines = Deadlines(self._expire)
         self._durations: deque[float] = deque(maxlen=20)
         self._last_step: dict[str, float] = {}
         self._inboxes: list[asyncio.Queue[EngineEvent]] = []
@@ -125,6 +128,7 @@ class Scheduler:
             self.jobs[job.id] = job
             self.queue.add(job)
             job.log.add("state", job.report())
+            self._deadlines.watch(job)
 
     def _revive(self, stored: StoredJob) -> Job | None:
         """Return a stored job; None where nobody waits for it any more. Raises its errors."""
@@ -163,6 +167,7 @@ class Scheduler:
     async def close(self) -> None:
         """End the engines and the history. Jobs that still run begin anew at the next start."""
         self.draining = True
+        self._deadlines.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -209,6 +214,7 @@ class Scheduler:
         self.jobs[job.id] = job
         self.queue.add(job)
         job.log.add("state", job.report())
+        self._deadlines.watch(job)
         if self.draining and not origin.acknowledged:
             await self.stop(job, Stop.DROP)  # the drain began while it was written
         self._dispatch()
@@ -298,6 +304,14 @@ class Scheduler:
                 job.stop = how
             self.running[job.id][0].send(StopJob(job.id, how))
 
+    async def _expire(self, job: Job) -> None:
+        """End a job whose deadline has come."""
+        if job.state is JobState.QUEUED and self.queue.remove(job):
+            await self._end(job, JobState.FAILED, _LATE)
+        elif job.state is JobState.RUNNING:
+            job.late = True
+            await self.stop(job, Stop.DROP)
+
     # ------------------------------------------------------------------ what engines say
 
     async def _consume(self, engine: Engine, inbox: asyncio.Queue[EngineEvent]) -> None:
@@ -343,7 +357,10 @@ class Scheduler:
             await self._keep(job, event)
         elif isinstance(event, Finished):
             dropped = job.stop is Stop.DROP and event.stopped
-            await self._end(job, JobState.CANCELLED if dropped else JobState.DONE)
+            if dropped and job.late:
+                await self._end(job, JobState.FAILED, _LATE)
+            else:
+                await self._end(job, JobState.CANCELLED if dropped else JobState.DONE)
         elif isinstance(event, Failed):
             job.wrong_input = event.wrong_input
             await self._end(job, JobState.FAILED, event.message)
@@ -406,6 +423,7 @@ class Scheduler:
         """Write the end of a job, tell of it, and let the next begin."""
         await self.history.do(self.history.end_job, job.id, state, message)
         self.running.pop(job.id, None)
+        self._deadlines.forget(job)
         self._last_step.pop(job.id, None)
         job.state, job.message, job.ended = state, message, time.time()
         job.progress.preview = None

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 from PIL import Image
 
-from diffusion.batching import OTHER_WORK_STAGES
+from diffusion.batching import is_before_other_work
 from diffusion.errors import NotFiniteError
 from diffusion.images import arrange_grid
 from diffusion.infotext.files import png_info
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
-from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.events import Result, Stage, Step
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.release import version
 from diffusion.server.engine.messages import Draw, Drawn, Previewed, Staged, Stepped, Stop
@@ -77,7 +77,7 @@ class Drawing:
                     recorded = _Recorded(event, event.begin_wait())
                 if isinstance(event, UNetCall):
                     estimate = yield event
-                elif before is not None or _is_other_work(event):
+                elif before is not None or is_before_other_work(event):
                     yield None
                 if before is not None:
                     before.wait()
@@ -123,7 +123,13 @@ class Drawing:
             text = self._infotext(part, i)
             self.mailbox.send_later(
                 functools.partial(
-                    _drawn, self.task.job, first + i, image, seeds[i], text, partial=partial
+                    _picture_message,
+                    self.task.job,
+                    first + i,
+                    image,
+                    seeds[i],
+                    text,
+                    partial=partial,
                 )
             )
 
@@ -134,12 +140,7 @@ class Drawing:
         return infotext_from_settings(part, number, model["name"], model["hash"], program, more)
 
 
-def _is_other_work(event: Event) -> bool:
-    """Tell whether what follows an event takes about as long as a call of the UNet."""
-    return isinstance(event, Stage) and event.name in OTHER_WORK_STAGES
-
-
-def _drawn(
+def _picture_message(
     job: str, number: int, image: Image.Image, seed: int, text: str, *, partial: bool
 ) -> Drawn:
     """Return the message with a picture's file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.adapters import Lora, LoraFolder
-from diffusion.batching import Batcher, BatchLimits, Drawing, draw_together
+from diffusion.batching import Batcher, BatchLimits, Drawing, Ended, draw_together
 from diffusion.batching.shared_unet import SharedUNet
 from diffusion.batching.together import pictures_and_calls
 from diffusion.errors import NotFiniteError, SettingsError
@@ -52,7 +52,7 @@ def test_random_mixes_have_the_bits_of_each_drawn_alone(device: Device, number: 
 
 def test_drawings_of_one_size_share_all_their_calls(device: Device) -> None:
     pipeline = pipeline_on(device)
-    batcher, found = Batcher(), {}
+    batcher, found = Batcher(), dict[Hashable, Ended]()
     for number, each in enumerate(KINDS):
         batcher.add(number, pictures_and_calls(pipeline, each))
     while len(batcher):
@@ -124,7 +124,7 @@ def test_a_drawing_that_overflows_fails_alone(device: Device) -> None:
     pipeline = pipeline_on(device)
     shape = (1, 12, 8, 4)
     bad = replace(SMALL, latents=np.full(shape, 3e38, np.float32))
-    batcher, found = Batcher(), {}
+    batcher, found = Batcher(), dict[Hashable, Ended]()
     for number, each in enumerate((KINDS[0], bad, replace(SMALL, guidance=-1.0), KINDS[1])):
         batcher.add(number, pictures_and_calls(pipeline, each))
     while len(batcher):
@@ -143,7 +143,7 @@ def test_the_first_error_is_raised_after_the_others_are_drawn(device: Device) ->
 def test_without_room_calls_are_made_in_smaller_batches(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline, refused = pipeline_on(device), []
+    pipeline, refused = pipeline_on(device), list[int]()
     pipeline.release()
     make = SharedUNet.__init__
 
@@ -173,7 +173,7 @@ def test_a_call_that_fails_alone_ends_its_drawing_alone(
         return answer(call)
 
     monkeypatch.setattr(UNetCall, "answer", fail)
-    batcher, found = Batcher(BatchLimits(images=1)), {}
+    batcher, found = Batcher(BatchLimits(images=1)), dict[Hashable, Ended]()
     for number, each in enumerate((SMALL, replace(SMALL, guidance=2.5))):
         batcher.add(number, pictures_and_calls(pipeline, each))
     while len(batcher):

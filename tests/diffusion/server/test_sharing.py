@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,26 @@ def test_jobs_go_to_the_engine_that_draws_their_model(tmp_path: Path) -> None:
             each.released.set()
         for number in (first, second, third):
             live.wait_for(number, "done")
+
+
+def test_a_job_that_is_not_done_in_time_fails(tmp_path: Path) -> None:
+    def submit(prompt: str, deadline: float) -> str:
+        url = f"/api/v1/jobs?deadline={deadline}"
+        return str(live.post(url, {"prompt": prompt}).json()["id"])
+
+    with run_on_thread(tmp_path) as live:
+        runs, waits, kept = submit(HOLD, 0.3), submit("x", 0.2), submit(HOLD, 3600)
+        for number in (runs, waits):
+            assert "its deadline passed" in live.wait_for(number, "failed")["message"]
+        assert live.engine.drawn[0].prompt == HOLD
+        assert live.post("/api/v1/jobs?deadline=0", {"prompt": "x"}).status_code == 422
+        short, due = submit("x", 1.0), time.time() + 1.0
+        live.wait_for(short, "queued")
+    wait_until(lambda: time.time() > due)
+    with run_on_thread(tmp_path) as live:  # deadlines outlive the server
+        assert "its deadline passed" in live.wait_for(short, "failed")["message"]
+        live.engine.released.set()
+        live.wait_for(kept, "done")
 
 
 @pytest.mark.slow
