@@ -190,13 +190,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, help="pixels of a side; 512, or 1024 for sdxl")
     parser.add_argument("--steps", type=int, default=20, help="of each picture")
     parser.add_argument("--jobs", type=int, default=8, help="drawings under way at most")
+    parser.add_argument("--images", type=int, help="of 512x512 in a call at most; as --jobs")
     parser.add_argument("--rounds", type=int, default=3, help="of each line of saturation")
     parser.add_argument("--loads", type=float, nargs="*", default=[0.5, 0.7, 0.9, 1.2])
     parser.add_argument("--seconds", type=float, default=15.0, help="of arrivals for each load")
     parser.add_argument("--json", type=Path, help="a file for the results")
     chosen = parser.parse_args(arguments)
     size = chosen.size or (1024 if chosen.model == "sdxl" else 512)
-    limits = BatchLimits(images=chosen.jobs, pixels=chosen.jobs * (size // 8) ** 2)
+    limits = BatchLimits(chosen.images or chosen.jobs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder
         if folder is None:

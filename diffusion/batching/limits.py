@@ -11,28 +11,27 @@ from diffusion.checks import check_integer
 
 __all__ = ["BatchLimits"]
 
-PIXELS: Final = 8 * 64 * 64
-"""Latent pixels that fill a large card: eight pictures of 512x512, or two of 1024x1024."""
+PIXELS: Final = 64 * 64
+"""Latent pixels of a picture of 512x512."""
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """The most that one call computes: ``images``, and ``pixels`` of their latents.
+    """The most ``images`` of 512x512 or less that one call computes; of larger ones fewer.
 
-    Calls beyond it are made one after another in the same turn. Raises `SettingsError`.
+    The default fills a large card. Calls beyond the limit are made one after another in the same
+    turn. Raises `SettingsError`.
     """
 
     images: int = 8
-    pixels: int = PIXELS
 
     def __post_init__(self) -> None:
         check_integer("images", self.images, 1, 1024)
-        check_integer("pixels", self.pixels, 1, 2**40)
 
     def most(self, shape: Sequence[int]) -> int:
         """Return the most images of latents (B, h, w, C); at least 1."""
         _, height, width, _ = shape
-        return max(1, min(self.images, self.pixels // (height * width)))
+        return max(1, min(self.images, self.images * PIXELS // (height * width)))
 
     def slots(self, images: int, most: int) -> int:
         """Return how many images a network is captured for, so that ``images`` fit: few sizes.

@@ -8,7 +8,7 @@ from typing import Final
 
 from diffusion.batching.batcher import Batcher
 from diffusion.batching.limits import BatchLimits
-from diffusion.pipeline.denoiser import LatentsEstimate, Reading, UNetCall
+from diffusion.pipeline.denoiser import LatentsEstimate, Reading, UNetCall, ask_driver
 from diffusion.pipeline.events import Event, Result, Stage
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.pipeline import Pipeline
@@ -78,7 +78,7 @@ def pictures_and_calls(
                     break
                 estimate = None
                 if isinstance(found, UNetCall):
-                    estimate = yield found
+                    estimate = yield from ask_driver(found, events)
                 elif is_before_other_work(found):
                     yield None
                 elif isinstance(found, Result):

@@ -31,10 +31,12 @@ __all__ = [
     "WithCalls",
     "answer_alone",
     "apply_guidance",
+    "ask_driver",
     "estimate_from",
 ]
 
 E = TypeVar("E")
+R = TypeVar("R")
 
 Latents = Buffer[f32]
 
@@ -76,6 +78,23 @@ class Reading:
 
 WithCalls: TypeAlias = Generator[E | UNetCall, LatentsEstimate | None, None]
 """A run whose driver makes the calls: it is sent the estimate after each, and None otherwise."""
+
+Calls: TypeAlias = Generator[UNetCall, LatentsEstimate | None, R]
+"""A part of a driver that yields calls to a driver of its own, and returns R."""
+
+
+def ask_driver(call: UNetCall, run: WithCalls[Any]) -> Calls[LatentsEstimate]:
+    """Yield a call of a run to one's own driver; return its estimate.
+
+    Where the driver throws an error, the run gets it first, to say what to do.
+    """
+    try:
+        estimate = yield call
+    except GpuError as error:
+        run.throw(error)
+        raise
+    assert estimate is not None
+    return estimate
 
 
 def answer_alone(run: WithCalls[E | Reading]) -> Generator[E]:

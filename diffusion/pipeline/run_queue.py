@@ -35,7 +35,7 @@ class RunQueue:
     def events(self, make: Callable[[], Generator[E, R | None, None]]) -> Generator[E, R | None]:
         """Yield the events of ``make()``, each of them made in a turn, once the queue is free.
 
-        What is sent is sent on.
+        What is sent or thrown goes on to them.
         """
         run = object()
         self._begin(run)
@@ -45,14 +45,19 @@ class RunQueue:
             # Closed without a turn: the collector may do that in a thread that has the device.
             try:
                 reply: R | None = None
+                thrown: Exception | None = None
                 while True:
                     with self.turn:
                         self._open[run] = threading.current_thread()
                         try:
-                            event = events.send(reply)
+                            event = events.throw(thrown) if thrown else events.send(reply)
                         except StopIteration:
                             return
-                    reply = yield event
+                    reply = thrown = None
+                    try:
+                        reply = yield event
+                    except Exception as error:  # noqa: BLE001 - the run's own, to mend or to raise
+                        thrown = error
             finally:
                 events.close()
         finally:

@@ -16,7 +16,7 @@ from diffusion.errors import NotFiniteError
 from diffusion.images import arrange_grid
 from diffusion.infotext.files import png_info
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall, ask_driver
 from diffusion.pipeline.events import Result, Stage, Step
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.release import version
@@ -76,7 +76,7 @@ class Drawing:
                 if isinstance(event, Step):
                     recorded = _Recorded(event, event.begin_wait())
                 if isinstance(event, UNetCall):
-                    estimate = yield event
+                    estimate = yield from ask_driver(event, events)
                 elif before is not None or is_before_other_work(event):
                     yield None
                 if before is not None:
