@@ -1,12 +1,8 @@
 """The scheduler: it takes jobs in, hands them to engines, and keeps what comes back.
 
-A job goes to an engine that is ready and has room. Its jobs share the calls of the UNet where their
-models are the same (see `diffusion.batching`), so that an engine without jobs of other models comes
-first, then one that has the model in memory, then the one with the fewest jobs. Events of an engine
-are handled in their order by one task, which writes pictures before it tells of them.
-
-A job whose engine is lost is tried once more, before all others of its priority. It is drawn alone,
-so that one that brings its engine down takes the others with it once at most.
+A job goes to an engine that is ready and has room: see `diffusion.server.jobs.placement`. Events of
+an engine are handled in their order by one task, which writes pictures before it tells of them. A
+job whose engine is lost is tried once more, alone, before all others of its priority.
 """
 
 from __future__ import annotations
@@ -47,6 +43,7 @@ from diffusion.server.jobs.fair_queue import FairQueue
 from diffusion.server.jobs.history import History, StoredJob
 from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, Progress, picture_report
 from diffusion.server.jobs.outputs import Outputs
+from diffusion.server.jobs.placement import Running, choose_engine
 from diffusion.server.jobs.request import JobRequest, WorkLimits
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
@@ -90,7 +87,7 @@ class Scheduler:
         self.options = options or SchedulerOptions()
         self.queue = FairQueue()
         self.jobs: OrderedDict[str, Job] = OrderedDict()
-        self.running: dict[str, tuple[Engine, Job]] = {}
+        self.running: dict[str, Running] = {}
         self.draining = False
         self._deadlines = Deadlines(self._expire)
         self._durations: deque[float] = deque(maxlen=20)
@@ -256,7 +253,7 @@ class Scheduler:
     def _dispatch(self) -> None:
         """Hand waiting jobs to engines that have room."""
         while not self.draining and len(self.queue):
-            engine = self._choose_engine(next(iter(self.queue)))
+            engine = choose_engine(self.engines, self.running.values(), next(iter(self.queue)))
             if engine is None:
                 break
             job = self.queue.pop()
@@ -264,27 +261,6 @@ class Scheduler:
             self._hand_over(job, engine)
         self.metrics.queue_depth.set(len(self.queue))
         self.metrics.running.set(len(self.running))
-
-    def _choose_engine(self, job: Job) -> Engine | None:
-        """Return the best ready engine with room for a job; None for none."""
-        running: dict[int, list[Job]] = {id(engine): [] for engine in self.engines}
-        for engine, other in self.running.values():
-            running[id(engine)].append(other)
-        free = [
-            engine
-            for engine in self.engines
-            if engine.status.state is EngineState.READY
-            and len(running[id(engine)]) < engine.capacity
-            and not _is_alone(job, running[id(engine)])
-        ]
-
-        def cost(engine: Engine) -> tuple[bool, bool, int]:
-            others = running[id(engine)]
-            mixed = any(other.path != job.path for other in others)
-            cold = all(each.model != job.path for each in engine.status.models)
-            return mixed, cold, len(others)
-
-        return min(free, key=cost, default=None)
 
     def _hand_over(self, job: Job, engine: Engine) -> None:
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
@@ -469,9 +445,3 @@ class Scheduler:
     def waiting_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that wait, the next first."""
         return [job for job in self.queue if job.origin.user == user]
-
-
-def _is_alone(job: Job, others: Sequence[Job]) -> bool:
-    """Tell whether a job cannot run beside others, since it or they lost an engine before."""
-    tried = job.attempts > 0 or any(other.attempts > 1 for other in others)
-    return bool(others) and tried
