@@ -23,12 +23,12 @@ __all__ = ["SharedUNet", "kind_of"]
 def kind_of(call: UNetCall) -> Hashable:
     """Return what calls have in common whose images can be rows of one call.
 
-    It is the model, the axes that are seamless, the latents' size, and the sizes of the text.
+    It is the model, the call's own traits, the latents' size, and the sizes of the text.
     """
     conditioning = call.conditioning
     rows = conditioning.context, conditioning.added, conditioning.guidance
     shapes = tuple(None if each is None else each.shape for each in rows)
-    return id(call.shared), call.networks.seamless, call.x.shape[1:], shapes
+    return id(call.shared), call.traits, call.x.shape[1:], shapes
 
 
 class _Slot:

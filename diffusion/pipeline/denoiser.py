@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -54,6 +54,7 @@ class UNetCall:
 
     Whoever drives the run makes it by `answer`, or together with those of other runs, and sends the
     estimate. ``shared``: the cache for the networks that do so, released when weights change.
+    ``traits``: what else these depend on; calls with other traits are never made together.
     """
 
     networks: Networks
@@ -64,6 +65,7 @@ class UNetCall:
     scale: float | None
     weights: tuple[float, ...]
     mask_channels: NDArray[np.float32] | None
+    traits: Hashable
     shared: GraphCache[Any]
     _make: Callable[[UNetCall], LatentsEstimate] = field(repr=False)
 

@@ -87,16 +87,17 @@ class PassCalls(ExitStack):
         if call and current.variant(call) != current.variant(call - 1):
             self._conditioning = current.conditioning(call)
         return UNetCall(
-            current.networks,
-            asked.x,
-            asked.sigma,
-            asked.both,
-            self._conditioning,
-            current.scale,
-            current.prompts.weights,
-            self._mask_channels,
-            current.cache.shared,
-            self._make,
+            networks=current.networks,
+            x=asked.x,
+            sigma=asked.sigma,
+            both=asked.both,
+            conditioning=self._conditioning,
+            scale=current.scale,
+            weights=current.prompts.weights,
+            mask_channels=self._mask_channels,
+            traits=current.networks.seamless,
+            shared=current.cache.shared,
+            _make=self._make,
         )
 
     def _make(self, call: UNetCall) -> LatentsEstimate:
