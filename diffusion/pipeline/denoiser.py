@@ -1,26 +1,123 @@
-"""The UNet as a denoiser of latents, with classifier-free guidance in one batch."""
+"""The UNet as a denoiser of latents, with guidance in one batch; and the calls that runs make."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
 from diffusion.pipeline.networks import Networks
-from diffusion.samplers import NumpyAlgebra
+from diffusion.samplers import Estimate, NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, Graph, f32
+from gpucore import Buffer, GpuError, Graph, f32
 from gpustd import cast, combine_into, concat, guidance, linear_combination, slice_axis
 
-__all__ = ["BufferAlgebra", "GuidedDenoiser", "Latents", "apply_guidance"]
+__all__ = [
+    "BufferAlgebra",
+    "GuidedDenoiser",
+    "Latents",
+    "LatentsEstimate",
+    "Reading",
+    "UNetCall",
+    "WithCalls",
+    "answer_alone",
+    "apply_guidance",
+    "ask_driver",
+    "estimate_from",
+]
+
+E = TypeVar("E")
+R = TypeVar("R")
 
 Latents = Buffer[f32]
+
+LatentsEstimate: TypeAlias = Estimate[Latents]
+
+
+@dataclass(frozen=True, eq=False)
+class UNetCall:
+    """A call of the UNet that a run waits for: the estimate of x0 in ``x`` at ``sigma``.
+
+    ``x``: latents (B, h, w, C) in f32. ``conditioning``: of one image, with the negative prompt's
+    row first unless ``scale`` is None; ``weights`` of its other rows, as in `GuidedDenoiser`. It is
+    the same object for as long as the texts are the same. ``mask_channels`` (B, h, w, channels): of
+    an inpainting network. ``both``: the estimate without the prompt is needed, too.
+
+    Whoever drives the run makes it by `answer`, or together with those of other runs, and sends the
+    estimate. ``shared``: the cache for the networks that do so, released when weights change.
+    ``traits``: what else these depend on; calls with other traits are never made together.
+    """
+
+    networks: Networks
+    x: Latents
+    sigma: float
+    both: bool
+    conditioning: Conditioning
+    scale: float | None
+    weights: tuple[float, ...]
+    mask_channels: NDArray[np.float32] | None
+    traits: Hashable
+    shared: GraphCache[Any]
+    _make: Callable[[UNetCall], LatentsEstimate] = field(repr=False)
+
+    def answer(self) -> LatentsEstimate:
+        """Make the call alone, with the run's own captured network."""
+        return self._make(self)
+
+
+class Reading:
+    """A moment at which a run would wait for the device; it may have other work first."""
+
+
+WithCalls: TypeAlias = Generator[E | UNetCall, LatentsEstimate | None, None]
+"""A run whose driver makes the calls: it is sent the estimate after each, and None otherwise."""
+
+Calls: TypeAlias = Generator[UNetCall, LatentsEstimate | None, R]
+"""A part of a driver that yields calls to a driver of its own, and returns R."""
+
+
+def ask_driver(call: UNetCall, run: WithCalls[Any]) -> Calls[LatentsEstimate]:
+    """Yield a call of a run to one's own driver; return its estimate.
+
+    Where the driver throws an error, the run gets it first, to say what to do.
+    """
+    try:
+        estimate = yield call
+    except GpuError as error:
+        run.throw(error)
+        raise
+    assert estimate is not None
+    return estimate
+
+
+def answer_alone(run: WithCalls[E | Reading]) -> Generator[E]:
+    """Yield what a run yields, and make its calls alone."""
+    with closing(run):
+        estimate: LatentsEstimate | None = None
+        while True:
+            try:
+                found = run.send(estimate)
+            except StopIteration:
+                return
+            estimate = None
+            if not isinstance(found, UNetCall):
+                if not isinstance(found, Reading):
+                    yield found
+                continue
+            try:
+                estimate = found.answer()
+            except GpuError as error:
+                run.throw(error)  # the run says what to do
+                raise
 
 
 class BufferAlgebra:
@@ -120,16 +217,13 @@ class GuidedDenoiser:
 
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
-        _, skip, out = self._run(x, sigma)
-        return linear_combination([(skip, x), (out, self._guided)])
+        return estimate_from(x, self._run(x, sigma), self._guided).guided
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
-        _, skip, out = self._run(x, sigma)
-        rows, batch = self._unguided, x.shape[0]
-        negative = rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch)
-        outputs = self._guided, cast(negative, f32)
-        guided, unguided = (linear_combination([(skip, x), (out, each)]) for each in outputs)
+        scalings = self._run(x, sigma)
+        guided, unguided = estimate_from(x, scalings, self._guided, self._unguided)
+        assert unguided is not None
         return guided, unguided
 
     def _run(self, x: Latents, sigma: float) -> Scalings:
@@ -147,6 +241,22 @@ class GuidedDenoiser:
         """Give the graphs' memory back."""
         self._graph.release()
         self._prompt_graph.release()
+
+
+def estimate_from(
+    x: Latents, scalings: Scalings, guided: Latents, output: Buffer[Any] | None = None
+) -> LatentsEstimate:
+    """Return the estimate of x0 by a network's ``guided`` output.
+
+    ``output``: before its guidance, where the estimate by its first B rows is needed, too.
+    """
+    _, skip, out = scalings
+    estimate = linear_combination([(skip, x), (out, guided)])
+    if output is None:
+        return Estimate(estimate)
+    batch = x.shape[0]
+    first = output if output.shape[0] == batch else slice_axis(output, 0, 0, batch)
+    return Estimate(estimate, linear_combination([(skip, x), (out, cast(first, f32))]))
 
 
 def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:

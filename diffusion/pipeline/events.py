@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,6 +55,13 @@ class Step:
         Raises `NotFiniteError` where this step or an earlier one gave infinities or NaN.
         """
         self._watch.check()
+
+    def begin_wait(self) -> Callable[[], None]:
+        """Submit this step; return the function that waits for it, and raises as `wait`.
+
+        What is recorded in between goes on while it waits.
+        """
+        return self._watch.begin_check()
 
     def preview(self) -> list[Image.Image]:
         """Decode the images as the network sees them now, with the quick VAE if there is one.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from diffusion.adapters import (
     AdaptedModel,
@@ -22,12 +22,14 @@ from diffusion.adapters import (
 from diffusion.adapters.tags import read_tags
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity, identity_of
 from diffusion.errors import SettingsError
-from diffusion.pipeline.events import Event
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
 from diffusion.settings import Settings
 
 __all__ = ["Loras"]
+
+E = TypeVar("E")
+R = TypeVar("R")
 
 
 class _Chosen(NamedTuple):
@@ -57,7 +59,7 @@ class Loras:
         They stay merged for the next run. Raises `SettingsError` for names that are not found, and
         where another run with other adapters is under way; `ModelError` for files.
         """
-        chosen = tuple(each for _, each in self._choose(settings) if each.text or each.unet)
+        chosen = self.merging(settings)
         if chosen != self._merged:
             if self._users:
                 hint = "another run with other LoRAs is under way; finish or close it first"
@@ -69,7 +71,16 @@ class Loras:
         finally:
             self._users -= 1
 
-    def events(self, settings: Settings, make: Callable[[], Generator[Event]]) -> Generator[Event]:
+    def merging(self, settings: Settings) -> tuple[_Chosen, ...]:
+        """Return the adapters that change a weight. Runs with others cannot be under way together.
+
+        Raises `SettingsError` as `use`.
+        """
+        return tuple(each for _, each in self._choose(settings) if each.text or each.unet)
+
+    def events(
+        self, settings: Settings, make: Callable[[], Generator[E, R, None]]
+    ) -> Generator[E, R, None]:
         """Yield the events of ``make()``, a run with these settings. Raises as `use`."""
         with self.use(settings), closing(make()) as events:
             yield from events

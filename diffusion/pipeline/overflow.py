@@ -59,9 +59,18 @@ class OverflowWatch:
 
     def check(self) -> None:
         """Wait for the device. Raises `NotFiniteError` that names the first bad step."""
-        bad = np.flatnonzero(self._counts.read())
-        if bad.size:
-            raise self._error_at(int(bad[0]) + 1)
+        self.begin_check()()
+
+    def begin_check(self) -> Callable[[], None]:
+        """Submit what is recorded; return the function that waits for it, and raises as `check`."""
+        read = self._counts.begin_read()
+
+        def check() -> None:
+            bad = np.flatnonzero(read())
+            if bad.size:
+                raise self._error_at(int(bad[0]) + 1)
+
+        return check
 
 
 class FiniteCheck:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,7 @@ from diffusion.pipeline.arguments import (
     read_dtype,
     read_size,
 )
-from diffusion.pipeline.denoiser import Latents
+from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
@@ -164,11 +164,25 @@ class Pipeline:
         Raises `SettingsError` before any work, and `NotFiniteError` where the model computes
         infinities or NaN, so that no picture can be made.
         """
-        complete = settings.with_defaults(self.defaults)
         queue = queue_of(self.device)
-        with queue.turn:
-            run = Run(self.passes(complete), reads_loras=bool(self.loras.folder))
+        complete, run = self._begin(settings)
         yield from queue.events(lambda: self.loras.events(complete, run.events))
+
+    def events_and_calls(self, settings: Settings) -> WithCalls[Event | Reading]:
+        """Make pictures as `generate` does, with calls of the UNet that the caller answers.
+
+        So one caller can make the calls of several runs together, as `diffusion.batching` does; the
+        runs of one thread may alternate. Raises as `generate`.
+        """
+        queue = queue_of(self.device)
+        complete, run = self._begin(settings)
+        yield from queue.events(lambda: self.loras.events(complete, run.events_and_calls))
+
+    def _begin(self, settings: Settings) -> tuple[Settings, Run]:
+        """Return complete settings and their run. Raises `SettingsError`."""
+        complete = settings.with_defaults(self.defaults)
+        with queue_of(self.device).turn:
+            return complete, Run(self.passes(complete), reads_loras=bool(self.loras.folder))
 
     def images(
         self, settings: Settings, on_step: Callable[[Step], None] | None = None
@@ -179,10 +193,7 @@ class Pipeline:
         step; it may read a preview, write other latents, or raise an error to stop.
         Raises `SettingsError` before any work.
         """
-        complete = settings.with_defaults(self.defaults)
-        size = complete.batch or 1
-        for first in range(0, complete.count, size):
-            part = complete.part(first, min(size, complete.count - first))
+        for part in self.parts(settings):
             result: Result | None = None
             with closing(self.generate(part)) as events:
                 for event in events:
@@ -191,9 +202,22 @@ class Pipeline:
                     if isinstance(event, Result):
                         result = event
             assert result is not None
-            yield from self._pictures(result)  # other threads may draw meanwhile
+            yield from self.pictures(result)  # other threads may draw meanwhile
 
-    def _pictures(self, result: Result) -> Iterator[Picture]:
+    def parts(self, settings: Settings) -> list[Settings]:
+        """Return complete settings for each batch of pictures. Raises `SettingsError`."""
+        complete = settings.with_defaults(self.defaults)
+        size, count = complete.batch or 1, complete.count
+        return [complete.part(first, min(size, count - first)) for first in range(0, count, size)]
+
+    def adapters_of(self, settings: Settings) -> Hashable:
+        """Return the LoRAs of settings. Runs with others cannot be under way together.
+
+        Raises `SettingsError` for names that are not found.
+        """
+        return self.loras.merging(settings.with_defaults(self.defaults))
+
+    def pictures(self, result: Result) -> Iterator[Picture]:
         """Yield the pictures of a batch, with the settings that draw each again."""
         for number, image in enumerate(result.images):
             settings = result.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -12,8 +13,16 @@ from PIL import Image
 
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
-from diffusion.pipeline.denoiser import Latents
+from diffusion.pipeline.denoiser import (
+    Latents,
+    LatentsEstimate,
+    Reading,
+    UNetCall,
+    WithCalls,
+    answer_alone,
+)
 from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.overflow import OverflowWatch
 from diffusion.pipeline.passes import Pass
 from diffusion.pipeline.sampling import PassStart, overflow_watch, sample
 from diffusion.pipeline.transitions import start_after
@@ -102,6 +111,10 @@ class Run:
 
         Raises `NotFiniteError`, and `LimitError` for pictures too large for the device.
         """
+        return answer_alone(self.events_and_calls())
+
+    def events_and_calls(self) -> WithCalls[Event | Reading]:
+        """Make the pictures as `events` does, with calls of the UNet that the caller answers."""
         try:
             yield from self._events()
         except LimitError as error:
@@ -119,14 +132,14 @@ class Run:
         what = f"{width}x{height} pixels, {batch} at once, in {networks.dtype.name}"
         return f"{what}: {reason.removesuffix('; split the array')}; {hint}"
 
-    def _events(self) -> Generator[Event]:
-        """Yield what `events` does."""
+    def _events(self) -> WithCalls[Event | Reading]:
+        """Yield what `events_and_calls` does."""
         tiling = self.settings.vae_tiling
         init_image = self.passes[0].init_image
         yield Stage("encoding prompt")
         for each in self.passes:
             each.conditioning()
-        done, total = 0, self.total
+        indices = itertools.count(1)
         images: list[Image.Image] = []
         layers: list[str | None] = []
         found: list[NDArray[np.float32]] = []
@@ -143,29 +156,15 @@ class Run:
                 if latents is None or current.kind == "hires":
                     yield Stage("preparing")
                 watch = overflow_watch(current)
-                with closing(sample(current, start, watch)) as steps:
-                    for step in steps:
-                        done += 1
-                        total = max(total, done)
-                        denoised, networks = step.denoised, current.networks
-                        yield Step(
-                            done,
-                            total,
-                            step.sigma,
-                            numbers,
-                            step.x,
-                            denoised,
-                            networks,
-                            watch,
-                            tiling,
-                        )
-                latents = step.x
+                latents = yield from self._sample(current, start, watch, numbers, indices)
                 if current is not self.passes[-1]:
                     watch.check()  # the last pass is checked while its decoding is under way
             yield Stage("decoding")
             assert latents is not None
             decoding = decode(self.passes[-1].networks, latents, tiling)
-            watch.check()
+            check = watch.begin_check()
+            yield Reading()
+            check()
             for decoded in decoding:
                 drawn = decoded.image
                 images.append(init_image.prepared.compose(drawn) if init_image else drawn)
@@ -173,6 +172,41 @@ class Run:
             found.append(latents.read())
         seeds = [self.seed(number) for number in range(len(images))]
         yield Result(images, seeds, self.settings, layers, np.concatenate(found))
+
+    def _sample(
+        self,
+        current: Pass,
+        start: PassStart,
+        watch: OverflowWatch,
+        numbers: ImageNumbers,
+        indices: Iterator[int],
+    ) -> Generator[Event | UNetCall, LatentsEstimate | None, Latents]:
+        """Make the steps of a pass for a batch; return its latents."""
+        with closing(sample(current, start, watch)) as sampling:
+            estimate: LatentsEstimate | None = None
+            x: Latents | None = None
+            while True:
+                try:
+                    found = sampling.send(estimate)
+                except StopIteration:
+                    assert x is not None
+                    return x
+                estimate = None
+                if isinstance(found, UNetCall):
+                    estimate = yield found
+                    continue
+                x, index = found.x, next(indices)
+                yield Step(
+                    index,
+                    max(self.total, index),
+                    found.sigma,
+                    numbers,
+                    x,
+                    found.denoised,
+                    current.networks,
+                    watch,
+                    self.settings.vae_tiling,
+                )
 
 
 def _warn_of_idle_negatives(passes: Sequence[Pass]) -> None:

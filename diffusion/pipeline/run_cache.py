@@ -1,9 +1,9 @@
-"""The cache of a pipeline's runs: captured denoisers and encoded prompts."""
+"""The cache of a pipeline's runs: captured networks and encoded prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Final
+from typing import Any, Final
 
 from diffusion.models.graph_cache import GraphCache
 from diffusion.pipeline.denoiser import GuidedDenoiser
@@ -15,14 +15,17 @@ MOST_DENOISERS: Final = 2
 """Idle denoisers that are kept: hires fix has two sizes."""
 LARGEST_DENOISER: Final = 2 * 128 * 128
 """Latent pixels of a batch, beyond which decoding needs the memory: 1024×1024, twice."""
+MOST_SHARED: Final = 8
+"""Idle networks for calls of several runs that are kept: one for each number of images."""
 MOST_CONDITIONINGS: Final = 4
 
 
 class RunCache:
-    """Captured denoisers, and the conditionings of the prompts used last."""
+    """Captured denoisers, networks that runs share, and the conditionings of the last prompts."""
 
     def __init__(self) -> None:
         self.denoisers = GraphCache[GuidedDenoiser](MOST_DENOISERS, LARGEST_DENOISER)
+        self.shared = GraphCache[Any](MOST_SHARED)
         self._conditionings: dict[Hashable, Conditioning] = {}
 
     def conditioning(self, key: Hashable, encode: Callable[[], Conditioning]) -> Conditioning:
@@ -36,4 +39,5 @@ class RunCache:
     def release(self) -> None:
         """Drop all that was computed from the weights. Call it after they change."""
         self.denoisers.release()
+        self.shared.release()
         self._conditionings.clear()

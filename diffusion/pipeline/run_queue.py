@@ -11,6 +11,7 @@ from gpucore import CaptureError, Device, PerDevice
 __all__ = ["RunQueue", "queue_of"]
 
 E = TypeVar("E")
+R = TypeVar("R")
 
 _LOOK_SECONDS = 0.2  # Windows lets Ctrl-C through between two looks
 
@@ -31,8 +32,11 @@ class RunQueue:
         self._open: dict[object, threading.Thread] = {}
         self._changed = threading.Condition()
 
-    def events(self, make: Callable[[], Generator[E]]) -> Generator[E]:
-        """Yield the events of ``make()``, each of them made in a turn, once the queue is free."""
+    def events(self, make: Callable[[], Generator[E, R | None, None]]) -> Generator[E, R | None]:
+        """Yield the events of ``make()``, each of them made in a turn, once the queue is free.
+
+        What is sent or thrown goes on to them.
+        """
         run = object()
         self._begin(run)
         try:
@@ -40,14 +44,20 @@ class RunQueue:
                 events = make()
             # Closed without a turn: the collector may do that in a thread that has the device.
             try:
+                reply: R | None = None
+                thrown: Exception | None = None
                 while True:
                     with self.turn:
                         self._open[run] = threading.current_thread()
                         try:
-                            event = next(events)
+                            event = events.throw(thrown) if thrown else events.send(reply)
                         except StopIteration:
                             return
-                    yield event
+                    reply = thrown = None
+                    try:
+                        reply = yield event
+                    except Exception as error:  # noqa: BLE001 - the run's own, to mend or to raise
+                        thrown = error
             finally:
                 events.close()
         finally:

@@ -1,9 +1,9 @@
-"""The steps of one pass for one batch of images."""
+"""The steps of one pass for one batch of images, and the calls of the UNet that they wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -14,10 +14,18 @@ from PIL import Image
 
 from diffusion.errors import NotFiniteError
 from diffusion.noise import LatentNoise
-from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
+from diffusion.pipeline.denoiser import (
+    BufferAlgebra,
+    GuidedDenoiser,
+    Latents,
+    LatentsEstimate,
+    UNetCall,
+    WithCalls,
+)
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.overflow import OverflowWatch, is_finite
 from diffusion.pipeline.passes import Pass
+from diffusion.samplers import Estimate, NetworkCall
 from diffusion.samplers import Step as SamplerStep
 from diffusion.tasks.blend import Blend
 from diffusion.tasks.init_image import PreparedImage
@@ -54,35 +62,60 @@ class DenoiserKey(NamedTuple):
     zero_snr: bool
 
 
-class PromptedDenoiser:
-    """A denoiser that counts its calls, and follows the texts that the pass has for each."""
+class PassCalls(ExitStack):
+    """The calls of the UNet that a pass makes for a batch, each with the texts of its number.
 
-    def __init__(self, denoiser: GuidedDenoiser, current: Pass, images: int) -> None:
-        self._denoiser = denoiser
-        self._pass = current
-        self._images = images
+    Those that are made alone have a captured denoiser, lent at the first of them and given back at
+    the end of this context.
+    """
+
+    def __init__(self, current: Pass, noise: LatentNoise) -> None:
+        super().__init__()
+        self._pass, self._noise = current, noise
+        self._conditioning = current.conditioning()
+        self._followed = self._conditioning
+        self._denoiser: GuidedDenoiser | None = None
         self._calls = 0
+        self._mask_channels: Array | None = None
+        if reads_mask(current.networks):
+            self._mask_channels = _mask_channels(current, noise)
 
-    def __call__(self, x: Latents, sigma: float) -> Latents:
-        """Return the guided estimate of x0."""
-        self._attend()
-        return self._denoiser(x, sigma)
+    def next(self, asked: NetworkCall[Latents]) -> UNetCall:
+        """Return the next call, by what the sampler asks for."""
+        current, call = self._pass, self._calls
+        self._calls += 1
+        if call and current.variant(call) != current.variant(call - 1):
+            self._conditioning = current.conditioning(call)
+        return UNetCall(
+            networks=current.networks,
+            x=asked.x,
+            sigma=asked.sigma,
+            both=asked.both,
+            conditioning=self._conditioning,
+            scale=current.scale,
+            weights=current.prompts.weights,
+            mask_channels=self._mask_channels,
+            traits=current.networks.seamless,
+            shared=current.cache.shared,
+            _make=self._make,
+        )
 
-    def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
-        """Return the guided estimate, and the one without the prompt."""
-        self._attend()
-        return self._denoiser.split(x, sigma)
-
-    def _attend(self) -> None:
-        """Follow the texts of this call where they are not those of the call before."""
-        call, self._calls = self._calls, self._calls + 1
-        if call and self._pass.variant(call) != self._pass.variant(call - 1):
-            self._denoiser.attend(self._pass.conditioning(call).for_batch(self._images))
+    def _make(self, call: UNetCall) -> LatentsEstimate:
+        """Make a call of this pass alone."""
+        if self._denoiser is None:
+            lent = _lend_denoiser(self._pass, self._noise, self._mask_channels)
+            self._denoiser = self.enter_context(lent)
+        if call.conditioning is not self._followed:
+            self._denoiser.attend(call.conditioning.for_batch(call.x.shape[0]))
+            self._followed = call.conditioning
+        if call.both:
+            return Estimate(*self._denoiser.split(call.x, call.sigma))
+        return Estimate(self._denoiser(call.x, call.sigma))
 
 
 def sample(
     current: Pass, start: PassStart, watch: OverflowWatch
-) -> Generator[SamplerStep[Latents]]:
+) -> WithCalls[SamplerStep[Latents]]:
     """Record the sampler's steps of a pass for a batch; the last one's x is without noise.
 
     ``watch`` counts in every step. The caller asks it at the end, and closes this generator, which
@@ -100,19 +133,29 @@ def sample(
         if current.init_image is not None and current.init_image.mask is not None:
             assert isinstance(given, np.ndarray)
             blend = Blend(device, current.init_image.mask, given)
-    with _lend_denoiser(current, start.noise) as denoiser:
-        prompted = PromptedDenoiser(denoiser, current, len(start.noise.seeds))
-        for step in schedule.sampler.run(
-            blend.denoiser(prompted) if blend else prompted,
-            x,
-            schedule.sigmas,
-            BufferAlgebra(),
-            lambda index: upload(start.noise.step(current.steps_before + index)),
-            schedule.options,
-        ):
-            watch.count(step.index, step.x)
-            is_last = schedule.reaches_end and step.sigma <= schedule.last_sigma
-            yield _finish(current, step, blend) if is_last else step
+    sampling = schedule.sampler.steps_and_calls(
+        x,
+        schedule.sigmas,
+        BufferAlgebra(),
+        lambda index: upload(start.noise.step(current.steps_before + index)),
+        schedule.options,
+    )
+    with PassCalls(current, start.noise) as calls, closing(sampling):
+        estimate: LatentsEstimate | None = None
+        while True:
+            try:
+                found = sampling.send(estimate)
+            except StopIteration:
+                return
+            if isinstance(found, NetworkCall):
+                estimate = yield calls.next(found)
+                assert estimate is not None
+                estimate = blend.estimate(estimate) if blend else estimate
+                continue
+            estimate = None
+            watch.count(found.index, found.x)
+            is_last = schedule.reaches_end and found.sigma <= schedule.last_sigma
+            yield _finish(current, found, blend) if is_last else found
 
 
 def overflow_watch(current: Pass) -> OverflowWatch:
@@ -144,7 +187,9 @@ def _finish(current: Pass, step: SamplerStep[Latents], blend: Blend | None) -> S
 
 
 @contextmanager
-def _lend_denoiser(current: Pass, noise: LatentNoise) -> Iterator[GuidedDenoiser]:
+def _lend_denoiser(
+    current: Pass, noise: LatentNoise, mask_channels: Array | None
+) -> Iterator[GuidedDenoiser]:
     """Lend a denoiser that follows the pass's first prompt."""
     networks, weights = current.networks, current.prompts.weights
     conditioning = current.conditioning().for_batch(len(noise.seeds))
@@ -163,8 +208,8 @@ def _lend_denoiser(current: Pass, noise: LatentNoise) -> Iterator[GuidedDenoiser
 
     with current.cache.denoisers.lend(key, capture) as denoiser:
         denoiser.attend(conditioning)
-        if reads_mask(networks):
-            denoiser.write_mask_channels(_mask_channels(current, noise))
+        if mask_channels is not None:
+            denoiser.write_mask_channels(mask_channels)
         yield denoiser
 
 

@@ -5,7 +5,8 @@ nothing here knows a model, a pipeline or a device. x = x₀ + σ·noise through
 above 0 leaves x / √(1 + σ²) as the network's own scale for what is left.
 
 ``SAMPLERS`` holds every sampler by name; ``Sampler.run`` runs one. The algorithms are generator
-functions of a ``SamplingRun``, in one module for each family.
+functions of a ``SamplingRun``, in one module for each family. They yield steps, and the calls of
+the network that they wait for.
 """
 
 from diffusion.samplers.brownian import BrownianPath
@@ -19,11 +20,15 @@ from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import (
     Algebra,
     Denoiser,
+    Estimate,
+    NetworkCall,
     NoiseSource,
     NumpyAlgebra,
     Sigmas,
     SplitDenoiser,
     Step,
+    StepsAndCalls,
+    answer,
 )
 from diffusion.samplers.registry import SAMPLERS
 from diffusion.samplers.sampler import Sampler
@@ -34,7 +39,9 @@ __all__ = [
     "Algebra",
     "BrownianPath",
     "Denoiser",
+    "Estimate",
     "Interval",
+    "NetworkCall",
     "NoiseSource",
     "NumpyAlgebra",
     "Sampler",
@@ -45,6 +52,8 @@ __all__ = [
     "Sigmas",
     "SplitDenoiser",
     "Step",
+    "StepsAndCalls",
+    "answer",
     "choose_schedule",
     "find_sampler",
     "find_sampler_and_schedule",

@@ -12,10 +12,9 @@ Where there is no guidance, D = U, and each is the sampler that it comes from.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Final, TypeVar
 
-from diffusion.samplers.protocols import SplitDenoiser, Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 from diffusion.samplers.sde import line_weights
 
@@ -33,41 +32,41 @@ GUIDANCE_SHARE: Final = 1 / 12.5
 """λ for a guidance of 1."""
 
 
-def euler_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def euler_cfg_pp(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Euler's method with CFG++; with η above 0 it is ancestral, and DDIM."""
     x = run.x
     for step in run.intervals():
-        guided, unguided = _denoise_both(run, x, step.high)
+        guided, unguided = yield from run.denoise_both(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         x = _follow_unguided_noise(run, x, guided, unguided, down / step.high)
         x = run.add_noise(x, up, step.index)
         yield step.result(x, guided)
 
 
-def dpmpp_2s_a_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2s_a_cfg_pp(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM++ 2S ancestral with CFG++, as in ComfyUI: two network calls a step."""
     x = run.x
     for step in run.intervals():
-        guided, unguided = _denoise_both(run, x, step.high)
+        guided, unguided = yield from run.denoise_both(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         if down == 0.0:
             x = guided
         else:
             middle, kept = math.sqrt(step.high * down), down / step.high
             halfway = _follow_unguided_noise(run, x, guided, unguided, middle / step.high)
-            ahead = run.denoise(halfway, middle)
+            ahead = yield from run.denoise(halfway, middle)
             x = run.combine([(kept, x), (kept, guided), (-kept, unguided), (1.0 - kept, ahead)])
         x = run.add_noise(x, up, step.index)
         yield step.result(x, guided)
 
 
-def dpmpp_2m_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2m_cfg_pp(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM++ 2M with CFG++, as in ComfyUI. It draws no noise and has no options."""
     x = run.x
     previous: A | None = None
     last_width = 0.0
     for step in run.intervals():
-        guided, unguided = _denoise_both(run, x, step.high)
+        guided, unguided = yield from run.denoise_both(x, step.high)
         kept = step.low / step.high
         if previous is None or step.low == 0.0:
             x = _follow_unguided_noise(run, x, guided, unguided, kept)
@@ -80,7 +79,7 @@ def dpmpp_2m_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, guided)
 
 
-def res_multistep_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def res_multistep_cfg_pp(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Res Multistep with CFG++, as in ComfyUI; with η above 0 it is ancestral.
 
     x is moved by D - U before a step along the line through two estimates without the prompt.
@@ -89,7 +88,7 @@ def res_multistep_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
     previous: A | None = None
     widths: list[float] = []
     for step in run.intervals():
-        guided, unguided = _denoise_both(run, x, step.high)
+        guided, unguided = yield from run.denoise_both(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         kept = down / step.high
         if previous is None or down == 0.0:
@@ -101,14 +100,6 @@ def res_multistep_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
         previous, widths = unguided, [-math.log(kept)] if down > 0.0 else []
         x = run.add_noise(x, up, step.index)
         yield step.result(x, guided)
-
-
-def _denoise_both(run: SamplingRun[A], x: A, sigma: float) -> tuple[A, A]:
-    """Return the guided estimate of x₀, and the one without the prompt."""
-    if isinstance(run.denoise, SplitDenoiser):
-        return run.denoise.split(x, sigma)
-    denoised = run.denoise(x, sigma)
-    return denoised, denoised
 
 
 def _follow_unguided_noise(run: SamplingRun[A], x: A, guided: A, unguided: A, kept: float) -> A:

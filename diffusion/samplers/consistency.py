@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TypeVar
 
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["lcm", "tcd"]
@@ -14,7 +13,7 @@ __all__ = ["lcm", "tcd"]
 A = TypeVar("A")
 
 
-def lcm(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def lcm(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run latent consistency sampling; with η = 1 all noise is drawn anew.
 
     Luo et al. 2023 (arXiv 2310.04378), algorithm 3. With η below 1 a part of the estimated noise is
@@ -24,7 +23,7 @@ def lcm(run: SamplingRun[A]) -> Iterator[Step[A]]:
     """
     x, eta = run.x, run.eta
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         x = run.euler_step(x, denoised, step.high, step.low * math.sqrt(1.0 - eta * eta))
         if step.low > 0.0 and eta > 0.0:
             fresh = run.options.s_noise * eta * step.low
@@ -32,7 +31,7 @@ def lcm(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def tcd(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def tcd(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run trajectory consistency sampling.
 
     Zheng et al. 2024 (arXiv 2402.19159), algorithm 4, whose γ is η. A step follows the estimated
@@ -41,7 +40,7 @@ def tcd(run: SamplingRun[A]) -> Iterator[Step[A]]:
     """
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         down = step.low
         if run.eta > 0.0 and step.low > 0.0:
             down = run.options.scale_time(step.low, 1.0 - run.eta)

@@ -10,13 +10,12 @@ with only one level above 0 is one step to its end.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from diffusion.errors import SettingsError
-from diffusion.samplers.protocols import Sigmas, Step
+from diffusion.samplers.protocols import Calls, Sigmas, Step, StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["count_fast_steps", "dpm_adaptive", "dpm_fast", "find_last_level"]
@@ -37,16 +36,17 @@ END_MARGIN: Final = 1e-5
 class _SolverStep(Generic[A]):
     """One step from a level down, whose slopes are kept so that no network call is made twice."""
 
-    def __init__(self, run: SamplingRun[A], x: A, high: float) -> None:
+    def __init__(self, run: SamplingRun[A], x: A, high: float, denoised: A) -> None:
         self._run = run
         self._x = x
         self._high = high
-        self.denoised = run.denoise(x, high)
-        self._slopes = {high: run.slope(x, self.denoised, high)}
+        self.denoised = denoised
+        self._slopes = {high: run.slope(x, denoised, high)}
 
-    def _slope(self, x: A, sigma: float) -> A:
+    def _slope(self, x: A, sigma: float) -> Calls[A, A]:
         if sigma not in self._slopes:
-            self._slopes[sigma] = self._run.slope(x, self._run.denoise(x, sigma), sigma)
+            denoised = yield from self._run.denoise(x, sigma)
+            self._slopes[sigma] = self._run.slope(x, denoised, sigma)
         return self._slopes[sigma]
 
     def _move(self, low: float, bend: float = 0.0, other: A | None = None) -> A:
@@ -55,7 +55,7 @@ class _SolverStep(Generic[A]):
         terms = [(1.0, self._x), (low - self._high + bend, first)]
         return self._run.combine(terms if other is None else [*terms, (-bend, other)])
 
-    def solve(self, low: float, order: int, place: float = 0.5) -> A:
+    def solve(self, low: float, order: int, place: float = 0.5) -> Calls[A, A]:
         """Return x at ``low`` by the solver of order 1, 2 or 3.
 
         ``place``: where in λ the second call of order 2 is, as a share of the step.
@@ -65,12 +65,12 @@ class _SolverStep(Generic[A]):
             return self._move(low)
         if order == 2:
             middle = self._high * math.exp(-place * width)
-            slope = self._slope(self._move(middle), middle)
+            slope = yield from self._slope(self._move(middle), middle)
             return self._move(low, low * math.expm1(width) / (2.0 * place), slope)
         near, far = (self._high * math.exp(-share * width) for share in (1 / 3, 2 / 3))
-        near_slope = self._slope(self._move(near), near)
+        near_slope = yield from self._slope(self._move(near), near)
         bend = far * 2.0 * (math.expm1(width * 2 / 3) / (width * 2 / 3) - 1.0)
-        far_slope = self._slope(self._move(far, bend, near_slope), far)
+        far_slope = yield from self._slope(self._move(far, bend, near_slope), far)
         return self._move(low, low * 1.5 * (math.expm1(width) / width - 1.0), far_slope)
 
 
@@ -79,7 +79,7 @@ def count_fast_steps(calls: int) -> int:
     return calls // 3 + 1
 
 
-def dpm_fast(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpm_fast(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run solver steps of equal width in λ, with as many network calls as the list has steps.
 
     The paper's "fast" variant: steps of order 3, and one or two of lower order at the end.
@@ -87,7 +87,7 @@ def dpm_fast(run: SamplingRun[A]) -> Iterator[Step[A]]:
     steps = list(run.intervals())
     first, last = _ends(run.sigmas)
     if first == last:
-        yield _single_step(run, steps[0].high, steps[-1].low)
+        yield (yield from _single_step(run, steps[0].high, steps[-1].low))
         return
     x, calls = run.x, len(steps)
     orders = [3] * (calls // 3 - 1) + [2, 1] if calls % 3 == 0 else [3] * (calls // 3) + [calls % 3]
@@ -95,13 +95,13 @@ def dpm_fast(run: SamplingRun[A]) -> Iterator[Step[A]]:
     for index, order in enumerate(orders):
         high, low = float(levels[index]), float(levels[index + 1])
         down = max(run.ancestral_levels(high, low).down, last)
-        step = _SolverStep(run, x, high)
-        x = step.solve(down, order)
+        step = _SolverStep(run, x, high, (yield from run.denoise(x, high)))
+        x = yield from step.solve(down, order)
         x = run.add_noise(x, math.sqrt(low**2 - down**2), index)
         yield Step(index, low, x, step.denoised)
 
 
-def dpm_adaptive(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpm_adaptive(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run solver steps as wide as the distance between orders 2 and 3 allows.
 
     It uses only the ends of the list, draws no noise and has no options. A picture has the same
@@ -112,15 +112,16 @@ def dpm_adaptive(run: SamplingRun[A]) -> Iterator[Step[A]]:
     steps = list(run.intervals())
     high, last = _ends(run.sigmas)
     if high == last:
-        yield _single_step(run, steps[0].high, steps[-1].low)
+        yield (yield from _single_step(run, steps[0].high, steps[-1].low))
         return
     x = previous = run.x
     width, index = FIRST_WIDTH, 0
     for _ in range(MAX_ATTEMPTS):
         low = high * math.exp(-width)
         low = last if low <= last * (1.0 + END_MARGIN) else low
-        step = _SolverStep(run, x, high)
-        lower, higher = step.solve(low, 2, 1 / 3), step.solve(low, 3)
+        step = _SolverStep(run, x, high, (yield from run.denoise(x, high)))
+        lower = yield from step.solve(low, 2, 1 / 3)
+        higher = yield from step.solve(low, 3)
         error = run.algebra.distance(
             lower, higher, previous, ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
         )
@@ -150,7 +151,7 @@ def find_last_level(sigmas: Sigmas) -> float:
     return last if first > last else float(sigmas[-1])
 
 
-def _single_step(run: SamplingRun[A], high: float, low: float) -> Step[A]:
+def _single_step(run: SamplingRun[A], high: float, low: float) -> Calls[A, Step[A]]:
     """Make the only step of a list with one level above 0: Euler's."""
-    denoised = run.denoise(run.x, high)
+    denoised = yield from run.denoise(run.x, high)
     return Step(0, low, run.euler_step(run.x, denoised, high, low), denoised)

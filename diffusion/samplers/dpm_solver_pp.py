@@ -8,10 +8,9 @@ above 0 is sampled in second order to its end.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TypeVar
 
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["dpmpp_2m", "dpmpp_2m_v2", "dpmpp_2s", "dpmpp_2s_a"]
@@ -19,7 +18,7 @@ __all__ = ["dpmpp_2m", "dpmpp_2m_v2", "dpmpp_2s", "dpmpp_2s_a"]
 A = TypeVar("A")
 
 
-def dpmpp_2m(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2m(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(2M), algorithm 2, from the last two estimates: one network call a step.
 
     It draws no noise and has no options. It equals k-diffusion's ``sample_dpmpp_2m``, and
@@ -30,7 +29,7 @@ def dpmpp_2m(run: SamplingRun[A]) -> Iterator[Step[A]]:
     previous: A | None = None
     last_width = 0.0
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         if previous is None or step.low == 0.0:
             x = run.euler_step(x, denoised, step.high, step.low)
         else:
@@ -44,7 +43,7 @@ def dpmpp_2m(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def dpmpp_2m_v2(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2m_v2(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run stable-diffusion.cpp's ``dpm++2mv2``. It draws no noise and has no options.
 
     It is ``dpmpp_2m`` with two changes. A step's estimates weigh by the mean of its width and the
@@ -55,7 +54,7 @@ def dpmpp_2m_v2(run: SamplingRun[A]) -> Iterator[Step[A]]:
     previous: A | None = None
     last_width = 0.0
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         width = math.log(step.high / step.low) if step.low > 0.0 else 0.0
         if previous is None or step.low == 0.0:
             x = run.euler_step(x, denoised, step.high, step.low)
@@ -68,7 +67,7 @@ def dpmpp_2m_v2(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def dpmpp_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2s(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(2S), algorithm 1, over pairs of steps: one network call for each level.
 
     Each second level is the middle of a step from the level before it to the one after it. It draws
@@ -77,7 +76,7 @@ def dpmpp_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
     x = run.x
     start: tuple[float, A, A] | None = None  # of a pair: its level, x and estimate
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         if start is None or step.low == 0.0:
             start = step.high, x, denoised
             x = run.euler_step(x, denoised, step.high, step.low)
@@ -92,7 +91,7 @@ def dpmpp_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def dpmpp_2s_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2s_a(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(2S) to the ancestral level below, and back up by noise.
 
     Algorithm 1 with r = 1/2, two network calls a step: the step is made with the estimate at the
@@ -100,12 +99,13 @@ def dpmpp_2s_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
     """
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         ahead = denoised
         if down > 0.0:
             middle = math.sqrt(step.high * down)
-            ahead = run.denoise(run.euler_step(x, denoised, step.high, middle), middle)
+            halfway = run.euler_step(x, denoised, step.high, middle)
+            ahead = yield from run.denoise(halfway, middle)
         x = run.euler_step(x, ahead, step.high, down)
         x = run.add_noise(x, up, step.index)
         yield step.result(x, denoised)

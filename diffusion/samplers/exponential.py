@@ -9,11 +9,10 @@ picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TypeVar
 
 from diffusion.samplers.integrals import phi
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import Calls, StepsAndCalls
 from diffusion.samplers.sampling_run import Interval, SamplingRun
 from diffusion.samplers.sde import IntervalNoise, line_weights
 
@@ -22,7 +21,7 @@ __all__ = ["res_2s", "res_multistep", "seeds_2", "seeds_3"]
 A = TypeVar("A")
 
 
-def res_multistep(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def res_multistep(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run RES from the last two estimates of x₀; with η above 0 it is ancestral.
 
     The line through both estimates is integrated over the step; the first step is Euler's. It is
@@ -34,7 +33,7 @@ def res_multistep(run: SamplingRun[A]) -> Iterator[Step[A]]:
     estimates: list[A] = []
     widths: list[float] = []
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         estimates = [denoised, *estimates][:2]
         down, up = run.ancestral_levels(step.high, step.low)
         if down == 0.0:
@@ -48,20 +47,21 @@ def res_multistep(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def res_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def res_2s(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run RES with a second network call at the middle of each step (c₂ = 1/2).
 
     It is stable-diffusion.cpp's, which has η = 0 by default.
     """
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         if down == 0.0:
             x = denoised
         else:
             middle = math.sqrt(step.high * down)
-            ahead = run.denoise(run.euler_step(x, denoised, step.high, middle), middle)
+            halfway = run.euler_step(x, denoised, step.high, middle)
+            ahead = yield from run.denoise(halfway, middle)
             change, second, _ = phi(math.log(step.high / down))
             terms = [(1.0 - change, x), (change - 2.0 * second, denoised), (2.0 * second, ahead)]
             x = run.combine(terms)
@@ -69,12 +69,12 @@ def res_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def seeds_2(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def seeds_2(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run SEEDS-2, as in ComfyUI: the estimate at the middle of a step makes all of it."""
     return _seeds(run, (1 / 2,))
 
 
-def seeds_3(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def seeds_3(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run SEEDS-3, as in ComfyUI: further calls at a third and at two thirds of each step.
 
     Each stretch follows the line through the first and the latest estimate, integrated with φ₂.
@@ -82,7 +82,7 @@ def seeds_3(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return _seeds(run, (1 / 3, 2 / 3))
 
 
-def _seeds(run: SamplingRun[A], shares: tuple[float, ...]) -> Iterator[Step[A]]:
+def _seeds(run: SamplingRun[A], shares: tuple[float, ...]) -> StepsAndCalls[A]:
     """Run SEEDS with further network calls at ``shares`` of each step, in log σ.
 
     As in ``sde.py``, a stretch of width h keeps e^(-(1 + η)h) of x. A step goes to levels inside
@@ -91,8 +91,11 @@ def _seeds(run: SamplingRun[A], shares: tuple[float, ...]) -> Iterator[Step[A]]:
     """
     x, path = run.x, run.brownian_path()
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
-        x = denoised if step.low == 0.0 else _seeds_step(run, step, x, denoised, path, shares)
+        denoised = yield from run.denoise(x, step.high)
+        if step.low == 0.0:
+            x = denoised
+        else:
+            x = yield from _seeds_step(run, step, x, denoised, path, shares)
         yield step.result(x, denoised)
 
 
@@ -103,7 +106,7 @@ def _seeds_step(
     first: A,
     path: IntervalNoise[A],
     shares: tuple[float, ...],
-) -> A:
+) -> Calls[A, A]:
     """Return x at the step's end. ``first``: the estimate of x₀ at its start."""
     latest, noise = first, None
     level, share = step.high, 0.0
@@ -125,7 +128,7 @@ def _seeds_step(
             terms.append((run.options.s_noise * low, noise))
         reached = run.combine(terms)
         if next_share < 1.0:
-            latest = run.denoise(reached, low)
+            latest = yield from run.denoise(reached, low)
         level, share = low, next_share
     return reached
 

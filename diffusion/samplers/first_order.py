@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TypeVar
 
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["euler", "euler_a"]
@@ -13,7 +12,7 @@ __all__ = ["euler", "euler_a"]
 A = TypeVar("A")
 
 
-def euler(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def euler(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Euler's method on dx/dσ = (x - D(x, σ)) / σ. It draws noise only with ``s_churn``.
 
     Karras et al. 2022 (arXiv 2206.00364), algorithm 2 without its second-order part. It equals
@@ -23,12 +22,12 @@ def euler(run: SamplingRun[A]) -> Iterator[Step[A]]:
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
-        denoised = run.denoise(x, high)
+        denoised = yield from run.denoise(x, high)
         x = run.euler_step(x, denoised, high, step.low)
         yield step.result(x, denoised)
 
 
-def euler_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def euler_a(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Euler's ancestral method, DDIM and DDPM; with η = 0 it is Euler's method.
 
     Each step goes below its level and adds noise back up to it. The noise of a step from level a to
@@ -44,7 +43,7 @@ def euler_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
     """
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         if up == 0.0:
             x = run.euler_step(x, denoised, step.high, step.low)

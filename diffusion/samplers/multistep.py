@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
 from diffusion.samplers.integrals import integrate_grown_polynomials, integrate_polynomials
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["deis", "gradient_estimation", "ipndm", "ipndm_v", "lms", "plms"]
@@ -44,7 +44,7 @@ EQUAL_STEPS: Final = (
 """Adams and Bashforth's weights of order 1 to 4, newest slope first."""
 
 
-def lms(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def lms(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run the linear multistep method: Adams and Bashforth's for uneven steps.
 
     The polynomial in σ through the last slopes is integrated. It equals diffusers'
@@ -54,7 +54,7 @@ def lms(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return _multistep(run, _weights_in_sigma, order, euler_to_zero=False)
 
 
-def deis(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def deis(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DEIS, of order 2 unless chosen otherwise: the polynomial is one in log σ.
 
     Zhang and Chen 2022 (arXiv 2204.13902), ρAB with log ρ as variable. The step to level 0, where
@@ -65,7 +65,7 @@ def deis(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return _multistep(run, _weights_in_log_sigma, order, fewest_steps=LOWER_ORDER_STEPS)
 
 
-def ipndm(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def ipndm(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run iPNDM: Adams and Bashforth's weights for equal steps, whatever the steps.
 
     Zhang and Chen 2022 (arXiv 2204.13902), section 4. The step to level 0 is Euler's, as in
@@ -74,7 +74,7 @@ def ipndm(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return _multistep(run, _weights_of_equal_steps, run.options.order_or(MAX_ORDER, MAX_ORDER))
 
 
-def ipndm_v(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def ipndm_v(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run iPNDM with weights for uneven steps; the step to level 0 is Euler's.
 
     The weights are those of zju-pi/diff-sampler, and so of ComfyUI, the only tools with this name.
@@ -83,7 +83,7 @@ def ipndm_v(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return _multistep(run, _weights_of_ipndm_v, run.options.order_or(MAX_ORDER, MAX_ORDER))
 
 
-def gradient_estimation(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def gradient_estimation(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run gradient estimation: the last two slopes weigh 2 and -1, whatever the steps.
 
     Permenter and Yuan 2023 (arXiv 2306.04848), their second-order sampler with γ = 2. The step to
@@ -99,7 +99,7 @@ def _multistep(
     *,
     euler_to_zero: bool = True,
     fewest_steps: int = 0,
-) -> Iterator[Step[A]]:
+) -> StepsAndCalls[A]:
     """Run a solver that weighs the last ``order`` slopes; the first step is Euler's.
 
     ``euler_to_zero``: a step to level 0 is Euler's, too. ``fewest_steps``: in shorter runs, the
@@ -109,7 +109,7 @@ def _multistep(
     slopes: list[A] = []
     levels: list[float] = []
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         slopes = [run.slope(x, denoised, step.high), *slopes][:order]
         levels = [step.high, *levels][:order]
         left = step.count - step.index
@@ -122,7 +122,7 @@ def _multistep(
         yield step.result(x, denoised)
 
 
-def plms(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def plms(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run PLMS, of order 4 unless 2 or 3 is chosen: ``ipndm`` with another first and last step.
 
     Liu et al. 2022 (arXiv 2202.09778), without the steps of Runge-Kutta. The first step is Heun's,
@@ -135,7 +135,7 @@ def plms(run: SamplingRun[A]) -> Iterator[Step[A]]:
     slopes: list[A] = []
     levels: list[float] = []
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         slopes = [run.slope(x, denoised, step.high), *slopes][:order]
         levels = [step.high, *levels][:order]
         if len(slopes) > 1:
@@ -144,7 +144,8 @@ def plms(run: SamplingRun[A]) -> Iterator[Step[A]]:
         else:
             ahead = run.euler_step(x, denoised, step.high, step.low)
             if step.low > 0.0:
-                slope_ahead = run.slope(ahead, run.denoise(ahead, step.low), step.low)
+                denoised_ahead = yield from run.denoise(ahead, step.low)
+                slope_ahead = run.slope(ahead, denoised_ahead, step.low)
                 half = (step.low - step.high) / 2.0
                 ahead = run.combine([(1.0, x), (half, slopes[0]), (half, slope_ahead)])
             x = ahead

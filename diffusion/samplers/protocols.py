@@ -5,24 +5,31 @@ The same sampler runs on float64 NumPy arrays in a test and on GPU buffers in a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "Algebra",
+    "Calls",
     "Denoiser",
+    "Estimate",
+    "NetworkCall",
     "NoiseSource",
     "NumpyAlgebra",
     "Sigmas",
     "SplitDenoiser",
     "Step",
+    "StepsAndCalls",
+    "answer",
 ]
 
 A = TypeVar("A")
+R = TypeVar("R")
 
 Sigmas: TypeAlias = Sequence[float] | NDArray[np.float64]
 """Noise levels in the order of sampling, falling."""
@@ -79,6 +86,53 @@ class Step(Generic[A]):
     sigma: float
     x: A
     denoised: A
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkCall(Generic[A]):
+    """A call of the network that a sampler waits for: the estimate of x₀ in ``x`` at ``sigma``.
+
+    ``both``: the estimate without the prompt is needed, too.
+    """
+
+    x: A
+    sigma: float
+    both: bool = False
+
+
+class Estimate(NamedTuple, Generic[A]):
+    """The answer to a `NetworkCall`: the guided estimate of x₀, and the one without the prompt.
+
+    ``unguided`` is None where it was not asked for.
+    """
+
+    guided: A
+    unguided: A | None = None
+
+
+Calls: TypeAlias = Generator[NetworkCall[A], Estimate[A] | None, R]
+"""A part of a sampler: it yields the calls that it needs, is sent their answers, and returns R."""
+
+StepsAndCalls: TypeAlias = Generator[Step[A] | NetworkCall[A], Estimate[A] | None, None]
+"""A sampler at work: it is sent the answer after each call, and None after a step."""
+
+
+def answer(sampling: StepsAndCalls[A], denoise: Denoiser[A]) -> Iterator[Step[A]]:
+    """Yield the steps of a sampler whose calls ``denoise`` answers, one after another."""
+    with closing(sampling):
+        reply: Estimate[A] | None = None
+        while True:
+            try:
+                found = sampling.send(reply) if reply else next(sampling)
+            except StopIteration:
+                return
+            reply = None
+            if isinstance(found, Step):
+                yield found
+            elif found.both and isinstance(denoise, SplitDenoiser):
+                reply = Estimate(*denoise.split(found.x, found.sigma))
+            else:
+                reply = Estimate(denoise(found.x, found.sigma))
 
 
 class NumpyAlgebra:

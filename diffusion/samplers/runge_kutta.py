@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
 
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import Calls, Step, StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["dpm2", "dpm2_a", "heun", "heunpp2", "plan_restarts", "restart"]
@@ -25,7 +25,7 @@ LEVELS_AHEAD: Final = 2
 """Levels after a step's start at which ``heunpp2`` calls the network."""
 
 
-def heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def heun(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Heun's method: two network calls a step. It draws noise only with ``s_churn``.
 
     Karras et al. 2022 (arXiv 2206.00364), algorithm 2, second order. The last step, to level 0, is
@@ -35,24 +35,24 @@ def heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
-        denoised = run.denoise(x, high)
-        x = _heun_step(run, x, denoised, high, step.low)
+        denoised = yield from run.denoise(x, high)
+        x = yield from _heun_step(run, x, denoised, high, step.low)
         yield step.result(x, denoised)
 
 
-def _heun_step(run: SamplingRun[A], x: A, denoised: A, high: float, low: float) -> A:
+def _heun_step(run: SamplingRun[A], x: A, denoised: A, high: float, low: float) -> Calls[A, A]:
     """Move ``x`` by the mean of the slopes at both levels; to level 0, by Euler's step."""
     ahead = run.euler_step(x, denoised, high, low)
     if low == 0.0:
         return ahead
     # x + (low - high)/2 · ((x - denoised)/high + (ahead - denoised_ahead)/low)
     here, there = (low - high) / (2.0 * high), (low - high) / (2.0 * low)
-    denoised_ahead = run.denoise(ahead, low)
+    denoised_ahead = yield from run.denoise(ahead, low)
     terms = [(1.0 + here, x), (-here, denoised), (there, ahead), (-there, denoised_ahead)]
     return run.combine(terms)
 
 
-def restart(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def restart(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Heun's method with restarts: jumps back up by fresh noise over a middle stretch.
 
     Xu et al. 2023 (arXiv 2306.14878), algorithm 1, with the restarts of ``plan_restarts``. The only
@@ -63,8 +63,8 @@ def restart(run: SamplingRun[A]) -> Iterator[Step[A]]:
     for index, (high, low) in enumerate(plan_restarts(highs, float(run.sigmas[-1]))):
         if high > level:
             x = run.add_noise(x, math.sqrt(high**2 - level**2), index)
-        denoised = run.denoise(x, high)
-        x, level = _heun_step(run, x, denoised, high, low), low
+        denoised = yield from run.denoise(x, high)
+        x, level = (yield from _heun_step(run, x, denoised, high, low)), low
         yield Step(index, low, x, denoised)
 
 
@@ -105,7 +105,7 @@ def _karras_levels(first: float, last: float, count: int) -> list[float]:
     return [first, *spaced[1:-1].tolist(), last] if count > 1 else [first]
 
 
-def heunpp2(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def heunpp2(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run Heun++: slopes at the levels ahead. It draws noise only with ``s_churn``.
 
     From the project Carzit/sd-webui-samplers-scheduler, as in ComfyUI and Forge. The slopes at the
@@ -116,7 +116,7 @@ def heunpp2(run: SamplingRun[A]) -> Iterator[Step[A]]:
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
-        denoised = run.denoise(x, high)
+        denoised = yield from run.denoise(x, high)
         ends = [float(sigma) for sigma in run.sigmas[step.index + 1 : -1]][:LEVELS_AHEAD]
         if not ends:
             x = run.euler_step(x, denoised, high, step.low)
@@ -125,7 +125,8 @@ def heunpp2(run: SamplingRun[A]) -> Iterator[Step[A]]:
             level, ahead = high, x
             for end in ends:
                 ahead = run.combine([(1.0, ahead), (end - level, slopes[-1])])
-                slopes.append(run.slope(ahead, run.denoise(ahead, end), end))
+                denoised_ahead = yield from run.denoise(ahead, end)
+                slopes.append(run.slope(ahead, denoised_ahead, end))
                 level = end
             shares = [end / (len(slopes) * float(run.sigmas[0])) for end in ends]
             weights = [1.0 - sum(shares), *shares]
@@ -134,7 +135,7 @@ def heunpp2(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def dpm2(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpm2(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver-2, the midpoint rule. It draws noise only with ``s_churn``.
 
     Lu et al. 2022 (arXiv 2206.00927), algorithm 1, r = 1/2. In the variance-exploding form it is
@@ -144,30 +145,30 @@ def dpm2(run: SamplingRun[A]) -> Iterator[Step[A]]:
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
-        denoised = run.denoise(x, high)
-        x = _midpoint_step(run, x, denoised, high, step.low)
+        denoised = yield from run.denoise(x, high)
+        x = yield from _midpoint_step(run, x, denoised, high, step.low)
         yield step.result(x, denoised)
 
 
-def dpm2_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpm2_a(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run the midpoint rule to the ancestral level below, and back up by noise.
 
     It equals diffusers' KDPM2AncestralDiscreteScheduler, which has no η.
     """
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
-        x = _midpoint_step(run, x, denoised, step.high, down)
+        x = yield from _midpoint_step(run, x, denoised, step.high, down)
         x = run.add_noise(x, up, step.index)
         yield step.result(x, denoised)
 
 
-def _midpoint_step(run: SamplingRun[A], x: A, denoised: A, high: float, low: float) -> A:
+def _midpoint_step(run: SamplingRun[A], x: A, denoised: A, high: float, low: float) -> Calls[A, A]:
     """Move ``x`` with the slope at the middle of both levels."""
     if low == 0.0:
         return denoised
     middle = math.sqrt(high * low)
     halfway = run.euler_step(x, denoised, high, middle)
-    slope = run.slope(halfway, run.denoise(halfway, middle), middle)
+    slope = run.slope(halfway, (yield from run.denoise(halfway, middle)), middle)
     return run.combine([(1.0, x), (low - high, slope)])

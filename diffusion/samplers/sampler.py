@@ -8,7 +8,15 @@ from typing import Literal, TypeVar
 
 from diffusion.samplers.cfgpp import GUIDANCE_SHARE
 from diffusion.samplers.options import SamplerOptions
-from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Sigmas, Step
+from diffusion.samplers.protocols import (
+    Algebra,
+    Denoiser,
+    NoiseSource,
+    Sigmas,
+    Step,
+    StepsAndCalls,
+    answer,
+)
 from diffusion.samplers.sampling_run import SamplerFunction, SamplingRun
 from diffusion.schedules import SCHEDULES, NoiseSchedule, Schedule
 
@@ -71,9 +79,20 @@ class Sampler:
         No work is done before a step is asked for. Raises ``SettingsError`` then for levels that do
         not fall to 0 or above.
         """
+        return answer(self.steps_and_calls(x, sigmas, algebra, noise, options), denoise)
+
+    def steps_and_calls(
+        self,
+        x: A,
+        sigmas: Sigmas,
+        algebra: Algebra[A],
+        noise: NoiseSource[A],
+        options: SamplerOptions,
+    ) -> StepsAndCalls[A]:
+        """Sample as `run` does, yielding the calls of the network too, and being sent estimates."""
         eta = self.eta if self.eta is None or options.eta is None else options.eta
         chosen = replace(options, eta=eta)
-        return self.algorithm(SamplingRun(denoise, x, sigmas, algebra, noise, chosen))
+        return self.algorithm(SamplingRun(x, sigmas, algebra, noise, chosen))
 
     @property
     def guidance_share(self) -> float:

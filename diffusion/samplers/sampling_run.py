@@ -1,7 +1,8 @@
 """One run of a sampler: what it is given, and the moves that samplers share.
 
 A sampler is a generator function of one ``SamplingRun``. It yields a ``Step`` after each interval
-of noise levels, and does no work before it is asked for the next one.
+of noise levels, and does no work before it is asked for the next one. It yields a ``NetworkCall``
+where it needs an estimate, which it is sent: so the calls of several runs can be made together.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from diffusion.errors import SettingsError
 from diffusion.samplers.brownian import BrownianPath
 from diffusion.samplers.options import SamplerOptions
-from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Sigmas, Step
+from diffusion.samplers.protocols import (
+    Algebra,
+    Calls,
+    NetworkCall,
+    NoiseSource,
+    Sigmas,
+    Step,
+    StepsAndCalls,
+)
 
 __all__ = ["AncestralLevels", "Interval", "SamplerFunction", "SamplingRun"]
 
@@ -57,7 +66,6 @@ class SamplingRun(Generic[A]):
     ``sigmas``: falling noise levels; there is one step for each pair of neighbours.
     """
 
-    denoise: Denoiser[A]
     x: A
     sigmas: Sigmas
     algebra: Algebra[A]
@@ -78,6 +86,19 @@ class SamplingRun(Generic[A]):
             raise SettingsError("sigmas", levels, "give two or more levels that fall to 0 or above")
         for index, (high, low) in enumerate(pairs):
             yield Interval(index, len(pairs), high, low)
+
+    def denoise(self, x: A, sigma: float) -> Calls[A, A]:
+        """Call the network; return the guided estimate of x₀."""
+        estimate = yield NetworkCall(x, sigma)
+        assert estimate is not None
+        return estimate.guided
+
+    def denoise_both(self, x: A, sigma: float) -> Calls[A, tuple[A, A]]:
+        """Call the network; return the guided estimate of x₀, and the one without the prompt."""
+        estimate = yield NetworkCall(x, sigma, both=True)
+        assert estimate is not None
+        guided, unguided = estimate
+        return guided, guided if unguided is None else unguided
 
     def combine(self, terms: Sequence[tuple[float, A]]) -> A:
         """Return a new array: the sum of factor × array over 1 to 5 ``terms``."""
@@ -129,6 +150,6 @@ class SamplingRun(Generic[A]):
 
 
 class SamplerFunction(Protocol):
-    """A sampler's algorithm: yields one ``Step`` for each interval of the run."""
+    """A sampler's algorithm: yields one ``Step`` for each interval of the run, and its calls."""
 
-    def __call__(self, run: SamplingRun[A]) -> Iterator[Step[A]]: ...
+    def __call__(self, run: SamplingRun[A]) -> StepsAndCalls[A]: ...

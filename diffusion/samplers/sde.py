@@ -11,14 +11,14 @@ A step to level 0 ends in the denoised picture. Noise is a ``BrownianPath``'s.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.samplers.integrals import phi
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = [
@@ -48,7 +48,7 @@ ER_POWER: Final = 0.3
 ER_OFFSET: Final = 10.0
 
 
-def dpmpp_2m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2m_sde(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(2M) for the SDE, with the estimate at the step's middle.
 
     The last two estimates of x₀ are continued to the middle of the step. It equals diffusers'
@@ -57,7 +57,7 @@ def dpmpp_2m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return sde_multistep(run, midpoint_weights, run.brownian_path())
 
 
-def dpmpp_2m_sde_heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_2m_sde_heun(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(2M) for the SDE, with the integrated line in λ through two estimates.
 
     It equals diffusers' DPMSolverMultistepScheduler (``sde-dpmsolver++``, ``heun``).
@@ -65,7 +65,7 @@ def dpmpp_2m_sde_heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
     return sde_multistep(run, line_weights, run.brownian_path())
 
 
-def dpmpp_3m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_3m_sde(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(3M) for the SDE.
 
     The line also gets a second difference of the last three estimates, with half the weight of the
@@ -76,13 +76,13 @@ def dpmpp_3m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 def sde_multistep(
     run: SamplingRun[A], weights: SdeWeights, noise: IntervalNoise[A]
-) -> Iterator[Step[A]]:
+) -> StepsAndCalls[A]:
     """Run a solver that weighs the last estimates of x₀."""
     x, eta = run.x, run.eta
     estimates: list[A] = []
     widths: list[float] = []
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         estimates = [denoised, *estimates][:3]
         if step.low == 0.0:
             x = denoised
@@ -128,7 +128,7 @@ def parabola_weights(width: float, eta: float, widths: Sequence[float]) -> list[
     return [change + newer, older - newer, -older]
 
 
-def dpmpp_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def dpmpp_sde(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run DPM-Solver++(2S) for the SDE, k-diffusion's: two network calls a step.
 
     The second call is at the middle of the step, which is itself reached with noise.
@@ -144,16 +144,17 @@ def dpmpp_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         ahead = denoised
         if step.low > 0.0:
             middle = math.sqrt(step.high * step.low)
-            ahead = run.denoise(move(x, denoised, step.high, middle), middle)
+            halfway = move(x, denoised, step.high, middle)
+            ahead = yield from run.denoise(halfway, middle)
         x = move(x, ahead, step.high, step.low)
         yield step.result(x, denoised)
 
 
-def er_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def er_sde(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run ER-SDE-Solver-3. The only option is ``s_noise``.
 
     Cui et al. 2023 (arXiv 2309.06169), algorithm of order 3, data prediction. The noise of its SDE
@@ -166,7 +167,7 @@ def er_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
     estimates: list[A] = []
     levels: list[float] = []
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         estimates, levels = [denoised, *estimates][:3], [step.high, *levels][:3]
         if step.low == 0.0:
             x = denoised

@@ -8,13 +8,13 @@ where λ = -log σ. With c = 1 + τ², a step of width h keeps e^(-ch) of x. Its
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
 
 from diffusion.samplers.integrals import integrate_grown_polynomials
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import Interval, SamplingRun
 
 __all__ = ["NOISY_HIGH", "NOISY_LOW", "sa_solver", "sa_solver_pece"]
@@ -29,7 +29,7 @@ CORRECTOR_STEPS: Final = 4
 """Both for ``sa_solver_pece``."""
 
 
-def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def sa_solver(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run SA-Solver with predictor and corrector of two steps: one network call a step.
 
     The lines through two estimates count with c·h²/2 and c·h/2 instead of the exact integral, as in
@@ -42,7 +42,7 @@ def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
     width = tau = 0.0
     last: list[tuple[float, A]] = []  # x before the last step, its noise and its estimate
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         if last:
             change, half = _line_weights(width, tau)
             x = run.combine([*last[:-1], (change - half, last[-1][1]), (half, denoised)])
@@ -62,7 +62,7 @@ def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
         yield step.result(x, denoised)
 
 
-def sa_solver_pece(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def sa_solver_pece(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run SA-Solver in the mode PECE: two network calls a step.
 
     The steps are predict, evaluate, correct, evaluate. Equations 15 and 18 of the paper: predictor
@@ -78,14 +78,14 @@ def sa_solver_pece(run: SamplingRun[A]) -> Iterator[Step[A]]:
         steps_left = CORRECTOR_STEPS + 1
         if float(run.sigmas[-1]) == 0.0:
             steps_left = step.count - step.index
-        denoised = first = run.denoise(x, step.high)
+        denoised = first = yield from run.denoise(x, step.high)
         estimates = [denoised, *estimates][:CORRECTOR_STEPS]
         levels = [step.high, *levels][:CORRECTOR_STEPS]
         if step.index > 0:
             nodes = levels[: min(CORRECTOR_STEPS, steps_left)]
             factors = _adams_weights(nodes, levels[1], step.high, tau)
             x = run.combine([(1.0, start), *zip(factors, estimates, strict=False)])
-            denoised = run.denoise(x, step.high)
+            denoised = yield from run.denoise(x, step.high)
             estimates[0] = denoised
         if step.low == 0.0:
             x = denoised

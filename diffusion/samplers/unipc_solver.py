@@ -9,13 +9,13 @@ B(h) = h. Lower orders start a run and end it. It equals diffusers' UniPCMultist
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.samplers.protocols import Step
+from diffusion.samplers.protocols import StepsAndCalls
 from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = ["unipc", "unipc_bh2"]
@@ -33,17 +33,17 @@ class _OrderConditions(NamedTuple):
     scale: float
 
 
-def unipc_bh2(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def unipc_bh2(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run UniPC with B(h) = eʰ - 1, of order 3 unless chosen lower. It draws no noise."""
     return _predict_and_correct(run, exponential=True)
 
 
-def unipc(run: SamplingRun[A]) -> Iterator[Step[A]]:
+def unipc(run: SamplingRun[A]) -> StepsAndCalls[A]:
     """Run UniPC with B(h) = h, of order 3 unless chosen lower. It draws no noise."""
     return _predict_and_correct(run, exponential=False)
 
 
-def _predict_and_correct(run: SamplingRun[A], *, exponential: bool) -> Iterator[Step[A]]:
+def _predict_and_correct(run: SamplingRun[A], *, exponential: bool) -> StepsAndCalls[A]:
     """Run UniPC. ``exponential``: B(h) = eʰ - 1."""
     highest = run.options.order_or(MAX_ORDER, MAX_ORDER)
     estimates: list[A] = []
@@ -51,7 +51,7 @@ def _predict_and_correct(run: SamplingRun[A], *, exponential: bool) -> Iterator[
     x = start = run.x
     order = 0
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         if order > 0:
             kept, new, old = _corrector_weights(step.high, levels[:order], exponential)
             x = run.combine([(kept, start), (new, denoised), *zip(old, estimates, strict=False)])

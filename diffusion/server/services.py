@@ -71,7 +71,9 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
     history = History(outputs.folder)
     models = ModelTable(settings.models, settings.model, history)
     if engines is None:
-        studio = WorkerOptions(settings.device, settings.dtype, settings.vram)
+        studio = WorkerOptions(
+            settings.device, settings.dtype, settings.vram, settings.jobs_at_once
+        )
         patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
         engines = [ProcessEngine("worker 0", studio, patience)]
     options = SchedulerOptions(settings.queue, settings.preview_every, settings.work)

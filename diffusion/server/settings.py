@@ -58,6 +58,7 @@ class ServerSettings(BaseSettings):
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")
     vram: Bytes | None = Field(default=None, ge=1)
     queue: int = Field(default=100, ge=1, le=100_000)
+    jobs_at_once: int | None = Field(default=None, ge=1, le=64)
     preview_every: int = Field(default=5, ge=0, le=1000)
     largest_body: Bytes = Field(default=32 << 20, ge=1024)
     work: WorkLimits = WorkLimits()

@@ -7,12 +7,10 @@ after each step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.samplers import SplitDenoiser
+from diffusion.samplers import Estimate
 from gpucore import Buffer, Device, f32
 from gpustd import add, multiply
 
@@ -33,23 +31,7 @@ class Blend:
         """Return ``x`` inside the mask, the old latents outside."""
         return add(multiply(x, self._mask), self._old_outside)
 
-    def denoiser(self, denoise: SplitDenoiser[Latents]) -> BlendedDenoiser:
-        """Return ``denoise`` with its estimates blended."""
-        return BlendedDenoiser(self, denoise)
-
-
-@dataclass(frozen=True)
-class BlendedDenoiser:
-    """A denoiser whose estimates are blended."""
-
-    blend: Blend
-    denoise: SplitDenoiser[Latents]
-
-    def __call__(self, x: Latents, sigma: float) -> Latents:
-        """Return the guided estimate of x0."""
-        return self.blend(self.denoise(x, sigma))
-
-    def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
-        """Return the guided estimate, and the one without the prompt."""
-        guided, unguided = self.denoise.split(x, sigma)
-        return self.blend(guided), self.blend(unguided)
+    def estimate(self, found: Estimate[Latents]) -> Estimate[Latents]:
+        """Return estimates of x0, blended."""
+        guided, unguided = found
+        return Estimate(self(guided), None if unguided is None else self(unguided))

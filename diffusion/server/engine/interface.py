@@ -43,7 +43,7 @@ Listener: TypeAlias = Callable[[EngineEvent], None]
 class Engine(Protocol):
     """A device that draws. All methods are called in the event loop, and none blocks it.
 
-    ``capacity``: how many jobs it takes at once.
+    ``capacity``: how many jobs it takes at once, once it is ready.
     """
 
     name: str

@@ -104,10 +104,11 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Ready:
-    """The device is open; ``device``: its name."""
+    """The device is open; ``device``: its name; ``capacity``: the jobs that it draws at once."""
 
     device: str
     software: bool = False
+    capacity: int = 1
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from diffusion.server.engine.messages import (
     Ready,
     Shutdown,
     Staged,
-    Started,
     Stepped,
 )
 from diffusion.server.worker.process import Studio, run_worker
@@ -64,8 +63,6 @@ class ProcessEngine:
     ``target``: the process's main function, which tests replace; it must be importable.
     """
 
-    capacity = 1
-
     def __init__(
         self,
         name: str,
@@ -75,12 +72,13 @@ class ProcessEngine:
     ) -> None:
         self.name, self._studio, self._target = name, studio, target
         self.patience = patience or Patience()
+        self.capacity = 1
         self._status = EngineStatus(EngineState.STARTING)
         self._listener: Listener = lambda event: None
         self._process: BaseProcess | None = None
         self._connection: Connection[Command, EngineEvent] | None = None
         self._jobs: dict[str, None] = {}
-        self._slow = False
+        self._slow: set[str] = set()
         self._heard = 0.0
         self._watch: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
@@ -105,7 +103,8 @@ class ProcessEngine:
         """Hand a command to the process. One that dies meanwhile reports its jobs as lost."""
         if isinstance(command, Draw):
             if not self._jobs:
-                self._heard, self._slow = time.monotonic(), True
+                self._heard = time.monotonic()
+            self._slow.add(command.job)
             self._jobs[command.job] = None
         if self._connection is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -158,7 +157,7 @@ class ProcessEngine:
             target=self._target, args=(theirs, self._studio), name=self.name, daemon=True
         )
         self._ended, self._reason = asyncio.Event(), ""
-        self._heard, self._slow = time.monotonic(), False
+        self._heard, self._slow = time.monotonic(), set()
         process.start()
         theirs.close()
         self._process, self._connection = process, ours
@@ -189,21 +188,23 @@ class ProcessEngine:
             return  # the last words of a process that was given up
         self._heard = time.monotonic()
         if isinstance(event, Ready):
+            self.capacity = event.capacity
             self._status = replace(
                 self._status, state=EngineState.READY, reason="", device=event.device
             )
         elif isinstance(event, ModelsChanged):
             self._status = replace(self._status, models=event.models, reserved=event.reserved)
-        elif isinstance(event, Started | Staged):
-            self._slow = isinstance(event, Started) or event.name in _SLOW_STAGES
-        elif isinstance(event, Stepped):
-            self._slow = False
+        elif isinstance(event, Staged) and event.name in _SLOW_STAGES:
+            self._slow.add(event.job)
+        elif isinstance(event, Stepped | Staged):
+            self._slow.discard(event.job)
         elif isinstance(event, Ending):
             self._reason = event.reason
             self._ended.set()
             return
         elif isinstance(event, Finished | Failed):
             self._jobs.pop(event.job, None)
+            self._slow.discard(event.job)
         self._listener(event)
 
     async def _watch_process(self) -> bool:

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS pictures (
   job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, number INT NOT NULL,
   file TEXT NOT NULL, seed TEXT NOT NULL, width INT NOT NULL, height INT NOT NULL,
   infotext TEXT NOT NULL, partial INT NOT NULL, PRIMARY KEY (job, number)
+) STRICT;
+CREATE TABLE IF NOT EXISTS deadlines (
+  job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, at REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS options (user TEXT PRIMARY KEY, chosen TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hashes (
@@ -126,6 +129,9 @@ class History:
                 job.created,
             ),
         )
+        if origin.deadline is not None:
+            values = job.id, origin.deadline
+            self._db.execute("INSERT INTO deadlines (job, at) VALUES (?, ?)", values)
 
     def begin_job(self, job: Job) -> None:
         """Write that a job runs, and forget pictures of an earlier attempt."""
@@ -158,7 +164,12 @@ class History:
         rows = self._db.execute(
             "SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY id"
         )
-        return [self._job(row) for row in rows.fetchall()]
+        found = [self._job(row) for row in rows.fetchall()]
+        deadlines = dict(self._db.execute("SELECT job, at FROM deadlines").fetchall())
+        return [
+            replace(each, origin=replace(each.origin, deadline=deadlines.get(each.id)))
+            for each in found
+        ]
 
     def job(self, job: str, user: str | None) -> StoredJob | None:
         """Return a job by its number; None where the ``user``, unless None, has no such."""

@@ -80,7 +80,7 @@ class Origin:
 
     ``acknowledged``: its number was handed out, so that it outlives a restart; otherwise a client
     waits for the pictures. ``interface``: the routes that it came through; ``task``: a client's own
-    name for it.
+    name for it. ``deadline``: seconds since 1970 after which nobody needs it; None for never.
     """
 
     user: str
@@ -89,6 +89,7 @@ class Origin:
     priority: int = 0
     key: str | None = None
     task: str = ""
+    deadline: float | None = None
 
 
 @dataclass(eq=False)
@@ -98,7 +99,7 @@ class Job:
     ``settings``: of the request, with the seed that was drawn; ``path``: of its model;
     ``attempts``: starts.
 
-    ``message``: why it failed. ``stop``: how it was asked to stop.
+    ``message``: why it failed. ``stop``: how it was asked to stop; ``late``: by its deadline.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Job:
     attempts: int = 0
     ended: float | None = None
     stop: Stop | None = None
+    late: bool = False
     progress: Progress = field(default_factory=Progress, repr=False)
     pictures: list[PictureRecord] = field(default_factory=list, repr=False)
     log: EventLog = field(default_factory=EventLog, repr=False)

@@ -1,25 +1,8 @@
 """The scheduler: it takes jobs in, hands them to engines, and keeps what comes back.
 
-A job goes to an engine that is ready and has room; one that has its model in memory is preferred.
-Events of an engine are handled in their order by one task, which writes pictures before it tells of
-them. A job whose engine is lost is tried once more, before all others of its priority.
-
-Where continuous batching comes in
-----------------------------------
-The seam is ``Engine.capacity`` here, and `diffusion.server.worker.process` there: its loop lets
-each running job make one step in turn, and a job joins or leaves between two steps. Today a turn is
-``next(steps)``, which runs the sampler and its own call of the UNet, so that capacity is 1: more
-would save nothing. To share the calls:
-
-1. ``diffusion.pipeline.run`` must yield, in place of calling the denoiser, a request: latents,
-   sigma and conditioning of its rows. Samplers are generators already: only their driver changes.
-2. The worker collects the requests of all running jobs, groups them by model and latent size,
-   stacks the rows of a group (those of guidance too, time is per row), makes one UNet call, and
-   sends each job its rows back. A picture's bits do not depend on its batch, so that none changes.
-3. Text encoding and decoding run between two calls, a limited share of the time each turn.
-4. ``capacity`` becomes the rows that fit in memory, and `_choose_engine` groups jobs of one model.
-
-Queue, fairness, history and messages stay as they are: they know jobs and steps, never calls.
+A job goes to an engine that is ready and has room: see `diffusion.server.jobs.placement`. Events of
+an engine are handled in their order by one task, which writes pictures before it tells of them. A
+job whose engine is lost is tried once more, alone, before all others of its priority.
 """
 
 from __future__ import annotations
@@ -55,10 +38,12 @@ from diffusion.server.engine.messages import (
     StopJob,
 )
 from diffusion.server.errors import BusyError, ConflictError, UnavailableError
+from diffusion.server.jobs.deadlines import Deadlines
 from diffusion.server.jobs.fair_queue import FairQueue
 from diffusion.server.jobs.history import History, StoredJob
 from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, Progress, picture_report
 from diffusion.server.jobs.outputs import Outputs
+from diffusion.server.jobs.placement import Running, choose_engine
 from diffusion.server.jobs.request import JobRequest, WorkLimits
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
@@ -70,6 +55,7 @@ KEPT: Final = 200
 """Jobs that ended and whose events can still be followed."""
 ATTEMPTS: Final = 2
 LONGEST_WAIT: Final = 600
+_LATE: Final = "its deadline passed before it was done"
 _LOST_SEVERAL = "the worker was lost {} times while it drew this job: {}"
 
 log = structlog.get_logger()
@@ -101,8 +87,9 @@ class Scheduler:
         self.options = options or SchedulerOptions()
         self.queue = FairQueue()
         self.jobs: OrderedDict[str, Job] = OrderedDict()
-        self.running: dict[str, tuple[Engine, Job]] = {}
+        self.running: dict[str, Running] = {}
         self.draining = False
+        self._deadlines = Deadlines(self._expire)
         self._durations: deque[float] = deque(maxlen=20)
         self._last_step: dict[str, float] = {}
         self._inboxes: list[asyncio.Queue[EngineEvent]] = []
@@ -138,6 +125,7 @@ class Scheduler:
             self.jobs[job.id] = job
             self.queue.add(job)
             job.log.add("state", job.report())
+            self._deadlines.watch(job)
 
     def _revive(self, stored: StoredJob) -> Job | None:
         """Return a stored job; None where nobody waits for it any more. Raises its errors."""
@@ -176,6 +164,7 @@ class Scheduler:
     async def close(self) -> None:
         """End the engines and the history. Jobs that still run begin anew at the next start."""
         self.draining = True
+        self._deadlines.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -222,6 +211,7 @@ class Scheduler:
         self.jobs[job.id] = job
         self.queue.add(job)
         job.log.add("state", job.report())
+        self._deadlines.watch(job)
         if self.draining and not origin.acknowledged:
             await self.stop(job, Stop.DROP)  # the drain began while it was written
         self._dispatch()
@@ -255,14 +245,15 @@ class Scheduler:
     def expected_wait(self) -> int:
         """Return the seconds until the queue will have moved by one job."""
         mean = sum(self._durations) / len(self._durations) if self._durations else 1.0
-        return max(1, min(LONGEST_WAIT, round(mean / len(self.engines))))
+        at_once = sum(engine.capacity for engine in self.engines)
+        return max(1, min(LONGEST_WAIT, round(mean / at_once)))
 
     # ------------------------------------------------------------------ handing jobs out
 
     def _dispatch(self) -> None:
         """Hand waiting jobs to engines that have room."""
         while not self.draining and len(self.queue):
-            engine = self._choose_engine(next(iter(self.queue)))
+            engine = choose_engine(self.engines, self.running.values(), next(iter(self.queue)))
             if engine is None:
                 break
             job = self.queue.pop()
@@ -270,19 +261,6 @@ class Scheduler:
             self._hand_over(job, engine)
         self.metrics.queue_depth.set(len(self.queue))
         self.metrics.running.set(len(self.running))
-
-    def _choose_engine(self, job: Job) -> Engine | None:
-        """Return a ready engine with room, best one that has the job's model; None for none."""
-        load = {id(engine): 0 for engine in self.engines}
-        for engine, _ in self.running.values():
-            load[id(engine)] += 1
-        free = [
-            engine
-            for engine in self.engines
-            if engine.status.state is EngineState.READY and load[id(engine)] < engine.capacity
-        ]
-        warm = [e for e in free if job.path in (each.model for each in e.status.models)]
-        return min(warm or free, key=lambda engine: load[id(engine)], default=None)
 
     def _hand_over(self, job: Job, engine: Engine) -> None:
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
@@ -301,6 +279,14 @@ class Scheduler:
             if how is not Stop.SKIP:
                 job.stop = how
             self.running[job.id][0].send(StopJob(job.id, how))
+
+    async def _expire(self, job: Job) -> None:
+        """End a job whose deadline has come."""
+        if job.state is JobState.QUEUED and self.queue.remove(job):
+            await self._end(job, JobState.FAILED, _LATE)
+        elif job.state is JobState.RUNNING:
+            job.late = True
+            await self.stop(job, Stop.DROP)
 
     # ------------------------------------------------------------------ what engines say
 
@@ -347,7 +333,10 @@ class Scheduler:
             await self._keep(job, event)
         elif isinstance(event, Finished):
             dropped = job.stop is Stop.DROP and event.stopped
-            await self._end(job, JobState.CANCELLED if dropped else JobState.DONE)
+            if dropped and job.late:
+                await self._end(job, JobState.FAILED, _LATE)
+            else:
+                await self._end(job, JobState.CANCELLED if dropped else JobState.DONE)
         elif isinstance(event, Failed):
             job.wrong_input = event.wrong_input
             await self._end(job, JobState.FAILED, event.message)
@@ -410,6 +399,7 @@ class Scheduler:
         """Write the end of a job, tell of it, and let the next begin."""
         await self.history.do(self.history.end_job, job.id, state, message)
         self.running.pop(job.id, None)
+        self._deadlines.forget(job)
         self._last_step.pop(job.id, None)
         job.state, job.message, job.ended = state, message, time.time()
         job.progress.preview = None

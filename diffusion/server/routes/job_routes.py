@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Final, Literal
 
@@ -37,15 +38,18 @@ async def submit_job(
     user: CurrentUser,
     response: Response,
     priority: Annotated[int, Query(ge=-10, le=10)] = 0,
+    deadline: Annotated[float | None, Query(gt=0, le=86400, allow_inf_nan=False)] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Report:
     """Queue a job. With the same ``Idempotency-Key`` the same request makes no second one.
 
-    A priority above 0 needs the scope admin.
+    A priority above 0 needs the scope admin. ``deadline``: seconds from now; a job that is not done
+    by then is stopped and fails.
     """
     if priority > 0 and not user.admin:
         raise ForbiddenError(f"{user.name} lacks the scope admin, which a priority above 0 needs")
-    origin = Origin(user.name, "jobs", True, priority, idempotency_key)
+    until = None if deadline is None else time.time() + deadline
+    origin = Origin(user.name, "jobs", True, priority, idempotency_key, deadline=until)
     job = await services.scheduler.submit(asked, origin)
     response.headers["location"] = f"/api/v1/jobs/{job.id}"
     return _report(job)

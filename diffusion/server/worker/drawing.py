@@ -1,31 +1,40 @@
-"""One job on its way: a generator that gives way after each step, so that jobs can take turns."""
+"""One job on its way: a generator for a `Batcher`, so that jobs share the calls of the UNet."""
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from PIL import Image
 
+from diffusion.batching import is_before_other_work
 from diffusion.errors import NotFiniteError
 from diffusion.images import arrange_grid
 from diffusion.infotext.files import png_info
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
+from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall, ask_driver
 from diffusion.pipeline.events import Result, Stage, Step
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.release import version
 from diffusion.server.engine.messages import Draw, Drawn, Previewed, Staged, Stepped, Stop
 from diffusion.server.worker.mailbox import Mailbox
 from diffusion.settings import Settings
-from gpucore.integers import ceil_div
 
 __all__ = ["Drawing"]
 
 PREVIEW_SIDE: Final = 1024
 """Pixels of a preview's longer side; larger ones are scaled down."""
+
+
+class _Recorded(NamedTuple):
+    """A step that the device may still compute, and the function that waits for it."""
+
+    step: Step
+    wait: Callable[[], None]
 
 
 @dataclass
@@ -37,37 +46,52 @@ class Drawing:
     mailbox: Mailbox
     stopped: bool = False
 
-    def steps(self) -> Iterator[None]:
-        """Draw, and yield after each step. Raises as `Pipeline.generate`."""
-        complete = self.task.settings.with_defaults(self.pipeline.defaults)
-        size = complete.batch or 1
-        batches = ceil_div(complete.count, size)
-        for number, first in enumerate(range(0, complete.count, size)):
-            part = complete.part(first, min(size, complete.count - first))
-            yield from self._draw_batch(part, number, batches)
+    def calls(self) -> Generator[UNetCall | None, LatentsEstimate | None, None]:
+        """Draw, and yield as a `diffusion.batching.Drawing`. Raises as `Pipeline.generate`."""
+        parts, first = self.pipeline.parts(self.task.settings), 0
+        for number, part in enumerate(parts):
+            yield from self._draw_batch(part, first, number, len(parts))
+            first += part.count
             if self.stopped:
                 return
 
-    def _draw_batch(self, part: Settings, number: int, batches: int) -> Generator[None]:
-        first = number * (self.task.settings.batch or 1)
-        with closing(self.pipeline.generate(part)) as events:
-            for event in events:
+    def _draw_batch(
+        self, part: Settings, first: int, number: int, batches: int
+    ) -> Generator[UNetCall | None, LatentsEstimate | None, None]:
+        """Draw pictures from ``first`` on, in batch ``number``.
+
+        A step is waited for and reported while the device is busy with the call after it.
+        """
+        recorded: _Recorded | None = None
+        latest: Step | None = None
+        with closing(self.pipeline.events_and_calls(part)) as events:
+            estimate: LatentsEstimate | None = None
+            while True:
+                try:
+                    event = events.send(estimate)
+                except StopIteration:
+                    return
+                estimate = None
+                before, recorded = recorded, None
+                if isinstance(event, Step):
+                    recorded = _Recorded(event, event.begin_wait())
+                if isinstance(event, UNetCall):
+                    estimate = yield from ask_driver(event, events)
+                elif before is not None or is_before_other_work(event):
+                    yield None
+                if before is not None:
+                    before.wait()
+                    latest = before.step
+                    self._report(latest, number, batches)
                 if isinstance(event, Stage):
                     self.mailbox.send(Staged(self.task.job, event.name))
-                elif isinstance(event, Step):
-                    event.wait()
-                    self._report(event, number, batches)
-                    yield
-                else:
+                elif isinstance(event, Result):
                     self._send(part, first, event.images, event.seeds)
-                    yield
                 how = self.mailbox.stop_of(self.task.job)
-                if how is None:
-                    continue
-                self.stopped = self.stopped or how is not Stop.SKIP
-                if how is not Stop.DROP and isinstance(event, Step):
-                    self._send_partial(part, first, event)
-                if not isinstance(event, Result) or self.stopped:
+                if how is not None:
+                    self.stopped = how is not Stop.SKIP
+                    if not (how is Stop.DROP or latest is None or isinstance(event, Result)):
+                        self._send_partial(part, first, latest)
                     return
 
     def _report(self, step: Step, batch: int, batches: int) -> None:
@@ -97,17 +121,32 @@ class Drawing:
     ) -> None:
         for i, image in enumerate(images):
             text = self._infotext(part, i)
-            file = io.BytesIO()
-            image.save(file, "PNG", pnginfo=png_info(text))
-            place, size = first + i, image.size
-            drawn = Drawn(self.task.job, place, file.getvalue(), seeds[i], *size, text, partial)
-            self.mailbox.send(drawn)
+            self.mailbox.send_later(
+                functools.partial(
+                    _picture_message,
+                    self.task.job,
+                    first + i,
+                    image,
+                    seeds[i],
+                    text,
+                    partial=partial,
+                )
+            )
 
     def _infotext(self, part: Settings, number: int) -> str:
         about = self.pipeline.provenance
         model, more = about["model"], other_networks_fields(about, None)
         program = f"Avila {version()}"
         return infotext_from_settings(part, number, model["name"], model["hash"], program, more)
+
+
+def _picture_message(
+    job: str, number: int, image: Image.Image, seed: int, text: str, *, partial: bool
+) -> Drawn:
+    """Return the message with a picture's file."""
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=png_info(text))
+    return Drawn(job, number, file.getvalue(), seed, *image.size, text, partial)
 
 
 def _preview(images: list[Image.Image]) -> bytes:

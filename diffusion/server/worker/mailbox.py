@@ -1,15 +1,24 @@
-"""The worker's end of the pipe: a thread reads it, so that a stop is known during a step."""
+"""The worker's end of the pipe: a thread reads it, so that a stop is known during a step.
+
+Another thread writes to it. It also makes the files of pictures, while the device goes on.
+"""
 
 from __future__ import annotations
 
 import os
 import queue
 import threading
+import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Final
 
 from diffusion.server.engine.messages import Command, EngineEvent, Stop, StopJob
 
 __all__ = ["Mailbox"]
+
+MOST_UNSENT: Final = 64
+"""Events that may wait to be sent; beyond it, who sends waits."""
 
 _RANK = {Stop.SKIP: 0, Stop.KEEP: 1, Stop.DROP: 2}
 
@@ -25,7 +34,9 @@ class Mailbox:
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._stops: dict[str, Stop] = {}
         self._lock = threading.Lock()
-        threading.Thread(target=self._read, name="mailbox", daemon=True).start()
+        self._unsent: queue.Queue[Callable[[], EngineEvent]] = queue.Queue(MOST_UNSENT)
+        for work in (self._read, self._write):
+            threading.Thread(target=work, name="mailbox", daemon=True).start()
 
     def _read(self) -> None:
         while True:
@@ -40,12 +51,30 @@ class Mailbox:
             else:
                 self._commands.put(command)
 
+    def _write(self) -> None:
+        while True:
+            make = self._unsent.get()
+            try:
+                self._connection.send(make())
+            except OSError:
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - without this thread the process is mute
+                traceback.print_exc()
+                os._exit(1)
+            finally:
+                self._unsent.task_done()
+
     def send(self, event: EngineEvent) -> None:
-        """Send an event to the server; without it, end the process."""
-        try:
-            self._connection.send(event)
-        except OSError:
-            os._exit(0)
+        """Send an event to the server, after those before it; without a server, end the process."""
+        self._unsent.put(lambda: event)
+
+    def send_later(self, make: Callable[[], EngineEvent]) -> None:
+        """Send the event that ``make()`` returns, which the mailbox's thread calls in its turn."""
+        self._unsent.put(make)
+
+    def flush(self) -> None:
+        """Wait until all is sent."""
+        self._unsent.join()
 
     def next_command(self, wait: bool) -> Command | None:
         """Return the next command; None where none is there and ``wait`` is False."""

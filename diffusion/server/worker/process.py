@@ -1,19 +1,25 @@
-"""The worker's main loop: take commands, and let the running jobs make one step each in turn.
+"""The worker's main loop: take commands, and let the running jobs share their calls of the UNet.
 
-This is the place for continuous batching, whose plan stands in `diffusion.server.jobs.scheduler`.
+A job joins between two turns of the `Batcher`, in the order in which jobs came. One whose model is
+not in memory, or whose LoRAs are not those that are merged into it, waits until the others are
+done, and those after it wait, too: so nobody waits for ever.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import traceback
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from diffusion.batching import Batcher, BatchLimits, Ended
 from diffusion.errors import DiffusionError, SettingsError
+from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.server.engine.messages import (
     Command,
@@ -37,17 +43,22 @@ from gpucore import Device, DeviceLostError, GpuError
 
 __all__ = ["Studio", "WorkerOptions", "run_worker"]
 
+JOBS_ON_A_GPU: Final = 8
+"""Jobs that share calls by default: as many pictures of 512x512 as fill a large card."""
+
 
 @dataclass(frozen=True)
 class WorkerOptions:
     """Options of a worker. ``device``: as in ``--device``; ``budget``: bytes of models.
 
-    ``dtype``: that networks compute in; None for what the device is best at.
+    ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
+    that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
     """
 
     device: str | None = None
     dtype: str | None = None
     budget: int | None = None
+    jobs: int | None = None
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
@@ -66,6 +77,9 @@ class Studio(Protocol):
     @property
     def budget(self) -> int | None: ...
 
+    @property
+    def jobs(self) -> int | None: ...
+
     def load(self, model: Path, device: Device) -> Pipeline: ...
 
     def open_device(self) -> Device: ...
@@ -77,40 +91,85 @@ def run_worker(connection: Connection[EngineEvent, Command], studio: Studio) -> 
     mailbox = Mailbox(connection)
     try:
         device = studio.open_device()
-        worker = _Worker(mailbox, ModelCache(device, studio.load, studio.budget), device)
-        mailbox.send(Ready(device.name, device.is_cpu))
+        jobs = studio.jobs or (1 if device.is_cpu else JOBS_ON_A_GPU)
+        cache = ModelCache(device, studio.load, studio.budget)
+        worker = _Worker(mailbox, cache, device, BatchLimits(images=jobs))
+        mailbox.send(Ready(device.name, device.is_cpu, jobs))
         worker.run()
+        mailbox.flush()
     except GpuError as error:
         mailbox.send(Ending(str(error)))
+        mailbox.flush()
         # A driver that has lost its device may hang where it is asked to tidy up.
         os._exit(1)
 
 
 class _Worker:
-    def __init__(self, mailbox: Mailbox, cache: ModelCache, device: Device) -> None:
+    def __init__(
+        self, mailbox: Mailbox, cache: ModelCache, device: Device, limits: BatchLimits
+    ) -> None:
         self.mailbox, self.cache, self.device = mailbox, cache, device
-        self.running: dict[str, Iterator[None]] = {}
+        self.batcher = Batcher(limits)
+        self.waiting: deque[Draw | LoadModel] = deque()
+        self.running: dict[str, Draw] = {}
         self.open = True
 
     def run(self) -> None:
-        while self.open or self.running:
-            command = self.mailbox.next_command(wait=not self.running)
-            if command is not None:
-                self._obey(command)
-            for job, steps in list(self.running.items()):
-                self._advance(job, steps)
+        while self.open or self.running or self.waiting:
+            self._take_commands()
+            self._begin_jobs()
+            for ended in self.batcher.turn():
+                self._end(ended)
+
+    def _take_commands(self) -> None:
+        """Obey all commands that have come; wait for one where there is nothing else to do."""
+        wait = not (self.running or self.waiting)
+        while (command := self.mailbox.next_command(wait)) is not None:
+            self._obey(command)
+            wait = False
 
     def _obey(self, command: Command) -> None:
-        if isinstance(command, Draw):
-            self.running[command.job] = self._draw(command)
-        elif isinstance(command, LoadModel):
-            self._load_early(command.model)
+        if isinstance(command, Draw | LoadModel):
+            self.waiting.append(command)
         elif isinstance(command, UnloadModels):
             if not self.running:
                 self.cache.drop(command.model)
             self._report_models()
         elif isinstance(command, Shutdown):
             self.open = False
+
+    def _begin_jobs(self) -> None:
+        """Let those join that wait, up to the first that has to go on waiting."""
+        for task in list(self.waiting):
+            if isinstance(task, Draw) and self.mailbox.stop_of(task.job) is not None:
+                self.waiting.remove(task)
+                self.mailbox.send(Finished(task.job, stopped=True))
+                self.mailbox.forget(task.job)
+        while self.waiting and self._may_begin(self.waiting[0]):
+            task = self.waiting.popleft()
+            if isinstance(task, LoadModel):
+                self._load_early(task.model)
+            else:
+                self.running[task.job] = task
+                self.batcher.add(task.job, self._draw(task))
+
+    def _may_begin(self, task: Draw | LoadModel) -> bool:
+        """Tell whether what it needs is there, or may be put there since nothing runs."""
+        if not self.running:
+            return True
+        if task.model not in self.cache:
+            return False
+        if isinstance(task, LoadModel):
+            return True
+        pipeline = self.cache.get(task.model)
+        others = (each for each in self.running.values() if each.model == task.model)
+        other = next(others, None)
+        try:
+            return other is None or pipeline.adapters_of(task.settings) == pipeline.adapters_of(
+                other.settings
+            )
+        except DiffusionError:
+            return True  # it begins, and tells its error
 
     def _load_early(self, model: Path) -> None:
         """Load a model without a job. A job that asks for one that fails will get the reason."""
@@ -125,29 +184,27 @@ class _Worker:
     def _report_models(self) -> None:
         self.mailbox.send(ModelsChanged(self.cache.models, self.device.memory.reserved))
 
-    def _draw(self, task: Draw) -> Iterator[None]:
-        """Load the model and draw a job; give way after each step."""
+    def _draw(self, task: Draw) -> Generator[UNetCall | None, LatentsEstimate | None, bool]:
+        """Load the model and draw a job; return whether it was stopped."""
         self.mailbox.send(Started(task.job))
         if task.model not in self.cache:
             self.mailbox.send(Staged(task.job, "loading model"))
         pipeline = self.cache.get(task.model)
         self._report_models()
         drawing = Drawing(task, pipeline, self.mailbox)
-        yield from drawing.steps()
-        self.mailbox.send(Finished(task.job, drawing.stopped))
+        yield from drawing.calls()
+        return drawing.stopped
 
-    def _advance(self, job: str, steps: Iterator[None]) -> None:
-        """Let a job make a step. Errors end the job; a lost device ends the process."""
-        try:
-            next(steps)
-            return
-        except StopIteration:
-            pass
-        except DeviceLostError:
-            raise
-        except SettingsError as error:
-            self.mailbox.send(Failed(job, str(error), wrong_input=True))
-        except (DiffusionError, GpuError) as error:
-            self.mailbox.send(Failed(job, str(error)))
+    def _end(self, ended: Ended) -> None:
+        """Tell of the end of a job. An error is its own: the others go on."""
+        job, error = str(ended.name), ended.error
+        if error is None:
+            self.mailbox.send(Finished(job, ended.result))
+        elif isinstance(error, DiffusionError | GpuError):
+            self.mailbox.send(Failed(job, str(error), isinstance(error, SettingsError)))
+        else:
+            traceback.print_exception(error)
+            message = f"an error of the program: {type(error).__name__}; its log tells where"
+            self.mailbox.send(Failed(job, message))
         del self.running[job]
         self.mailbox.forget(job)

@@ -7,7 +7,7 @@ import io
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from diffusion import Picture, Pipeline, PromptEmbeddings, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.to_settings import settings_from_infotext
-from diffusion.samplers import Sampler, SamplingRun
-from diffusion.samplers import Step as SamplerStep
+from diffusion.samplers import Sampler, SamplingRun, StepsAndCalls
 from diffusion.schedules import NoiseSchedule
 from diffusion.tasks import Hires, InitImage, Variation
 from gpucore import Device, f16, f32
@@ -197,11 +196,11 @@ def test_a_callback_changes_the_latents(pipeline: Pipeline) -> None:
 # ---------------------------------------------------------------- samplers and schedules
 
 
-def own_euler(run: SamplingRun[Any]) -> Iterator[SamplerStep[Any]]:
+def own_euler(run: SamplingRun[Any]) -> StepsAndCalls[Any]:
     """Step as Euler does, written by a user."""
     x = run.x
     for step in run.intervals():
-        denoised = run.denoise(x, step.high)
+        denoised = yield from run.denoise(x, step.high)
         x = run.euler_step(x, denoised, step.high, step.low)
         yield step.result(x, denoised)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffusion.samplers import NumpyAlgebra, SamplerOptions, SamplingRun, find_sampler
+from diffusion.samplers import NumpyAlgebra, SamplerOptions, SamplingRun, answer, find_sampler
 from diffusion.samplers.sde import SdeWeights, line_weights, midpoint_weights, sde_multistep
 from diffusion.schedules import SCHEDULES, NoiseSchedule
 from tests.diffusion.noise_schedules import stable_diffusion
@@ -80,9 +80,11 @@ def sample(
     if case.sampler in SDE_WEIGHTS:
         draws = map(draw, itertools.count())
         options = replace(options, eta=sampler.eta)
-        sampling = SamplingRun(denoise, x, sigmas, NumpyAlgebra(), draw, options)
+        sampling = SamplingRun(x, sigmas, NumpyAlgebra(), draw, options)
         weights = SDE_WEIGHTS[case.sampler]
-        steps = list(sde_multistep(sampling, weights, lambda high, low: next(draws)))
+        steps = list(
+            answer(sde_multistep(sampling, weights, lambda high, low: next(draws)), denoise)
+        )
     else:
         steps = list(sampler.run(denoise, x, sigmas, NumpyAlgebra(), draw, options))
     assert [step.index for step in steps] == list(range(len(sigmas) - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +27,9 @@ class FakeStep(Step):
     def wait(self) -> None:
         """Return at once."""
 
+    def begin_wait(self) -> Callable[[], None]:
+        return self.wait
+
     def preview(self) -> list[Image.Image]:
         return [Image.new("RGB", (16, 8), (0, 0, 255)) for _ in self.image_numbers]
 
@@ -44,7 +47,15 @@ class FakePipeline:
         self.device, self.nbytes = device, nbytes
         device.memory.live += nbytes
 
-    def generate(self, settings: Settings) -> Iterator[Stage | Step | Result]:
+    def parts(self, settings: Settings) -> list[Settings]:
+        complete = settings.with_defaults(self.defaults)
+        size, count = complete.batch or 1, complete.count
+        return [complete.part(i, min(size, count - i)) for i in range(0, count, size)]
+
+    def adapters_of(self, settings: Settings) -> str:
+        return "other" if "other LoRA" in settings.prompt else ""
+
+    def events_and_calls(self, settings: Settings) -> Generator[Stage | Step | Result, Any]:
         yield Stage("encoding prompt")
         steps, numbers = settings.steps or 1, tuple(range(settings.count))
         for index in range(1, steps + 1):
@@ -62,6 +73,8 @@ class FakePipeline:
         words = prompt.split()
         if words[0] == "nan":
             raise NotFiniteError("UNet", "at step 2", "try f32")
+        if words[0] == "bug":
+            raise ZeroDivisionError("a bug of the program")
         if words[0] not in ("once", "always"):
             return
         mark = Path(words[2])
@@ -86,6 +99,7 @@ class FakeStudio:
     """What a worker process of tests is started with."""
 
     budget: int | None = None
+    jobs: int | None = None
 
     def load(self, model: Path, device: Any) -> Any:
         return FakePipeline(device, 1000)
