@@ -132,6 +132,7 @@ def check_requests(series: Series) -> Checked:
     for request in series.requests():
         check_settings(request.settings)
         check_names(request.settings, request.options.loras.folder())
+        request.options.inversion.folder()
         find_networks(request)
         total += request.settings.count
         files.update(request.input_files)

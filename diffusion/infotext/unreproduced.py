@@ -63,7 +63,16 @@ READ: Final = frozenset(
 """Keys that become settings."""
 
 NETWORKS: Final = frozenset(
-    {"Lora hashes", "Model", "Model hash", "Refiner", "Refiner switch at", "VAE", "VAE hash"}
+    {
+        "Lora hashes",
+        "Model",
+        "Model hash",
+        "Refiner",
+        "Refiner switch at",
+        "TI hashes",
+        "VAE",
+        "VAE hash",
+    }
 )
 """Keys of networks, which the caller compares with those that it loaded."""
 
