@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity, identity_of
-from diffusion.errors import ModelNotFoundError, SettingsError, quote
+from diffusion.errors import ModelNotFoundError, SettingsError, path_text
 from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.passes import base_pass, hires_pass
@@ -92,7 +92,7 @@ class Inversions:
     def _open_only(self, files: dict[Path, str]) -> LearnedWord:
         """Return the word of a folder's file. Raises `SettingsError` for several."""
         if len(files) > 1:
-            names = " and ".join(quote(str(path)) for path in list(files)[:5])
+            names = " and ".join(path_text(path) for path in list(files)[:5])
             hint = f"{names} have this word; rename one of them"
             raise SettingsError("embeddings", next(iter(files.values())), hint)
         ((path, word),) = files.items()
