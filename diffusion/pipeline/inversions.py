@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity, identity_of
 from diffusion.errors import ModelNotFoundError, SettingsError, path_text
@@ -23,6 +24,9 @@ from diffusion.text.inversions import (
 )
 
 __all__ = ["Inversions"]
+
+_PREFIX: Final = "embedding:"
+"""ComfyUI's, which may stand before a word."""
 
 
 class Inversions:
@@ -42,7 +46,10 @@ class Inversions:
         is not found.
         """
         named = [*self._of_settings(settings), *self._of_folder(), *self._of_loras(settings)]
-        return WordTable(named) if named else NO_WORDS
+        if not named:
+            return NO_WORDS
+        prefix = self._cut(_PREFIX)
+        return WordTable([*named, *(each._replace(tokens=prefix + each.tokens) for each in named)])
 
     def fields(self, settings: Settings) -> dict[str, str]:
         """Return the field of an infotext with the hashes of the words in complete settings."""
@@ -54,10 +61,7 @@ class Inversions:
         found = {
             word.name.replace(",", "").replace(":", ""): word.digest
             for each in passes
-            for variant in each.chunks
-            for row in variant
-            for chunk in row
-            for _, word in chunk.words
+            for word in each.found_words
             if word.digest
         }
         pairs = ", ".join(f"{name}: {digest}" for name, digest in found.items())

@@ -69,6 +69,11 @@ class Pass:
         """Width and height in pixels."""
         return self.settings.width or 0, self.settings.height or 0
 
+    @property
+    def found_words(self) -> tuple[LearnedWord, ...]:
+        """The words from files in the texts of all calls."""
+        return tuple(dict.fromkeys(word for rows in self.chunks for word in _words_in(rows)))
+
     def noise(self, seeds: tuple[int, ...]) -> LatentNoise:
         """Return the noise of images with these seeds."""
         vae = self.networks.folder.vae

@@ -41,8 +41,9 @@ class Run:
         schedules = [each.schedule for each in self.passes]
         warn_of_idle_options(schedules, self.settings.eta, self.settings.sampling)
         _warn_of_idle_negatives(self.passes)
+        words = {word.name.lower() for each in self.passes for word in each.found_words}
         for name in ("prompt", "negative"):
-            warn_of_foreign_syntax(name, getattr(self.settings, name))
+            warn_of_foreign_syntax(name, getattr(self.settings, name), words)
         folder = "--loras FOLDER names where it lies"
         if not reads_loras:
             warn_of_idle_tags("prompt", self.settings.prompt, folder)

@@ -150,6 +150,8 @@ OTHERS = {
     *("--from", "--mask", "--model", "--output", "--device", "--preview", "--preview-every"),
     *("--profile", "--json", "--debug", "--quiet", "--force", "--refiner", "--refiner-switch"),
     *(
+        "--embedding",
+        "--embeddings",
         "--lora",
         "--loras",
         "--dynamic",

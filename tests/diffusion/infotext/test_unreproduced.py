@@ -46,7 +46,6 @@ def test_noise_along_a_path_is_named(sampler: str) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (', TI hashes: "ink: 0123456789ab"', ["TI hashes: ink: 0123456789ab"]),
         (", Face restoration: CodeFormer", ["Face restoration: CodeFormer"]),
         (
             ", ADetailer model: face_yolov8n.pt, ADetailer confidence: 0.3, ADetailer version: 24",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from diffusion import Pipeline, Settings
+from diffusion.adapters import LoraFolder
 from diffusion.errors import ModelMismatchError, ModelNotFoundError, SettingsError
 from diffusion.infotext.grammar import parse_infotext
 from diffusion.text.inversions import InversionFolder, TextualInversion, hash_of_inversion
@@ -104,7 +105,11 @@ def test_settings_name_files_and_words(device: Device, tmp_path: Path) -> None:
     assert infotext.settings["TI hashes"] == f"my word: {hash_of_inversion(file)}"
     with pytest.raises(ModelNotFoundError):
         pixels(pipeline, replace(SETTINGS, prompt="abc", inversions=(TextualInversion("abc"),)))
-    for wrong in (TextualInversion(""), TextualInversion("x", " "), TextualInversion("x", "y" * 999)):
+    for wrong in (
+        TextualInversion(""),
+        TextualInversion("x", " "),
+        TextualInversion("x", "y" * 999),
+    ):
         with pytest.raises(SettingsError, match="embedding"):
             replace(SETTINGS, inversions=(wrong,)).check()
 
@@ -137,3 +142,32 @@ def test_other_families_are_named_where_the_word_is_drawn(device: Device, tmp_pa
     next(pipeline.generate(SETTINGS))
     with pytest.raises(ModelMismatchError, match="made for Stable Diffusion XL"):
         next(pipeline.generate(replace(SETTINGS, prompt="a bluetree")))
+
+
+def test_a_lora_brings_words_along(device: Device, tmp_path: Path) -> None:
+    nets = networks(device, "sd2")
+    module = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+    save_file(
+        {
+            f"{module}.lora_up.weight": np.zeros((16, 1), np.float32),
+            f"{module}.lora_down.weight": np.zeros((1, 40), np.float32),
+            "bundle_emb.bluetree.string_to_param.*": word_vectors("bluetree", 40),
+        },
+        tmp_path / "a.safetensors",
+    )
+    folder = tmp_path / "words"
+    pipeline = Pipeline(nets, loras=LoraFolder(tmp_path))
+    expected = pipeline_with(device, folder, "sd2").embed("a bluetree")
+    np.testing.assert_array_equal(pipeline.embed("a bluetree<lora:a:1>").prompt, expected.prompt)
+    assert not np.array_equal(pipeline.embed("a bluetree").prompt, expected.prompt)
+    with pipeline.loras.use(SETTINGS):
+        pipeline.release()
+
+
+def test_comfyuis_spelling_is_the_word_alone(device: Device, tmp_path: Path) -> None:
+    pipeline = pipeline_with(device, tmp_path, "sd2")
+    found = pipeline.embed("a embedding:bluetree").prompt
+    np.testing.assert_array_equal(found, pipeline.embed("a bluetree").prompt)
+    next(pipeline.generate(replace(SETTINGS, prompt="a (embedding:BlueTree:1.1)")))
+    with pytest.warns(UserWarning, match="embedding:absent is drawn as text"):
+        next(pipeline.generate(replace(SETTINGS, prompt="embedding:bluetree embedding:absent")))
