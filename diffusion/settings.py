@@ -15,7 +15,14 @@ from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SamplerChoice, choose_schedule
 from diffusion.schedules import ScheduleChoice
-from diffusion.tasks import TILINGS, Hires, InitImage, Variation, check_seamless
+from diffusion.tasks import (
+    TILINGS,
+    GuidanceOptions,
+    Hires,
+    InitImage,
+    Variation,
+    check_seamless,
+)
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.text.inversions.choice import TextualInversion, check_inversions
 from diffusion.text.prompt_embeddings import PromptEmbeddings
@@ -74,6 +81,7 @@ class Settings:
             picture (Lin et al. 2023, arXiv 2305.08891). It is for models trained so whose file does
             not say it, and refused where the noise ends so already.
         loras: adapters beside those that the prompt names as ``<lora:name:weight>``.
+        guidance_options: rescaling, thresholding, FreeU and the like.
         inversions: files of words that count in prompts, beside those of the pipeline's folder.
         embeddings: in place of what the text encoders make of the prompts; see `Pipeline.embed`.
         latents: unit normal noise (count, h, w, C) to start from, in place of the seed's.
@@ -101,6 +109,7 @@ class Settings:
     rng: str = "nv"
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     zero_snr: bool = False
+    guidance_options: GuidanceOptions = field(default_factory=GuidanceOptions)
     loras: tuple[Lora, ...] = ()
     inversions: tuple[TextualInversion, ...] = ()
     embeddings: PromptEmbeddings | None = None
@@ -163,6 +172,7 @@ class Settings:
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()
+        self.guidance_options.check()
         for part in (self.init_image, self.hires, self.variation):
             if part is not None:
                 part.check()

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.models.feature_scaling import feature_scaling
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
+from diffusion.pipeline.guidance import GuidanceRule, Latents, make_feature_scaling
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import NumpyAlgebra
 from diffusion.schedules import Scalings
+from diffusion.tasks import GuidanceOptions
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, Graph, f32
-from gpustd import cast, combine_into, concat, guidance, linear_combination, slice_axis
+from gpustd import cast, combine_into, concat, linear_combination, slice_axis
 
-__all__ = ["BufferAlgebra", "GuidedDenoiser", "Latents", "apply_guidance"]
-
-Latents = Buffer[f32]
+__all__ = ["BufferAlgebra", "GuidedDenoiser", "Latents"]
 
 
 class BufferAlgebra:
@@ -48,7 +49,7 @@ class GuidedDenoiser:
     The network and its guidance are captured once as a graph, the prompt's keys and values as
     another. A call writes the latents and the time features and replays the first graph. Nothing is
     read back. `attend` changes to another conditioning of the same shapes, so that one capture
-    serves many pictures.
+    serves many pictures. ``options``: see `GuidanceOptions`.
 
     An inpainting network has more input channels than C. It reads them after the latents; they are
     zero until `write_mask_channels`.
@@ -61,24 +62,34 @@ class GuidedDenoiser:
         shape: tuple[int, int, int, int],
         scale: float | None,
         weights: Sequence[float] = (1.0,),
+        options: GuidanceOptions = GuidanceOptions(),  # noqa: B008 - it is frozen
     ) -> None:
         self._networks = networks
-        device, dtype = networks.device, networks.dtype
-        parts = 1 if scale is None else 1 + len(weights)
-        width = networks.folder.unet.block_out_channels[0]
+        self._rule = GuidanceRule(scale, tuple(weights), options)
+        device, dtype, config = networks.device, networks.dtype, networks.folder.unet
+        scaling = None
+        if options.freeu is not None:
+            scaling = make_feature_scaling(device, dtype, options.freeu, config, shape[1:3])
+        width = config.block_out_channels[0]
         self._latents: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
-        extra = networks.folder.unet.in_channels - shape[3]
+        extra = config.in_channels - shape[3]
         self._mask_channels: Buffer[Any] | None = None
         if extra:
             zeros = np.zeros((*shape[:3], extra))
             self._mask_channels = device.buffer_from_array(zeros, dtype)
-        self._conditioning = conditioning.copy()
+        self._conditioning = self._complete(conditioning).copy()
+        self._without_negative: GuidedDenoiser | None = None
         self._followed: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
         with device.capture() as prompt_graph, device.region("unet"):
             prompt = networks.unet.prompt_keys(self._conditioning.context)
         self._prompt_graph: Graph = prompt_graph
-        with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
+        with (
+            device.capture() as graph,
+            device.region("unet"),
+            seamless_padding(networks.seamless),
+            feature_scaling(scaling),
+        ):
             x = self._latents
             if self._mask_channels is not None:
                 x = concat([x, self._mask_channels], 3)
@@ -86,14 +97,12 @@ class GuidedDenoiser:
                 x,
                 self._features,
                 prompt,
-                parts=parts,
+                parts=self._rule.parts,
                 added=self._conditioning.added,
                 guidance=self._conditioning.guidance,
+                perturbed=shape[0] if self._rule.perturbed else 0,
             )
-            guided = self._unguided
-            if scale is not None:
-                guided = apply_guidance(self._unguided, scale, weights)
-            self._guided: Latents = cast(guided, f32)
+            self._guided = self._rule.output(self._unguided)
         self._graph: Graph = graph
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
@@ -109,28 +118,55 @@ class GuidedDenoiser:
         if self._followed is not None and self._followed() is conditioning:
             return
         self._followed = None  # if this is interrupted, neither conditioning is followed
-        self._conditioning.copy_from(conditioning)
+        self._conditioning.copy_from(self._complete(conditioning))
         self._prompt_graph.replay()
         self._followed = weakref.ref(conditioning)
+        if self._without_negative is not None:
+            self._without_negative.attend(conditioning.last(self._latents.shape[0]))
+
+    def _complete(self, conditioning: Conditioning) -> Conditioning:
+        """Return a conditioning with the rows of the perturbed prompt, if there are any."""
+        images = self._latents.shape[0]
+        return conditioning.repeat_last(images) if self._rule.perturbed else conditioning
 
     def write_mask_channels(self, channels: NDArray[np.float32]) -> None:
         """Write the input channels (B, h, w, channels) that follow the latents."""
         if self._mask_channels is not None:
             self._mask_channels.write(channels.astype(self._mask_channels.dtype.numpy))
+            if self._without_negative is not None:
+                self._without_negative.write_mask_channels(channels)
 
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
-        _, skip, out = self._run(x, sigma)
-        return linear_combination([(skip, x), (out, self._guided)])
+        scalings = self._run(x, sigma)
+        return self._rule.estimate(x, scalings, self._unguided, self._guided)
+
+    def without_negative(self, conditioning: Conditioning) -> GuidedDenoiser:
+        """Return a denoiser of the prompt alone, which shares this one's mask; made once.
+
+        ``conditioning``: what this one follows.
+        """
+        if self._without_negative is None:
+            batch, height, width, channels = self._latents.shape
+            made = GuidedDenoiser(
+                self._networks,
+                conditioning.last(batch),
+                (batch, height, width, channels),
+                None,
+                options=self._rule.options,
+            )
+            if made._mask_channels is not None and self._mask_channels is not None:
+                made._mask_channels.copy_from(self._mask_channels)
+            self._without_negative = made
+        return self._without_negative
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
-        _, skip, out = self._run(x, sigma)
+        scalings = self._run(x, sigma)
         rows, batch = self._unguided, x.shape[0]
-        negative = rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch)
-        outputs = self._guided, cast(negative, f32)
-        guided, unguided = (linear_combination([(skip, x), (out, each)]) for each in outputs)
-        return guided, unguided
+        negative = cast(rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch), f32)
+        guided = self._rule.estimate(x, scalings, rows, self._guided)
+        return guided, linear_combination([(scalings.skip, x), (scalings.out, negative)])
 
     def _run(self, x: Latents, sigma: float) -> Scalings:
         """Run the network on ``x``; return the scalings of this noise level."""
@@ -147,18 +183,5 @@ class GuidedDenoiser:
         """Give the graphs' memory back."""
         self._graph.release()
         self._prompt_graph.release()
-
-
-def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
-    """Return U + scale · Σ wᵢ·(Cᵢ - U); ``output`` has the rows of U, then of each part's Cᵢ."""
-    if tuple(weights) == (1.0,):
-        return guidance(output, scale)
-    count = output.shape[0] // (1 + len(weights))
-    factors = [1.0 - scale * sum(weights), *(scale * weight for weight in weights)]
-    total: Buffer[Any] | None = None
-    for part, factor in enumerate(factors):
-        rows = cast(slice_axis(output, 0, part * count, (part + 1) * count), f32)
-        sum_so_far = [] if total is None else [(1.0, total)]
-        total = linear_combination([*sum_so_far, (factor, rows)])
-    assert total is not None
-    return total
+        if self._without_negative is not None:
+            self._without_negative.release()

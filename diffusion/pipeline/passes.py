@@ -87,6 +87,12 @@ class Pass:
         """Return the number of the texts of a call of the network in this pass, from 0."""
         return self.prompts.at(call + self.steps_before * self.schedule.sampler.calls)
 
+    def skips_negative(self, call: int, sigma: float) -> bool:
+        """Tell whether a call of the network leaves the negative prompt out, as was chosen."""
+        options = self.settings.guidance_options
+        guided = self.scale is not None and options.changes_calls
+        return guided and options.skips_negative(call, len(self.prompts.order), sigma)
+
     def conditioning(self, call: int = 0) -> Conditioning:
         """Return the UNet's conditioning of one image at a call of this pass, from 0.
 
@@ -146,6 +152,7 @@ def base_pass(
         content = inpaint.content if inpaint else "original"
         encoded = EncodedImage(networks, prepared, content, settings.vae_tiling)
     prompts, scale = _read_prompts(networks, settings, schedule)
+    _check_guidance(networks, settings, schedule, prompts)
     chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer, words)
     return Pass(
         "base",
@@ -194,6 +201,7 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
     )
     calls_before = _count_calls(base_settings, base.schedule)
     prompts, scale = _read_prompts(networks, settings, schedule, calls_before)
+    _check_guidance(networks, settings, schedule, prompts)
     chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer, base.words)
     return Pass(
         "hires",
@@ -261,6 +269,24 @@ def _read_prompts(
         settings.prompt, settings.negative, calls, calls_before, reads_syntax=syntax
     )
     return prompts, guidance * schedule.sampler.guidance_share
+
+
+def _check_guidance(
+    networks: Networks, settings: Settings, schedule: SigmaSchedule, prompts: Script
+) -> None:
+    """Raise `SettingsError` for choices about guidance that the prompt or the model rule out."""
+    options = settings.guidance_options
+    if prompts.weights != (1.0,) and (
+        options.rescale or options.perturbed or options.changes_calls
+    ):
+        hint = "parts joined by AND, or a weight at the end, do not go with rescaling, PAG or NGMS"
+        raise SettingsError("prompt", settings.prompt, hint)
+    if options.changes_calls and schedule.sampler.splits:
+        hint = f"the sampler {schedule.sampler.name} needs the negative prompt in every call"
+        raise SettingsError("ngms", options.skip_below or options.skip_early, hint)
+    if options.perturbed and networks.folder.unet.mid_block_type != "UNetMidBlock2DCrossAttn":
+        hint = "this model has no self-attention in the middle of its UNet"
+        raise SettingsError("pag", options.perturbed, hint)
 
 
 def _words_in(rows: Sequence[Sequence[Chunk]]) -> tuple[LearnedWord, ...]:

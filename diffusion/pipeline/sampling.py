@@ -19,6 +19,7 @@ from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.overflow import OverflowWatch, is_finite
 from diffusion.pipeline.passes import Pass
 from diffusion.samplers import Step as SamplerStep
+from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.blend import Blend
 from diffusion.tasks.init_image import PreparedImage
 from gpucore import f32
@@ -52,6 +53,7 @@ class DenoiserKey(NamedTuple):
     weights: tuple[float, ...]
     seamless: Wrap
     zero_snr: bool
+    options: GuidanceOptions
 
 
 class PromptedDenoiser:
@@ -62,10 +64,13 @@ class PromptedDenoiser:
         self._pass = current
         self._images = images
         self._calls = 0
+        self._conditioning = current.conditioning().for_batch(images)
 
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the guided estimate of x0."""
         self._attend()
+        if self._pass.skips_negative(self._calls - 1, sigma):
+            return self._denoiser.without_negative(self._conditioning)(x, sigma)
         return self._denoiser(x, sigma)
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
@@ -77,7 +82,8 @@ class PromptedDenoiser:
         """Follow the texts of this call where they are not those of the call before."""
         call, self._calls = self._calls, self._calls + 1
         if call and self._pass.variant(call) != self._pass.variant(call - 1):
-            self._denoiser.attend(self._pass.conditioning(call).for_batch(self._images))
+            self._conditioning = self._pass.conditioning(call).for_batch(self._images)
+            self._denoiser.attend(self._conditioning)
 
 
 def sample(
@@ -156,10 +162,12 @@ def _lend_denoiser(current: Pass, noise: LatentNoise) -> Iterator[GuidedDenoiser
         weights=weights,
         seamless=networks.seamless,
         zero_snr=current.settings.zero_snr,
+        options=current.settings.guidance_options,
     )
 
     def capture() -> GuidedDenoiser:
-        return GuidedDenoiser(networks, conditioning, shape, current.scale, weights)
+        options = current.settings.guidance_options
+        return GuidedDenoiser(networks, conditioning, shape, current.scale, weights, options)
 
     with current.cache.denoisers.lend(key, capture) as denoiser:
         denoiser.attend(conditioning)
