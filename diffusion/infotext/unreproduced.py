@@ -11,6 +11,7 @@ from typing import Final
 
 from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import Infotext
+from diffusion.infotext.guidance_fields import GUIDANCE_KEYS
 from diffusion.infotext.to_settings import (
     AXIS,
     DTYPE,
@@ -57,6 +58,7 @@ READ: Final = frozenset(
         FIRST_PASS,
         HIRES_RESIZE,
         NOISE,
+        *GUIDANCE_KEYS,
         *SAMPLING_KEYS.values(),
     }
 )

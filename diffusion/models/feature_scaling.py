@@ -8,7 +8,7 @@ products with the features, and the waves again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -34,14 +34,16 @@ class BlockFactors(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureScaling:
-    """The factors of the first blocks on the way up, with all that they need on a device.
+    """Factors on the way up, with all that they need on a device.
 
-    ``weighs_places``: the excess of a factor is weighed by the mean feature of each place, from 0
-    at the least to 1 at the most (version 2).
+    Version 1, diffusers': the first block has the first factors, the second block the second ones.
+    Version 2, ComfyUI's and Forge's: features from below have the first factors where they are four
+    times as wide as the first level, and the second ones where they are twice as wide. The excess
+    of a factor is weighed by the mean feature of each place, from 0 at the least to 1 at the most.
     """
 
-    factors: Sequence[BlockFactors]
-    weighs_places: bool
+    factors: Mapping[int, BlockFactors]
+    version: int
     waves: dict[tuple[int, int], Activations]
     halves: dict[int, Activations]
 
@@ -53,10 +55,11 @@ class FeatureScaling:
         factors: Sequence[BlockFactors],
         config: UNetConfig,
         size: tuple[int, int],
-        *,
-        weighs_places: bool,
+        version: int,
     ) -> FeatureScaling:
-        """Return the factors for latents of a ``size`` (height, width)."""
+        """Return two ``factors`` for latents of a ``size`` (height, width)."""
+        width = config.block_out_channels[0]
+        keys = (4 * width, 2 * width) if version == 2 else (0, 1)
         waves = {
             each: device.buffer_from_array(_waves(*each), dtype)
             for each in _sizes(size, len(config.block_out_channels), config.downsample_padding)
@@ -65,20 +68,20 @@ class FeatureScaling:
             width: device.buffer_from_array(np.arange(width) < width // 2, dtype)
             for width in set(config.block_out_channels)
         }
-        return cls(factors, weighs_places, waves, halves)
+        return cls(dict(zip(keys, factors, strict=True)), version, waves, halves)
 
     def scale(
         self, block: int, below: Activations, skip: Activations
     ) -> tuple[Activations, Activations]:
         """Return the features (B, H, W, C) of a block from below and of its skip connection."""
-        if block >= len(self.factors):
+        factors = self.factors.get(below.shape[3] if self.version == 2 else block)
+        if factors is None:
             return below, skip
-        factors = self.factors[block]
         return self._scale_below(below, factors.below), self._scale_skip(skip, factors.skip)
 
     def _scale_below(self, x: Activations, factor: float) -> Activations:
         half = self.halves[x.shape[3]]
-        if not self.weighs_places:
+        if self.version == 1:
             return x * (half * (factor - 1.0) + 1.0)
         mean = arrays.mean(x, axis=3, keepdims=True)
         least = arrays.min(mean, axis=(1, 2), keepdims=True)

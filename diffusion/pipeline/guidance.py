@@ -121,8 +121,7 @@ def make_feature_scaling(
 ) -> FeatureScaling:
     """Return FreeU's factors for latents of a ``size`` (height, width)."""
     factors = [BlockFactors(freeu.b1, freeu.s1), BlockFactors(freeu.b2, freeu.s2)]
-    second = freeu.version == 2
-    return FeatureScaling.make(device, dtype, factors, config, size, weighs_places=second)
+    return FeatureScaling.make(device, dtype, factors, config, size, freeu.version)
 
 
 def _for_each_image(change: Callable[..., Latents], *images: Latents) -> Latents:

@@ -10,8 +10,8 @@ from diffusion.errors import SettingsError
 
 __all__ = ["FreeU", "GuidanceOptions", "Thresholding"]
 
-_MOST_SCALE: Final = 100.0
-_MOST_FACTOR: Final = 10.0
+_MOST_SCALE: Final = 100
+_MOST_FACTOR: Final = 10
 _MOST_SIGMA: Final = 1e6
 
 
@@ -52,11 +52,12 @@ class Thresholding:
 
 @dataclass(frozen=True)
 class FreeU:
-    """Factors of features in the first two blocks of the UNet's way up (arXiv 2309.11497).
+    """Factors of features on the UNet's way up (Si et al. 2023, arXiv 2309.11497).
 
     ``b1``, ``b2``: of half of the features from below. ``s1``, ``s2``: of the lowest frequencies in
     those of the skip connections. ``version`` 2 weighs ``b1`` and ``b2`` by the mean feature of
-    each place.
+    each place, and chooses features by their width, as ComfyUI and Forge do. Version 1 is
+    diffusers'.
     """
 
     b1: float = 1.3
@@ -68,7 +69,7 @@ class FreeU:
     def check(self) -> None:
         """Raise `SettingsError` for the first value that is out of range."""
         for name in ("b1", "b2", "s1", "s2"):
-            check_number(f"freeu {name}", getattr(self, name), 0, _MOST_FACTOR)
+            check_number("freeu", getattr(self, name), 0, _MOST_FACTOR)
         if self.version not in (1, 2):
             raise SettingsError("freeu version", self.version, "must be 1 or 2")
 

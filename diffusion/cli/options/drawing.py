@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.guidance import ImprovementOptions
 from diffusion.cli.options.loras import LoraOptions
 from diffusion.cli.options.model import ModelOptions, RefinerOptions
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
@@ -25,6 +26,7 @@ class DrawingOptions(OptionGroup):
 
     picture: PictureOptions
     sampling: SamplingOptions
+    improvements: ImprovementOptions
     variation: VariationOptions
     templates: TemplateOptions
     loras: LoraOptions
@@ -38,5 +40,6 @@ class DrawingOptions(OptionGroup):
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
+        changed = self.improvements.change(changed)
         changed = self.inversion.change(self.loras.change(changed))
         return replace(changed, variation=self.variation.change(settings.variation))

@@ -139,26 +139,28 @@ def filter_by_fft(x: Array, scale: float) -> Array:
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 7), (5, 12), (2, 3)])
-@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("version", [1, 2])
 def test_features_are_scaled_as_published(
-    device: Device, size: tuple[int, int], second: bool
+    device: Device, size: tuple[int, int], version: int
 ) -> None:
     draw = np.random.default_rng(4).standard_normal
     config = networks(device, "sd2").folder.unet
-    width = config.block_out_channels[0]
+    width = 2 * config.block_out_channels[0]
     below, skip = (draw((2, *size, width)).astype(np.float32) for _ in range(2))
-    factors = [BlockFactors(1.4, 0.3), BlockFactors(1.5, 0.2)]
-    scaling = FeatureScaling.make(device, f32, factors, config, size, weighs_places=second)
-    found = scaling.scale(0, *(device.buffer_from_array(each, f32) for each in (below, skip)))
+    factors = [BlockFactors(1.5, 0.2), BlockFactors(1.4, 0.3)]
+    scaling = FeatureScaling.make(device, f32, factors, config, size, version)
+    found = scaling.scale(1, *(device.buffer_from_array(each, f32) for each in (below, skip)))
     expected = below.astype(np.float64)
     mean = expected.mean(3, keepdims=True)
     least, most = mean.min((1, 2), keepdims=True), mean.max((1, 2), keepdims=True)
-    share = (mean - least) / (most - least) if second else 1.0
+    share = (mean - least) / (most - least) if version == 2 else 1.0
     expected[..., : width // 2] *= (share * 0.4 + 1.0) * np.ones(1)
     assert relative_error(found[0].read(), expected) < 1e-6
     assert relative_error(found[1].read(), filter_by_fft(skip.astype(np.float64), 0.3)) < 1e-6
     buffers = [device.buffer_from_array(each, f32) for each in (below, skip)]
-    assert scaling.scale(2, *buffers) == tuple(buffers)
+    others = [device.buffer(f32, (1, *size, width // 2)) for _ in range(2)]
+    untouched = buffers if version == 1 else others
+    assert scaling.scale(2, *untouched) == tuple(untouched)
 
 
 def test_odd_sizes_have_waves(device: Device) -> None:
@@ -286,7 +288,7 @@ def test_perturbed_attention_needs_no_guidance(device: Device) -> None:
             {"guidance_options": GuidanceOptions(thresholding=Thresholding(measure="X"))},  # type: ignore[arg-type]
             "measure must be AD or STD",
         ),
-        ({"guidance_options": GuidanceOptions(freeu=FreeU(s1=99))}, "freeu s1 must be"),
+        ({"guidance_options": GuidanceOptions(freeu=FreeU(s1=99))}, "freeu must be"),
         ({"guidance_options": GuidanceOptions(freeu=FreeU(version=3))}, "version must be 1 or 2"),  # type: ignore[arg-type]
         (
             {"guidance_options": GuidanceOptions(rescale=0.5, thresholding=Thresholding())},
