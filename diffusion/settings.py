@@ -15,8 +15,16 @@ from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SamplerChoice, choose_schedule, find_sampler_and_schedule
 from diffusion.schedules import ScheduleChoice
-from diffusion.tasks import TILINGS, Hires, InitImage, Variation, check_seamless
+from diffusion.tasks import (
+    TILINGS,
+    GuidanceOptions,
+    Hires,
+    InitImage,
+    Variation,
+    check_seamless,
+)
 from diffusion.tasks.sampling_settings import SamplingSettings
+from diffusion.text.inversions.choice import TextualInversion, check_inversions
 from diffusion.text.prompt_embeddings import PromptEmbeddings
 from gpustd.matmul.conv import Wrap
 
@@ -78,6 +86,8 @@ class Settings:
             picture (Lin et al. 2023, arXiv 2305.08891). It is for models trained so whose file does
             not say it, and refused where the noise ends so already.
         loras: adapters beside those that the prompt names as ``<lora:name:weight>``.
+        guidance_options: rescaling, thresholding, FreeU and the like.
+        inversions: files of words that count in prompts, beside those of the pipeline's folder.
         embeddings: in place of what the text encoders make of the prompts; see `Pipeline.embed`.
         latents: unit normal noise (count, h, w, C) to start from, in place of the seed's.
     """
@@ -104,7 +114,9 @@ class Settings:
     rng: str = "nv"
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     zero_snr: bool = False
+    guidance_options: GuidanceOptions = field(default_factory=GuidanceOptions)
     loras: tuple[Lora, ...] = ()
+    inversions: tuple[TextualInversion, ...] = ()
     embeddings: PromptEmbeddings | None = None
     latents: NDArray[np.floating] | None = field(default=None, compare=False)
 
@@ -163,9 +175,11 @@ class Settings:
         TILINGS.find(self.vae_tiling)
         check_seamless(self.seamless)
         check_loras(self.loras)
+        check_inversions(self.inversions)
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()
+        self.guidance_options.check()
         for part in (self.init_image, self.hires, self.variation):
             if part is not None:
                 part.check()

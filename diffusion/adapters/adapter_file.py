@@ -37,6 +37,7 @@ _HEADER_LIMIT: Final = 100_000_000
 """Trainers write tags and pictures into the header; some have tens of megabytes."""
 _BIASES: Final = frozenset({"diff_b", "b_norm"})
 _MOST_METADATA: Final = 1 << 20
+_BUNDLED: Final = "bundle_emb."
 _OTHER: Final = "give a LoRA that was made for this model's family"
 
 Tensors = dict[AdaptedModule, dict[str, str]]
@@ -132,6 +133,8 @@ def _sort_tensors(file: SafetensorsFile, model: AdaptedModel) -> tuple[Tensors, 
     tensors: Tensors = {}
     unknown: list[str] = []
     for name in file.names:
+        if name.startswith(_BUNDLED):
+            continue  # a word of textual inversion
         split = split_role(name)
         module = None if split is None else model.find(split.module)
         if split is None or module is None:

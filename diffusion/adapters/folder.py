@@ -6,7 +6,6 @@ links that lead out of the folder are passed over.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from diffusion.adapters.adapter import hash_of_file
+from diffusion.checkpoints.folder_files import files_below
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.errors import ModelError, SettingsError, quote
 
 __all__ = ["NO_LORAS", "LoraFolder"]
 
-_MOST_FILES: Final = 20_000
 _HEADER_LIMIT: Final = 100_000_000
 _END: Final = ".safetensors"
 _NO_ALIASES: Final = frozenset({"", "none", "Addams"})
@@ -101,15 +100,5 @@ NO_LORAS: Final = LoraFolder(None)
 
 def _find_files(folder: Path) -> dict[str, Path]:
     """Return the files below a folder by name. Raises `SettingsError`."""
-    if not folder.is_dir():
-        raise SettingsError("loras", str(folder), "must be a folder of .safetensors files")
-    root, files = folder.resolve(), {}
-    for place, _, names in os.walk(root):
-        for name in names:
-            path = Path(place, name)
-            if path.suffix == _END and path.resolve().is_relative_to(root) and path.is_file():
-                files[path.relative_to(root).with_suffix("").as_posix()] = path
-            if len(files) > _MOST_FILES:
-                hint = f"has more than {_MOST_FILES} files; name a smaller folder"
-                raise SettingsError("loras", str(folder), hint)
-    return files
+    files = files_below(folder, (_END,), "loras")
+    return {name.removesuffix(_END): path for name, path in files.items()}

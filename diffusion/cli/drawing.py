@@ -18,6 +18,7 @@ from diffusion.cli.job import STOPPING, Job, check_settings, open_device
 from diffusion.cli.native_messages import hide_native_messages
 from diffusion.cli.networks import find_networks
 from diffusion.cli.options.groups import OptionGroup, with_groups
+from diffusion.cli.options.guidance import ImprovementOptions
 from diffusion.cli.options.hires import HiresOptions
 from diffusion.cli.options.loras import check_names
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
@@ -36,7 +37,7 @@ SAMPLER_LIST: Final = (
 )
 
 _OF_A_TEXT: Final[tuple[type[OptionGroup], ...]] = (
-    *(PictureOptions, SamplingOptions, VariationOptions, HiresOptions),
+    *(PictureOptions, SamplingOptions, ImprovementOptions, VariationOptions, HiresOptions),
 )
 """Groups of options whose settings a picture's text holds."""
 
@@ -132,6 +133,7 @@ def check_requests(series: Series) -> Checked:
     for request in series.requests():
         check_settings(request.settings)
         check_names(request.settings, request.options.loras.folder())
+        request.options.inversion.folder()
         find_networks(request)
         total += request.settings.count
         files.update(request.input_files)

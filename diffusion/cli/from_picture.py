@@ -19,9 +19,11 @@ from diffusion.infotext.grammar import parse_infotext
 from diffusion.infotext.to_settings import DTYPE
 from diffusion.infotext.unreproduced import unreproduced_settings
 from diffusion.settings import Settings
+from diffusion.text.inversions import InversionFolder, TextualInversion, hash_of_inversion
 
 __all__ = [
     "dtype_of",
+    "find_earlier_inversions",
     "find_earlier_loras",
     "read_picture_text",
     "refiner_switch_of",
@@ -96,6 +98,31 @@ def find_earlier_loras(settings: Settings, text: str, folder: LoraFolder) -> Set
             names[name] = None
             complain(f"the picture names {named}, which is not in --loras; drawn without it")
     return replace(settings, prompt=replace_names(settings.prompt, names))
+
+
+def find_earlier_inversions(settings: Settings, text: str, folder: InversionFolder) -> Settings:
+    """Return ``settings`` with the files of the words that ``text`` names, by names and hashes.
+
+    Prints a line for each word that is missing, or that is another one here.
+    """
+    given = {each.name.lower(): Path(each.file) for each in settings.inversions}
+    found = list(settings.inversions)
+    words = {word.lower(): paths for word, paths in folder.words.items()}
+    for name, expected in _read_hashes(parse_infotext(text).settings.get("TI hashes", "")):
+        files = [given[name.lower()]] if name.lower() in given else words.get(name.lower(), [])
+        if len(files) == 1 and expected == hash_of_inversion(files[0]):
+            continue
+        named = f"the embedding {quote(name)} ({quote(expected, 20)})"
+        other = folder.find_hash(expected)
+        if other is not None:
+            found.insert(0, TextualInversion(other, name))
+            complain(f"the picture names {named}; here it is {quote(other.name)}")
+        elif files:
+            complain(f"the picture names {named}; drawn with another file of that name")
+        else:
+            where = "not in --embeddings; its name is drawn as text"
+            complain(f"the picture names {named}, which is {where}")
+    return replace(settings, inversions=tuple(found))
 
 
 def _read_hashes(text: str) -> Iterator[tuple[str, str]]:

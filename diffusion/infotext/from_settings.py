@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from diffusion.adapters.tags import add_tags
 from diffusion.infotext.grammar import write_infotext
+from diffusion.infotext.guidance_fields import write_guidance
 from diffusion.infotext.to_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
@@ -57,6 +58,7 @@ def infotext_from_settings(
     if settings.seamless:
         key, value = ("Tiling", "True") if settings.seamless == "xy" else (AXIS, settings.seamless)
         pairs[key] = value
+    pairs |= write_guidance(settings.guidance_options)
     if settings.zero_snr:
         pairs[NOISE] = ZERO_SNR
     if settings.clip_skip > 1:

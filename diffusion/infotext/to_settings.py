@@ -7,11 +7,12 @@ nothing in it names a file. Names of models are compared, never looked up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from diffusion.errors import SettingsError
+from diffusion.infotext.fields import Fields, read_bool, read_float, read_int
 from diffusion.infotext.grammar import Infotext, parse_infotext
+from diffusion.infotext.guidance_fields import read_guidance
 from diffusion.settings import Settings
 from diffusion.tasks import UPSCALERS, Hires, Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
@@ -27,8 +28,6 @@ __all__ = [
     "seamless_axes",
     "settings_from_infotext",
 ]
-
-T = TypeVar("T")
 
 
 class Size(NamedTuple):
@@ -67,7 +66,6 @@ FIRST_PASS: Final = "First pass size"
 HIRES_RESIZE: Final = "Hires resize"
 """The size of the result, where it was given instead of ``Hires upscale``."""
 
-MOST_DIGITS: Final = 40
 MOST_SIDE: Final = 1 << 20
 OLD_FIRST_PIXELS: Final = 512 * 512
 OLD_GRAIN: Final = 64
@@ -85,7 +83,7 @@ def settings_from_infotext(text: str) -> Settings:
     infotext = parse_infotext(text)
     if not infotext.settings:
         raise SettingsError("picture", text, "its text holds no settings")
-    fields = _Fields(infotext.settings)
+    fields = Fields(infotext.settings)
     size = fields.get("Size", _read_size)
     size, hires = _hires(fields, size)
     if "Denoising strength" in infotext.settings and hires is None:
@@ -97,14 +95,14 @@ def settings_from_infotext(text: str) -> Settings:
         infotext.negative,
         width,
         height,
-        fields.get("Steps", _read_int),
-        fields.get("CFG scale", _read_float),
+        fields.get("Steps", read_int),
+        fields.get("CFG scale", read_float),
         fields.get("Sampler", _read_sampler),
         fields.get("Schedule type", str),
-        fields.get("Seed", _read_int) or 0,
-        eta=fields.get("Eta", _read_float),
+        fields.get("Seed", read_int) or 0,
+        eta=fields.get("Eta", read_float),
         emphasis=fields.get("Emphasis", str) or "original",
-        clip_skip=fields.get("Clip skip", _read_int) or 1,
+        clip_skip=fields.get("Clip skip", read_int) or 1,
         hires=hires,
         variation=_variation(fields),
         vae_tiling=fields.get("VAE tiling", str) or "auto",
@@ -112,41 +110,13 @@ def settings_from_infotext(text: str) -> Settings:
         zero_snr=fields.get(NOISE, _read_zero_snr) or False,
         rng=fields.get("RNG", str) or "nv",
         sampling=_sampling(fields),
+        guidance_options=read_guidance(fields),
     )
-
-
-class _Fields:
-    """Values by key, each with a reader of its own. Raises `SettingsError` under the key."""
-
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = settings
-
-    def get(self, key: str, read: Callable[[str], T | None]) -> T | None:
-        """Return the value, or None where there is none."""
-        text = self._settings.get(key)
-        if text is None:
-            return None
-        try:
-            return read(text)
-        except ValueError:
-            raise SettingsError(key, text, "this is not a value of this field") from None
-
-
-def _read_int(text: str) -> int:
-    if len(text) > MOST_DIGITS:
-        raise ValueError(text)
-    return int(text)
-
-
-def _read_float(text: str) -> float:
-    if len(text) > MOST_DIGITS:
-        raise ValueError(text)
-    return float(text)
 
 
 def _read_size(text: str) -> Size:
     width, height = text.split("x")
-    size = Size(_read_int(width), _read_int(height))
+    size = Size(read_int(width), read_int(height))
     if not 0 <= min(size) <= max(size) <= MOST_SIDE:
         raise ValueError(text)
     return size
@@ -168,8 +138,8 @@ def _read_upscaler(text: str) -> str:
 
 def seamless_axes(infotext: Infotext) -> Wrap:
     """Return the axes along which the picture's edges meet. Raises `SettingsError`."""
-    fields = _Fields(infotext.settings)
-    return fields.get(AXIS, _read_axis) or ("xy" if fields.get("Tiling", _read_bool) else "")
+    fields = Fields(infotext.settings)
+    return fields.get(AXIS, _read_axis) or ("xy" if fields.get("Tiling", read_bool) else "")
 
 
 def _read_axis(text: str) -> Wrap:
@@ -185,27 +155,21 @@ def _read_zero_snr(text: str) -> bool:
     return text == ZERO_SNR
 
 
-def _read_bool(text: str) -> bool:
-    if text not in ("True", "False"):
-        raise ValueError(text)
-    return text == "True"
-
-
-def _variation(fields: _Fields) -> Variation | None:
-    seed = fields.get("Variation seed", _read_int)
-    strength = fields.get("Variation seed strength", _read_float)
+def _variation(fields: Fields) -> Variation | None:
+    seed = fields.get("Variation seed", read_int)
+    strength = fields.get("Variation seed strength", read_float)
     resize = fields.get("Seed resize from", _read_size)
     if strength is None and resize is None:
         return None
     return Variation(seed or 0, strength or 0.0, resize)
 
 
-def _hires(fields: _Fields, size: Size | None) -> tuple[Size | None, Hires | None]:
+def _hires(fields: Fields, size: Size | None) -> tuple[Size | None, Hires | None]:
     """Return the size of the first pass, and the second pass if there is one.
 
     ``size``: that of the text's ``Size``, which is the result's in texts of 2022.
     """
-    scale = fields.get("Hires upscale", _read_float)
+    scale = fields.get("Hires upscale", read_float)
     result = fields.get(HIRES_RESIZE, _read_size)
     first = fields.get(FIRST_PASS, _read_size)
     if size is not None and first is not None and min(size) > 0:
@@ -216,17 +180,17 @@ def _hires(fields: _Fields, size: Size | None) -> tuple[Size | None, Hires | Non
         scale = _scale(size, result, HIRES_RESIZE)
     if scale is None:
         return size, None
-    strength = fields.get("Denoising strength", _read_float)
+    strength = fields.get("Denoising strength", read_float)
     return size, Hires(
         scale,
         fields.get("Hires upscaler", _read_upscaler) or "latent",
         0.7 if strength is None else strength,
-        fields.get("Hires steps", _read_int) or None,
+        fields.get("Hires steps", read_int) or None,
         fields.get("Hires sampler", str),
         fields.get("Hires schedule type", str),
         fields.get("Hires prompt", str),
         fields.get("Hires negative prompt", str),
-        fields.get("Hires CFG Scale", _read_float),
+        fields.get("Hires CFG Scale", read_float),
     )
 
 
@@ -246,9 +210,9 @@ def _scale(first: Size, result: Size, key: str) -> float:
     return max(scales)
 
 
-def _sampling(fields: _Fields) -> SamplingSettings:
+def _sampling(fields: Fields) -> SamplingSettings:
     keys = dict(SAMPLING_KEYS)
-    order = fields.get(keys.pop("order"), _read_int)
-    delta = fields.get(keys.pop("noise_seed_delta"), _read_int)
-    numbers = {name: fields.get(key, _read_float) for name, key in keys.items()}
+    order = fields.get(keys.pop("order"), read_int)
+    delta = fields.get(keys.pop("noise_seed_delta"), read_int)
+    numbers = {name: fields.get(key, read_float) for name, key in keys.items()}
     return SamplingSettings(order=order, noise_seed_delta=delta, **numbers)

@@ -11,6 +11,7 @@ from typing import Final
 
 from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import Infotext
+from diffusion.infotext.guidance_fields import GUIDANCE_KEYS
 from diffusion.infotext.to_settings import (
     AXIS,
     DTYPE,
@@ -57,13 +58,23 @@ READ: Final = frozenset(
         FIRST_PASS,
         HIRES_RESIZE,
         NOISE,
+        *GUIDANCE_KEYS,
         *SAMPLING_KEYS.values(),
     }
 )
 """Keys that become settings."""
 
 NETWORKS: Final = frozenset(
-    {"Lora hashes", "Model", "Model hash", "Refiner", "Refiner switch at", "VAE", "VAE hash"}
+    {
+        "Lora hashes",
+        "Model",
+        "Model hash",
+        "Refiner",
+        "Refiner switch at",
+        "TI hashes",
+        "VAE",
+        "VAE hash",
+    }
 )
 """Keys of networks, which the caller compares with those that it loaded."""
 

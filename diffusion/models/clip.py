@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from diffusion.models.config import ClipTextConfig
 from diffusion.models.layers import Activations, Embedding, LayerNorm, Linear
 from diffusion.models.module import Module
 from gpucore import Buffer, i32
-from gpustd import add, attention, embedding
+from gpustd import add, attention, concat, embedding
 
-__all__ = ["ClipTextModel", "ProjectedClipTextModel"]
+__all__ = ["ClipTextModel", "LearnedVectors", "ProjectedClipTextModel"]
+
+
+class LearnedVectors(NamedTuple):
+    """Vectors that take the place of tokens' embeddings (textual inversion).
+
+    ``vectors``: (V, hidden). ``choice`` (B, S): for each token its own number among all B S tokens,
+    or B S plus that of a vector.
+    """
+
+    vectors: Activations
+    choice: Buffer[i32]
+
+    def replace_tokens(self, tokens: Activations) -> Activations:
+        """Return the embeddings (B, S, hidden) of tokens with the chosen vectors in their place."""
+        rows = tokens.view((tokens.shape[0] * tokens.shape[1], tokens.shape[2]))
+        return embedding(self.choice, concat([rows, self.vectors], 0))
 
 
 class SelfAttention(Module):
@@ -60,8 +78,13 @@ class Embeddings(Module):
         self.token_embedding = Embedding(config.vocab_size, config.hidden_size)
         self.position_embedding = Embedding(config.max_position_embeddings, config.hidden_size)
 
-    def __call__(self, ids: Buffer[i32], positions: Buffer[i32]) -> Activations:
-        return add(self.token_embedding(ids), self.position_embedding(positions))
+    def __call__(
+        self, ids: Buffer[i32], positions: Buffer[i32], learned: LearnedVectors | None
+    ) -> Activations:
+        tokens = self.token_embedding(ids)
+        if learned is not None:
+            tokens = learned.replace_tokens(tokens)
+        return add(tokens, self.position_embedding(positions))
 
 
 class Encoder(Module):
@@ -84,25 +107,37 @@ class TextTransformer(Module):
         self.encoder = Encoder(config)
         self.final_layer_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
 
-    def __call__(self, ids: Buffer[i32], positions: Buffer[i32], skip: int = 0) -> Activations:
+    def __call__(
+        self,
+        ids: Buffer[i32],
+        positions: Buffer[i32],
+        skip: int = 0,
+        learned: LearnedVectors | None = None,
+    ) -> Activations:
         end = len(self.encoder.layers) - skip
-        return self.encoder(self.embeddings(ids, positions), end=end)
+        return self.encoder(self.embeddings(ids, positions, learned), end=end)
 
 
 class ClipTextModel(Module):
     """The text encoder: token ids (B, S) and their positions (B, S) to embeddings (B, S, hidden).
 
     ``skip``: number of last layers that are left out (CLIP skip). ``normed``: apply the final norm,
-    as all models but SDXL do.
+    as all models but SDXL do. ``learned``: vectors in place of some tokens' embeddings.
     """
 
     def __init__(self, config: ClipTextConfig) -> None:
         self.text_model = TextTransformer(config)
 
     def __call__(
-        self, ids: Buffer[i32], positions: Buffer[i32], *, skip: int = 0, normed: bool = True
+        self,
+        ids: Buffer[i32],
+        positions: Buffer[i32],
+        *,
+        skip: int = 0,
+        normed: bool = True,
+        learned: LearnedVectors | None = None,
     ) -> Activations:
-        states = self.text_model(ids, positions, skip)
+        states = self.text_model(ids, positions, skip, learned)
         return self.text_model.final_layer_norm(states) if normed else states
 
 
@@ -114,15 +149,20 @@ class ProjectedClipTextModel(ClipTextModel):
         self.text_projection = Linear(config.hidden_size, config.projection_dim, bias=False)
 
     def encode(
-        self, ids: Buffer[i32], positions: Buffer[i32], ends: Buffer[i32], skip: int
+        self,
+        ids: Buffer[i32],
+        positions: Buffer[i32],
+        ends: Buffer[i32],
+        skip: int,
+        learned: LearnedVectors | None = None,
     ) -> tuple[Activations, Activations]:
         """Return embeddings (B, S, hidden) without the final norm, and pooled text (B, projection).
 
         ``ends`` (B,): indices of the end tokens among all B S tokens. The pooled text comes from
-        the last layer and the final norm, whatever is skipped.
+        the last layer and the final norm, whatever is skipped. ``learned``: see `ClipTextModel`.
         """
         model = self.text_model
-        states = model(ids, positions, skip)
+        states = model(ids, positions, skip, learned)
         last = model.encoder(states, first=len(model.encoder.layers) - skip)
         tokens = model.final_layer_norm(last)
         table = tokens.view((tokens.shape[0] * tokens.shape[1], tokens.shape[2]))

@@ -16,7 +16,7 @@ from diffusion.models.layers import (
 )
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer
-from gpustd import attention, self_attention
+from gpustd import attention, concat, self_attention, slice_axis
 
 __all__ = ["CrossAttention", "PromptKeys", "SpatialTransformer"]
 
@@ -42,9 +42,21 @@ class SelfAttention(Module):
     def after_load(self) -> None:
         self._qkv = FusedLinear([self.to_q, self.to_k, self.to_v])
 
-    def __call__(self, x: Activations, residual: Activations) -> Activations:
-        attended = self_attention(self._qkv(x), heads=self._heads)
+    def __call__(self, x: Activations, residual: Activations, perturbed: int = 0) -> Activations:
+        projected = self._qkv(x)
+        attended = self_attention(projected, heads=self._heads)
+        if perturbed:
+            attended = _with_values(attended, projected, perturbed)
         return self.to_out[0](attended, residual=residual)
+
+
+def _with_values(attended: Activations, projected: Activations, images: int) -> Activations:
+    """Return ``attended`` with the values of ``projected`` (B, S, 3 C) in the last images."""
+    count, _, width = attended.shape
+    values = slice_axis(slice_axis(projected, 2, 2 * width, 3 * width), 0, count - images, count)
+    if images == count:
+        return values
+    return concat([slice_axis(attended, 0, 0, count - images), values], 0)
 
 
 class CrossAttention(Module):
@@ -117,17 +129,20 @@ class TransformerBlock(Module):
             yield self.attn1
         yield self.attn2
 
-    def __call__(self, x: Activations, prompt: PromptKeys) -> Activations:
+    def __call__(self, x: Activations, prompt: PromptKeys, perturbed: int = 0) -> Activations:
         if isinstance(self.attn1, CrossAttention):
             x = self.attn1(self.norm1(x), x, prompt[self.attn1])
         else:
-            x = self.attn1(self.norm1(x), x)
+            x = self.attn1(self.norm1(x), x, perturbed)
         x = self.attn2(self.norm2(x), x, prompt[self.attn2])
         return self.ff(self.norm3(x), x)
 
 
 class SpatialTransformer(Module):
-    """``depth`` transformer blocks over the pixels of (N, H, W, C), added to their input."""
+    """``depth`` transformer blocks over the pixels of (N, H, W, C), added to their input.
+
+    ``perturbed``: in the last images, self-attention returns its values as they are.
+    """
 
     def __init__(
         self,
@@ -153,11 +168,11 @@ class SpatialTransformer(Module):
         for block in self.transformer_blocks:
             yield from block.cross_attentions()
 
-    def __call__(self, x: Activations, prompt: PromptKeys) -> Activations:
+    def __call__(self, x: Activations, prompt: PromptKeys, perturbed: int = 0) -> Activations:
         images, height, width, channels = x.shape
         tokens = x.view((images, height * width, channels))
         h = self.proj_in(self.norm(x).view(tokens.shape))
         for block in self.transformer_blocks:
-            h = block(h, prompt)
+            h = block(h, prompt, perturbed)
         h = self.proj_out(h, residual=repeat_images(tokens, h.shape[0]))
         return h.view((h.shape[0], height, width, channels))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.models.feature_scaling import scale_features
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
 from diffusion.models.module import Module, Parameter
@@ -143,10 +144,12 @@ class MidBlock(Module):
         depth = config.mid_depth
         self.attentions = [transformer(config, last, depth, middle=True)] if attends else []
 
-    def __call__(self, x: Activations, shifts: Shifts, prompt: PromptKeys) -> Activations:
+    def __call__(
+        self, x: Activations, shifts: Shifts, prompt: PromptKeys, perturbed: int = 0
+    ) -> Activations:
         x = self.resnets[0](x, shifts)
         for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
-            x = resnet(attention(x, prompt), shifts)
+            x = resnet(attention(x, prompt, perturbed), shifts)
         return x
 
 
@@ -156,6 +159,7 @@ class UpBlock(Block):
     def __init__(self, config: UNetConfig, index: int) -> None:
         widths = config.block_out_channels
         level = len(widths) - 1 - index
+        self._index = index
         before = widths[min(level + 1, len(widths) - 1)]
         count = config.layers_per_block[level] + 1
         skips = [widths[level]] * (count - 1) + [widths[max(level - 1, 0)]]
@@ -171,7 +175,9 @@ class UpBlock(Block):
         self, x: Activations, shifts: Shifts, prompt: PromptKeys, skips: list[Activations]
     ) -> Activations:
         for index in range(len(self.resnets)):
-            x = self.layer(index, x, shifts, prompt, repeat_images(skips.pop(), x.shape[0]))
+            skip = repeat_images(skips.pop(), x.shape[0])
+            x, skip = scale_features(self._index, x, skip)
+            x = self.layer(index, x, shifts, prompt, skip)
         for upsample in self.upsamplers:
             # The next skip connection has the size of the way down, which may be odd.
             _, height, width, _ = skips[-1].shape
@@ -206,6 +212,7 @@ class UNet(Module):
     then all with the next. Up to the first attention to the prompt the parts are equal, and are
     computed once. Special models have further inputs: ``added`` (parts B, time width) is
     `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
+    ``perturbed``: of the last images, the middle's self-attention returns its values as they are.
     """
 
     _shifts: FusedLinear
@@ -266,6 +273,7 @@ class UNet(Module):
         parts: int = 1,
         added: Activations | None = None,
         guidance: Activations | None = None,
+        perturbed: int = 0,
     ) -> Activations:
         images = parts * latents.shape[0]
         x = self.conv_in(latents)
@@ -278,7 +286,9 @@ class UNet(Module):
             skips += down(skips[-1], shifts_of, prompt)
         x = skips[-1]
         if self.mid_block:
-            x = self.mid_block(x, shifts_of, prompt)
+            if perturbed:
+                x = repeat_images(x, images)
+            x = self.mid_block(x, shifts_of, prompt, perturbed)
         for up in self.up_blocks:
             x = up(x, shifts_of, prompt, skips)
         return repeat_images(self.conv_out(self.conv_norm_out(x, silu=True)), images)

@@ -85,6 +85,10 @@ class Loras:
         with self.use(settings), closing(make()) as events:
             yield from events
 
+    def files(self, settings: Settings) -> list[Path]:
+        """Return the files of a run's adapters. Raises `SettingsError` for one that is missing."""
+        return [each.path for _, each in self._choose(settings)]
+
     def fields(self, settings: Settings) -> dict[str, str]:
         """Return the field of an infotext with the hashes of a run's adapters."""
         hashes = {name: self._hash(each) for name, each in self._choose(settings)}

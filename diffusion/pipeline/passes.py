@@ -6,7 +6,7 @@ the base's latents on another model.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,7 +17,16 @@ from diffusion.noise import NOISES, LatentNoise
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
-from diffusion.prompts import EMPHASES, Chunk, Script, chunk_script, read_script
+from diffusion.prompts import (
+    EMPHASES,
+    NO_WORDS,
+    Chunk,
+    LearnedWord,
+    Script,
+    WordTable,
+    chunk_script,
+    read_script,
+)
 from diffusion.settings import Settings
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
@@ -37,7 +46,7 @@ class Pass:
     chunks, for each variant of the texts. ``scale``: the scale of classifier-free guidance, None
     without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
-    numbered on from there.
+    numbered on from there. ``words``: those whose embeddings come from files.
     """
 
     kind: PassKind
@@ -50,6 +59,7 @@ class Pass:
     scale: float | None
     init_image: EncodedImage | None = None
     steps_before: int = 0
+    words: WordTable = NO_WORDS
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -58,6 +68,11 @@ class Pass:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.settings.width or 0, self.settings.height or 0
+
+    @property
+    def found_words(self) -> tuple[LearnedWord, ...]:
+        """The words from files in the texts of all calls."""
+        return tuple(dict.fromkeys(word for rows in self.chunks for word in _words_in(rows)))
 
     def noise(self, seeds: tuple[int, ...]) -> LatentNoise:
         """Return the noise of images with these seeds."""
@@ -71,6 +86,12 @@ class Pass:
     def variant(self, call: int) -> int:
         """Return the number of the texts of a call of the network in this pass, from 0."""
         return self.prompts.at(call + self.steps_before * self.schedule.sampler.calls)
+
+    def skips_negative(self, call: int, sigma: float) -> bool:
+        """Tell whether a call of the network leaves the negative prompt out, as was chosen."""
+        options = self.settings.guidance_options
+        guided = self.scale is not None and options.changes_calls
+        return guided and options.skips_negative(call, len(self.prompts.order), sigma)
 
     def conditioning(self, call: int = 0) -> Conditioning:
         """Return the UNet's conditioning of one image at a call of this pass, from 0.
@@ -94,16 +115,20 @@ class Pass:
             )
 
         texts, most_chunks = self.prompts.variants[variant], len(self.chunks[variant][0])
-        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip, embeddings)
+        words = _words_in(self.chunks[variant])
+        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip, embeddings, words)
         if key not in self._conditionings:
             self._conditionings[key] = self.cache.conditioning(key, encode)
         return self._conditionings[key]
 
 
-def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
+def base_pass(
+    networks: Networks, cache: RunCache, settings: Settings, words: WordTable = NO_WORDS
+) -> Pass:
     """Return the first pass of complete settings. Raises `SettingsError`.
 
-    Raises `ModelNotFoundError` where a picture is encoded and the VAE only decodes.
+    ``words``: those whose embeddings come from files. Raises `ModelNotFoundError` where a picture
+    is encoded and the VAE only decodes, and `ModelError` for a word's file.
     """
     if settings.init_image is not None or reads_mask(networks):
         networks.autoencoder.source.require_encoder()
@@ -127,8 +152,20 @@ def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
         content = inpaint.content if inpaint else "original"
         encoded = EncodedImage(networks, prepared, content, settings.vae_tiling)
     prompts, scale = _read_prompts(networks, settings, schedule)
-    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
-    return Pass("base", networks, cache, settings, schedule, prompts, chunks, scale, encoded)
+    _check_guidance(networks, settings, schedule, prompts)
+    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer, words)
+    return Pass(
+        "base",
+        networks,
+        cache,
+        settings,
+        schedule,
+        prompts,
+        chunks,
+        scale,
+        encoded,
+        words=words,
+    )
 
 
 def hires_pass(base: Pass, hires: Hires) -> Pass:
@@ -164,8 +201,19 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
     )
     calls_before = _count_calls(base_settings, base.schedule)
     prompts, scale = _read_prompts(networks, settings, schedule, calls_before)
-    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
-    return Pass("hires", networks, base.cache, settings, schedule, prompts, chunks, scale)
+    _check_guidance(networks, settings, schedule, prompts)
+    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer, base.words)
+    return Pass(
+        "hires",
+        networks,
+        base.cache,
+        settings,
+        schedule,
+        prompts,
+        chunks,
+        scale,
+        words=base.words,
+    )
 
 
 def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:
@@ -221,6 +269,29 @@ def _read_prompts(
         settings.prompt, settings.negative, calls, calls_before, reads_syntax=syntax
     )
     return prompts, guidance * schedule.sampler.guidance_share
+
+
+def _check_guidance(
+    networks: Networks, settings: Settings, schedule: SigmaSchedule, prompts: Script
+) -> None:
+    """Raise `SettingsError` for choices about guidance that the prompt or the model rule out."""
+    options = settings.guidance_options
+    if prompts.weights != (1.0,) and (
+        options.rescale or options.perturbed or options.changes_calls
+    ):
+        hint = "parts joined by AND, or a weight at the end, do not go with rescaling, PAG or NGMS"
+        raise SettingsError("prompt", settings.prompt, hint)
+    if options.changes_calls and schedule.sampler.splits:
+        hint = f"the sampler {schedule.sampler.name} needs the negative prompt in every call"
+        raise SettingsError("ngms", options.skip_below or options.skip_early, hint)
+    if options.perturbed and networks.folder.unet.mid_block_type != "UNetMidBlock2DCrossAttn":
+        hint = "this model has no self-attention in the middle of its UNet"
+        raise SettingsError("pag", options.perturbed, hint)
+
+
+def _words_in(rows: Sequence[Sequence[Chunk]]) -> tuple[LearnedWord, ...]:
+    """Return the words from files in the rows of a variant."""
+    return tuple(word for chunks in rows for chunk in chunks for _, word in chunk.words)
 
 
 def _count_calls(settings: Settings, schedule: SigmaSchedule) -> int:

@@ -35,6 +35,7 @@ from diffusion.pipeline.arguments import (
 )
 from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
+from diffusion.pipeline.inversions import Inversions
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
@@ -50,6 +51,7 @@ from diffusion.release import version
 from diffusion.samplers import SamplerChoice
 from diffusion.settings import Defaults, Settings, random_seed
 from diffusion.tasks import InitImage, Inpaint
+from diffusion.text.inversions import NO_INVERSIONS, InversionFolder
 from diffusion.text.prompt_embeddings import PromptEmbeddings
 from gpucore import Device, DType, f32
 from gpustd.matmul.conv import Wrap
@@ -71,11 +73,13 @@ class Pipeline:
         networks: Networks,
         defaults: Defaults | None = None,
         loras: LoraFolder = NO_LORAS,
+        embeddings: InversionFolder = NO_INVERSIONS,
     ) -> None:
         self.networks = networks
         self.defaults = defaults or default_settings(networks.folder)
         self.cache = RunCache()
         self.loras = Loras(networks, self.cache, loras)
+        self.inversions = Inversions(networks, self.loras, embeddings)
         self._owns_device = False
         self._separate_vae: str | None = None
         self._chosen_dtype: str | None = None
@@ -92,6 +96,7 @@ class Pipeline:
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
+        embeddings: str | Path | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -102,7 +107,7 @@ class Pipeline:
         one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
         name. ``tokenizer`` and ``prediction``: these are
         missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name.
+        name. ``embeddings``: that of the textual inversions.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -114,8 +119,9 @@ class Pipeline:
         marker = read_dtype(dtype)
         chosen = open_device(device)
         names = NO_LORAS if loras is None else LoraFolder(Path(loras))
+        words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
-        pipeline = cls(networks, loras=names)
+        pipeline = cls(networks, loras=names, embeddings=words)
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__
@@ -153,7 +159,7 @@ class Pipeline:
 
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
-        base = base_pass(self.networks, self.cache, complete)
+        base = base_pass(self.networks, self.cache, complete, self.inversions.words(complete))
         return [base, hires_pass(base, complete.hires)] if complete.hires else [base]
 
     def generate(self, settings: Settings) -> Generator[Event]:
@@ -226,7 +232,8 @@ class Pipeline:
 
     def _infotext(self, settings: Settings, number: int) -> str:
         model = self.provenance["model"]
-        more = other_networks_fields(self.provenance, None) | self.loras.fields(settings)
+        more = other_networks_fields(self.provenance, None)
+        more |= self.loras.fields(settings) | self.inversions.fields(settings)
         return infotext_from_settings(
             settings, number, model["name"], model["hash"], f"Avila {version()}", more
         )

@@ -50,8 +50,10 @@ class Run:
         schedules = [each.schedule for each in self.passes]
         warn_of_idle_options(schedules, self.settings.eta, self.settings.sampling)
         _warn_of_idle_negatives(self.passes)
+        _warn_of_idle_guidance(self.passes)
+        words = {word.name.lower() for each in self.passes for word in each.found_words}
         for name in ("prompt", "negative"):
-            warn_of_foreign_syntax(name, getattr(self.settings, name))
+            warn_of_foreign_syntax(name, getattr(self.settings, name), words)
         folder = "--loras FOLDER names where it lies"
         if not reads_loras:
             warn_of_idle_tags("prompt", self.settings.prompt, folder)
@@ -226,3 +228,17 @@ def _warn_of_idle_negatives(passes: Sequence[Pass]) -> None:
         text = those[0].settings.negative
         if text and all(each.scale is None for each in those):
             warnings.warn(f"{field} changes nothing: {lacking}", UserWarning, stacklevel=3)
+
+
+def _warn_of_idle_guidance(passes: Sequence[Pass]) -> None:
+    """Warn of choices about guidance where there is none."""
+    options = passes[0].settings.guidance_options
+    chosen = {
+        "guidance_rescale": options.rescale > 0,
+        "mimic_scale": options.thresholding is not None,
+        "ngms": options.changes_calls,
+    }
+    if all(each.scale is None for each in passes):
+        for name in (name for name, given in chosen.items() if given):
+            message = f"{name} changes nothing: it needs a guidance above 1"
+            warnings.warn(message, UserWarning, stacklevel=3)

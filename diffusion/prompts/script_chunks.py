@@ -8,6 +8,7 @@ from diffusion.errors import SettingsError
 from diffusion.prompts.chunks import Chunk, TextTokens, chunk_prompt
 from diffusion.prompts.composition import Script
 from diffusion.prompts.emphasis import Emphasis
+from diffusion.prompts.learned_words import NO_WORDS, WordTable
 
 __all__ = ["MAX_SCRIPT_CHUNKS", "chunk_script"]
 
@@ -16,11 +17,12 @@ MAX_SCRIPT_CHUNKS: Final = 4096
 
 
 def chunk_script(
-    script: Script, emphasis: Emphasis, tokenizer: TextTokens
+    script: Script, emphasis: Emphasis, tokenizer: TextTokens, words: WordTable = NO_WORDS
 ) -> list[list[list[Chunk]]]:
     """Return the chunks of each variant's rows; all rows have as many, so that shapes are equal.
 
-    Raises `SettingsError` for a text or a script of too many chunks.
+    Raises `SettingsError` for a text or a script of too many chunks, and `ModelError` for the file
+    of a word.
     """
     chunks_of: dict[tuple[str, str], list[Chunk]] = {}
     rows = len(script.variants) * len(script.variants[0])
@@ -29,7 +31,7 @@ def chunk_script(
         for row, text in enumerate(texts):
             name = "negative" if row == 0 and len(texts) > len(script.weights) else "prompt"
             if (name, text) not in chunks_of:
-                chunks_of[name, text] = chunk_prompt(name, text, emphasis, tokenizer)
+                chunks_of[name, text] = chunk_prompt(name, text, emphasis, tokenizer, words)
                 longest = max(longest, len(chunks_of[name, text]))
             if longest * rows > MAX_SCRIPT_CHUNKS and len(script.variants) > 1:
                 hint = f"with all its changes it has more than {MAX_SCRIPT_CHUNKS} chunks of tokens"

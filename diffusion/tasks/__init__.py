@@ -4,6 +4,7 @@ Law: tasks know neither pipelines nor the command line. Their work on pictures r
 before the first step or after the last; their work on latents runs on the device.
 """
 
+from diffusion.tasks.guidance import FreeU, GuidanceOptions, Thresholding
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.init_image import InitImage
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
@@ -20,10 +21,13 @@ __all__ = [
     "RESIZE_MODES",
     "TILINGS",
     "UPSCALERS",
+    "FreeU",
+    "GuidanceOptions",
     "Hires",
     "InitImage",
     "Inpaint",
     "SamplingSettings",
+    "Thresholding",
     "Variation",
     "check_seamless",
     "extend_image",

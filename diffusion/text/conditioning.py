@@ -58,6 +58,14 @@ class Conditioning:
             return self
         return self._map(lambda rows: _repeat_rows(rows, images))
 
+    def repeat_last(self, rows: int) -> Conditioning:
+        """Return the same with its last rows once more after them."""
+        return self._map(lambda each: _repeat_end(each, rows))
+
+    def last(self, rows: int) -> Conditioning:
+        """Return its last rows alone."""
+        return self._map(lambda each: slice_axis(each, 0, each.shape[0] - rows, each.shape[0]))
+
     def copy(self) -> Conditioning:
         """Return the same numbers in new buffers."""
         return self._map(copy_buffer)
@@ -80,6 +88,11 @@ def copy_buffer(rows: Activations) -> Activations:
     result: Activations = rows.device.buffer(rows.dtype, rows.shape)
     result.copy_from(rows)
     return result
+
+
+def _repeat_end(x: Activations, rows: int) -> Activations:
+    """Return ``x`` and its last rows once more."""
+    return concat([x, slice_axis(x, 0, x.shape[0] - rows, x.shape[0])], 0)
 
 
 def _repeat_rows(rows: Activations, times: int) -> Activations:

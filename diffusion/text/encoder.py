@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
+from diffusion.models.clip import ClipTextModel, LearnedVectors, ProjectedClipTextModel
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import Activations
 from diffusion.text.conditioning import copy_buffer
@@ -22,6 +23,9 @@ __all__ = ["EncodedText", "TextEncoder", "join_buffers"]
 _ROWS: Final = 16
 """Chunks of text that are encoded at once; more would only take memory."""
 _MOST_GRAPHS: Final = 4
+
+Vectors = Mapping[int, NDArray[np.float32]]
+"""Vectors (count, width) by the place in a row from which on they replace tokens' embeddings."""
 
 
 class EncodedText(NamedTuple):
@@ -38,14 +42,17 @@ class CapturedEncoder:
     was interrupted, and later calls do not change it.
     """
 
-    def __init__(self, encoder: TextEncoder, shape: tuple[int, ...], skip: int) -> None:
+    def __init__(
+        self, encoder: TextEncoder, shape: tuple[int, ...], skip: int, *, learned: bool
+    ) -> None:
         device = encoder.device
         self._end = encoder.tokenizer.end
         self._ids, self._ends = device.buffer(i32, shape), device.buffer(i32, shape[:1])
         positions = np.broadcast_to(np.arange(shape[1]), shape)
         on_device = device.buffer_from_array(positions, i32)
+        self._learned = _learned_buffers(encoder, shape) if learned else None
         with device.capture() as graph, device.region("text encoder"):
-            self._output = encoder.record(self._ids, on_device, self._ends, skip)
+            self._output = encoder.record(self._ids, on_device, self._ends, skip, self._learned)
         self._graph: Graph = graph
 
     @property
@@ -53,9 +60,11 @@ class CapturedEncoder:
         """Tokens of all rows."""
         return self._ids.size
 
-    def __call__(self, ids: NDArray[np.int32]) -> EncodedText:
-        """Return embeddings and pooled text of ``ids``."""
+    def __call__(self, ids: NDArray[np.int32], vectors: Sequence[Vectors]) -> EncodedText:
+        """Return embeddings and pooled text of ``ids``; ``vectors``: of each row."""
         self._ids.write(ids)
+        if self._learned is not None:
+            _write_vectors(self._learned, vectors)
         context, pooled = self._output
         if pooled is not None:
             # The first end token: transformers' rule, which old configs' eos_token_id 2 hides.
@@ -86,36 +95,79 @@ class TextEncoder:
         default_factory=lambda: GraphCache(_MOST_GRAPHS), init=False, repr=False, compare=False
     )
 
-    def encode(self, rows: Sequence[Sequence[int]], skip: int) -> EncodedText:
-        """Encode rows of token ids, with ``skip`` more layers left out."""
+    def encode(
+        self, rows: Sequence[Sequence[int]], skip: int, vectors: Sequence[Vectors] | None = None
+    ) -> EncodedText:
+        """Encode rows of token ids, with ``skip`` more layers left out.
+
+        ``vectors``: for each row, those that replace tokens' embeddings.
+        """
         ids = np.array(rows, np.int32)
+        replaced = vectors or [{}] * len(ids)
         groups = [
-            self._encode_group(ids[first : first + _ROWS], skip)
+            self._encode_group(ids[first : first + _ROWS], skip, replaced[first : first + _ROWS])
             for first in range(0, len(ids), _ROWS)
         ]
         pooled = [group.pooled for group in groups if group.pooled is not None]
         states = join_buffers([group.context for group in groups])
         return EncodedText(states, join_buffers(pooled) if pooled else None)
 
-    def _encode_group(self, ids: NDArray[np.int32], skip: int) -> EncodedText:
+    def _encode_group(
+        self, ids: NDArray[np.int32], skip: int, vectors: Sequence[Vectors]
+    ) -> EncodedText:
         """Encode rows that are computed at once."""
-        key = (ids.shape, skip)
-        with self.graphs.lend(key, lambda: CapturedEncoder(self, ids.shape, skip)) as captured:
-            return captured(ids)
+        learned = any(vectors)
+        key = (ids.shape, skip, learned)
+
+        def capture() -> CapturedEncoder:
+            return CapturedEncoder(self, ids.shape, skip, learned=learned)
+
+        with self.graphs.lend(key, capture) as captured:
+            return captured(ids, vectors)
 
     def record(
-        self, ids: Buffer[i32], positions: Buffer[i32], ends: Buffer[i32], skip: int
+        self,
+        ids: Buffer[i32],
+        positions: Buffer[i32],
+        ends: Buffer[i32],
+        skip: int,
+        learned: LearnedVectors | None = None,
     ) -> EncodedText:
         """Record the network's launches; ``ends``: indices of the end tokens, for pooled text."""
         left_out = skip + self.penultimate
         if isinstance(self.network, ProjectedClipTextModel):
-            return EncodedText(*self.network.encode(ids, positions, ends, left_out))
-        states = self.network(ids, positions, skip=left_out, normed=not self.penultimate)
+            return EncodedText(*self.network.encode(ids, positions, ends, left_out, learned))
+        states = self.network(
+            ids, positions, skip=left_out, normed=not self.penultimate, learned=learned
+        )
         return EncodedText(states, None)
 
     def release(self) -> None:
         """Give the captured graphs' memory back. Call it after the weights change, too."""
         self.graphs.release()
+
+
+def _learned_buffers(encoder: TextEncoder, shape: tuple[int, ...]) -> LearnedVectors:
+    """Return buffers for as many vectors as there are tokens."""
+    table = encoder.network.text_model.embeddings.token_embedding.weight
+    rows = np.zeros((math.prod(shape), table.shape[1]))
+    dtype = table.parts[0].dtype
+    vectors: Buffer[Any] = encoder.device.buffer_from_array(rows, dtype)
+    return LearnedVectors(vectors, encoder.device.buffer(i32, shape))
+
+
+def _write_vectors(learned: LearnedVectors, vectors: Sequence[Vectors]) -> None:
+    """Write the vectors of each row, and the numbers that choose them."""
+    rows, length = learned.choice.shape
+    choice = np.arange(rows * length, dtype=np.int32).reshape(rows, length)
+    table = np.zeros(learned.vectors.shape, learned.vectors.dtype.numpy)
+    for row, by_place in enumerate(vectors):
+        for place, each in by_place.items():
+            taken = choice[row, place : place + len(each)]
+            table[taken] = each
+            taken += rows * length
+    learned.vectors.write(table)
+    learned.choice.write(choice)
 
 
 def join_buffers(parts: Sequence[Activations], axis: int = 0) -> Activations:

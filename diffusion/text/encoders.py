@@ -52,7 +52,10 @@ class TextEncoders:
         """
         most = max(map(len, prompts))
         chunks = [chunk for each in prompts for chunk in (*each, *[Chunk()] * (most - len(each)))]
-        encoded = [self._encode_chunks(each, chunks, emphasis, skip) for each in self.encoders]
+        encoded = [
+            self._encode_chunks(number, chunks, emphasis, skip)
+            for number in range(len(self.encoders))
+        ]
         context, pooled = self._join(encoded)
         if pooled is not None and most > 1:
             first = np.arange(len(prompts), dtype=np.int32) * most
@@ -66,11 +69,16 @@ class TextEncoders:
             each.release()
 
     def _encode_chunks(
-        self, encoder: TextEncoder, chunks: Sequence[Chunk], emphasis: Emphasis, skip: int
+        self, number: int, chunks: Sequence[Chunk], emphasis: Emphasis, skip: int
     ) -> EncodedText:
-        """Return weighted states and pooled text of one encoder, a row for each chunk."""
+        """Return weighted states and pooled text of encoder ``number``, a row for each chunk."""
+        encoder = self.encoders[number]
         rows = [encoder.tokenizer.row(chunk.tokens) for chunk in chunks]
-        states, pooled = encoder.encode(rows, skip)
+        # The start token stands before a chunk's own.
+        vectors = [
+            {1 + place: word.vectors[number] for place, word in chunk.words} for chunk in chunks
+        ]
+        states, pooled = encoder.encode(rows, skip, vectors)
         weights = np.ones(states.shape[:2])
         for row, chunk in zip(weights, chunks, strict=True):
             row[1 : 1 + len(chunk.weights)] = chunk.weights

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.guidance import ImprovementOptions
 from diffusion.cli.options.loras import LoraOptions
 from diffusion.cli.options.model import ModelOptions, RefinerOptions
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
@@ -24,9 +26,11 @@ class DrawingOptions(OptionGroup):
 
     picture: PictureOptions
     sampling: SamplingOptions
+    improvements: ImprovementOptions
     variation: VariationOptions
     templates: TemplateOptions
     loras: LoraOptions
+    inversion: EmbeddingOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions
@@ -36,5 +40,6 @@ class DrawingOptions(OptionGroup):
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
-        changed = self.loras.change(changed)
+        changed = self.improvements.change(changed)
+        changed = self.inversion.change(self.loras.change(changed))
         return replace(changed, variation=self.variation.change(settings.variation))

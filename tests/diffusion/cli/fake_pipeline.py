@@ -24,6 +24,7 @@ from diffusion.infotext.grammar import parse_infotext
 from diffusion.settings import Defaults
 from diffusion.tasks import Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
+from diffusion.text.inversions import NO_INVERSIONS
 from gpucore import Device
 
 __all__ = [
@@ -86,6 +87,17 @@ class FakeLoras:
         )
 
 
+class FakeInversions:
+    """Stands in for the learned words of a pipeline."""
+
+    folder = NO_INVERSIONS
+
+    def fields(self, settings: Settings) -> dict[str, str]:
+        """Return hashes of the words that the settings have."""
+        names = [each.name for each in settings.inversions]
+        return {"TI hashes": ", ".join(f"{each}: ba9876543210" for each in names)} if names else {}
+
+
 class FakePipeline:
     """Stands in for a loaded model, and records what it is asked for.
 
@@ -106,6 +118,7 @@ class FakePipeline:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.loras = FakeLoras()
+        self.inversions = FakeInversions()
 
     @classmethod
     def reset(cls) -> None:

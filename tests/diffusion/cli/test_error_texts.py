@@ -34,7 +34,9 @@ SPECIAL = {
     "height": "--size height",
     "sampling": "sampling",  # its parts are those of --set
     "init_image": "init_image",  # the argument of other commands
-    "embeddings": "embeddings",  # for Python alone, as latents
+    "guidance_options": "guidance_options",  # its parts have options of their own
+    "inversions": "inversions",  # those of --embedding
+    "embeddings": "--embeddings",  # in Python, an array; the option is a folder of files
     "latents": "latents",
 }
 

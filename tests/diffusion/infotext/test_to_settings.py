@@ -23,7 +23,14 @@ from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.settings import Defaults
-from diffusion.tasks import UPSCALERS, Hires, Variation
+from diffusion.tasks import (
+    UPSCALERS,
+    FreeU,
+    GuidanceOptions,
+    Hires,
+    Thresholding,
+    Variation,
+)
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.tasks.sigmas import SigmaSchedule, partial_schedule
 from gpustd.matmul.conv import Wrap
@@ -75,6 +82,29 @@ HIRES = st.builds(
     negative=st.none() | LINE,
     guidance=maybe(st.floats(0, 20)),
 )
+SHARES = st.integers(0, 1000).map(lambda n: n / 1000)
+FACTORS = st.floats(0, 10)
+THRESHOLDS = st.builds(
+    Thresholding,
+    mimic_scale=st.floats(0, 100),
+    percentile=SHARES,
+    separate_channels=st.booleans(),
+    startpoint=st.sampled_from(["mean", "zero"]),
+    measure=st.sampled_from(["AD", "STD"]),
+    share=SHARES,
+)
+FREEUS = st.builds(
+    FreeU, b1=FACTORS, b2=FACTORS, s1=FACTORS, s2=FACTORS, version=st.sampled_from([1, 2])
+)
+IMPROVEMENTS = st.builds(
+    GuidanceOptions,
+    rescale=SHARES,
+    skip_below=st.floats(0.01, 20),
+    skip_all=st.booleans(),
+    skip_early=SHARES,
+    perturbed=st.floats(0, 100),
+    freeu=st.none() | FREEUS,
+) | st.builds(GuidanceOptions, thresholding=st.none() | THRESHOLDS)
 SETTINGS = st.builds(
     Settings,
     prompt=PROMPT,
@@ -95,6 +125,7 @@ SETTINGS = st.builds(
     seamless=st.sampled_from(get_args(Wrap)),
     rng=st.sampled_from([each.label for each in NOISES]),
     sampling=SAMPLING,
+    guidance_options=IMPROVEMENTS,
 )
 
 

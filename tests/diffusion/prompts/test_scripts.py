@@ -13,7 +13,8 @@ from PIL import Image
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
-from diffusion.pipeline.denoiser import GuidedDenoiser, apply_guidance
+from diffusion.pipeline.denoiser import GuidedDenoiser
+from diffusion.pipeline.guidance import apply_guidance
 from diffusion.prompts import EMPHASES, chunk_prompt, chunk_script, read_script
 from diffusion.tasks import Hires, InitImage
 from diffusion.text.conditioning import Conditioning

@@ -68,10 +68,16 @@ CALLS: Final[dict[Name, Callable[..., object]]] = {
     Name("numpy._core.multiarray", "scalar"): _make_opaque,
     Name("numpy", "dtype"): _make_opaque,
     Name("_codecs", "encode"): _make_opaque,
+    Name("__builtin__", "set"): _make_opaque,
+    Name("builtins", "set"): _make_opaque,
 }
 """What a checkpoint may call, and what is done instead."""
 
+PARAMETER_DICT: Final = Name("torch.nn.modules.container", "ParameterDict")
+"""The one class of which a checkpoint may make an object: old textual inversions have it."""
+
 ONLY_NAMED: Final = {
+    PARAMETER_DICT,
     Name("torch", "device"),
     Name("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
     *(Name("torch", name) for name in ELEMENT_TYPES),

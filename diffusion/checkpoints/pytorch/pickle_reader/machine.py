@@ -5,9 +5,18 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any, Final
 
-from .calls import CALLS, ONLY_NAMED
+from .calls import CALLS, ONLY_NAMED, PARAMETER_DICT
 from .tensors import MAX_TENSORS
-from .values import ELEMENT_TYPES, Name, Opaque, Storage, as_key, as_natural, describe
+from .values import (
+    ELEMENT_TYPES,
+    Name,
+    Opaque,
+    Parameters,
+    Storage,
+    as_key,
+    as_natural,
+    describe,
+)
 
 MAX_STEPS: Final = 40 * MAX_TENSORS
 """PyTorch writes up to 30 instructions a tensor."""
@@ -130,9 +139,23 @@ class _Machine:
             raise UnpicklingError(f"calls {describe(called)}, which is not allowed")
         self._stack.append(call(*arguments))
 
+    def _new_object(self, _: object) -> None:
+        arguments, kind = self._stack.pop(), self._stack.pop()
+        if kind != PARAMETER_DICT or arguments != ():
+            raise UnpicklingError(f"makes a {describe(kind)}, which is not allowed")
+        self._stack.append(Parameters())
+
     def _build(self, _: object) -> None:
-        """Drop an object's attributes, such as torch's ``_metadata`` of dictionaries."""
-        self._stack.pop()
+        """Drop an object's attributes, such as torch's ``_metadata`` of dictionaries.
+
+        Those of a ParameterDict hold its tensors, which are kept.
+        """
+        attributes = self._stack.pop()
+        if isinstance(self._stack[-1], Parameters):
+            tensors = attributes.get("_parameters") if isinstance(attributes, dict) else None
+            if not isinstance(tensors, dict):
+                raise UnpicklingError("holds a ParameterDict of an unknown form")
+            self._stack[-1].update(tensors)
         if not isinstance(self._stack[-1], dict | Opaque):
             raise UnpicklingError("sets attributes of an object of an unknown kind")
 
@@ -193,6 +216,7 @@ _STEPS: Final[dict[str, Callable[[_Machine, Any], None]]] = {
     "LONG_BINGET": _Machine._get,
     "GLOBAL": _Machine._global,
     "STACK_GLOBAL": _Machine._stack_global,
+    "NEWOBJ": _Machine._new_object,
     "REDUCE": _Machine._reduce,
     "BUILD": _Machine._build,
     "BINPERSID": _Machine._persistent,

@@ -53,6 +53,10 @@ class Tensor(NamedTuple):
     stride: tuple[int, ...]
 
 
+class Parameters(dict[Hashable, object]):
+    """The tensors of a ``torch.nn.ParameterDict``, which come as an attribute of it."""
+
+
 class Opaque:
     """The result of a call that is allowed and of no interest."""
 

@@ -63,6 +63,9 @@ def tensor(
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + call + b"tR"
 
 
+PARAMETER_DICT = b"ctorch.nn.modules.container\nParameterDict\n"
+
+
 def mapping(**items: bytes) -> bytes:
     return b"}(" + b"".join(text(name) + value for name, value in items.items()) + b"u"
 
@@ -133,6 +136,14 @@ def test_files_made_by_hand_are_read(tmp_path: Path) -> None:
     assert open_torch(write_file(tmp_path, archive(program(nested)))).names == ("params.a",)
 
 
+def test_a_parameter_dict_has_the_tensors_of_its_attributes(tmp_path: Path) -> None:
+    """Textual inversions of 2022 have one."""
+    attributes = mapping(training=b"\x88", _parameters=mapping(a=tensor()), _hooks=b"}")
+    words = mapping(string_to_param=PARAMETER_DICT + b")\x81" + attributes + b"b")
+    file = open_torch(write_file(tmp_path, archive(program(words))))
+    assert file.names == ("string_to_param.a",)
+
+
 # ---------------------------------------------------------------- hostile pickles
 
 
@@ -178,7 +189,11 @@ def test_names_that_are_not_on_the_list(name: str, tmp_path: Path) -> None:
     ("body", "reason"),
     [
         (b"ctorch\nFloatStorage\n)R", "calls"),
-        (b"ctorch\nFloatStorage\n)\x81", "the instruction NEWOBJ"),
+        (b"ctorch\nFloatStorage\n)\x81", "makes a 'torch.FloatStorage', which is not allowed"),
+        (PARAMETER_DICT + number(1) + b"\x85\x81", "which is not allowed"),
+        (PARAMETER_DICT + b")\x81}b", "ParameterDict of an unknown form"),
+        (PARAMETER_DICT + b")\x81" + number(1) + b"b", "ParameterDict of an unknown form"),
+        (PARAMETER_DICT + b")R", "calls"),
         (b"(ios\nsystem\n", "the instruction INST"),
         (b"Pid\n", "the instruction PERSID"),
         (b"\x82\x01", "the instruction EXT1"),
