@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion.adapters.choice import Lora, check_loras
 from diffusion.checks import check_integer, check_number, check_side, check_text
+from diffusion.control import Control, check_controls
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
@@ -73,6 +74,7 @@ class Settings:
             picture (Lin et al. 2023, arXiv 2305.08891). It is for models trained so whose file does
             not say it, and refused where the noise ends so already.
         loras: adapters beside those that the prompt names as ``<lora:name:weight>``.
+        controls: pictures that lead the drawing through ControlNets or T2I-Adapters.
         embeddings: in place of what the text encoders make of the prompts; see `Pipeline.embed`.
         latents: unit normal noise (count, h, w, C) to start from, in place of the seed's.
     """
@@ -100,6 +102,7 @@ class Settings:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     zero_snr: bool = False
     loras: tuple[Lora, ...] = ()
+    controls: tuple[Control, ...] = ()
     embeddings: PromptEmbeddings | None = None
     latents: NDArray[np.floating] | None = field(default=None, compare=False)
 
@@ -156,6 +159,7 @@ class Settings:
         TILINGS.find(self.vae_tiling)
         check_seamless(self.seamless)
         check_loras(self.loras)
+        check_controls(self.controls, has_image=self.init_image is not None)
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()

@@ -46,14 +46,10 @@ class ControlNetConfig:
     """
 
     unet: UNetConfig
-    hint_inputs: Annotated[
-        int, Integer(1, MAX_CHANNELS, default=3, key="conditioning_channels")
-    ]
+    hint_inputs: Annotated[int, Integer(1, MAX_CHANNELS, default=3, key="conditioning_channels")]
     hint_channels: Annotated[
         tuple[int, ...],
-        ListOf(
-            Integer(1, MAX_CHANNELS), default=_HINT, key="conditioning_embedding_out_channels"
-        ),
+        ListOf(Integer(1, MAX_CHANNELS), default=_HINT, key="conditioning_embedding_out_channels"),
     ]
     order: Annotated[
         str, Word(("rgb", "bgr"), default="rgb", key="controlnet_conditioning_channel_order")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from diffusion.models.control_config import ControlNetConfig
 from diffusion.models.layers import (
     Activations,
@@ -28,7 +30,7 @@ class HintEncoder(Module):
         widths = config.hint_channels
         self.conv_in = Conv2d(config.hint_inputs, widths[0], 3, padding=1)
         self.blocks = []
-        for width, following in zip(widths, widths[1:], strict=False):
+        for width, following in pairwise(widths):
             self.blocks.append(Conv2d(width, width, 3, padding=1))
             self.blocks.append(Conv2d(width, following, 3, padding=1, stride=2))
         self.conv_out = Conv2d(widths[-1], config.unet.block_out_channels[0], 3, padding=1)
@@ -160,8 +162,6 @@ def _skip_widths(config: ControlNetConfig) -> list[int]:
     """Return the channels of the skip connections."""
     widths = config.unet.block_out_channels
     found = [widths[0]]
-    for level, (width, count) in enumerate(
-        zip(widths, config.unet.layers_per_block, strict=True)
-    ):
+    for level, (width, count) in enumerate(zip(widths, config.unet.layers_per_block, strict=True)):
         found += [width] * (count + (level < len(widths) - 1))
     return found

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
+from diffusion.pipeline.control import Active, ControlGraph, ControlUnit
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import NumpyAlgebra
 from diffusion.schedules import Scalings
@@ -37,6 +38,14 @@ class BufferAlgebra:
         return NumpyAlgebra().distance(x.read(), y.read(), before.read(), absolute, relative)
 
 
+class _Call(NamedTuple):
+    """The network captured with some of its controls, and its results."""
+
+    graph: Graph
+    unguided: Buffer[Any]
+    guided: Latents
+
+
 class GuidedDenoiser:
     """``denoise(x, sigma)`` for latents (B, h, w, C) in f32, x = x0 + sigma * noise.
 
@@ -51,7 +60,8 @@ class GuidedDenoiser:
     serves many pictures.
 
     An inpainting network has more input channels than C. It reads them after the latents; they are
-    zero until `write_mask_channels`.
+    zero until `write_mask_channels`. ``controls`` are captured with the network; `choose_controls`
+    says which of them count.
     """
 
     def __init__(
@@ -61,10 +71,13 @@ class GuidedDenoiser:
         shape: tuple[int, int, int, int],
         scale: float | None,
         weights: Sequence[float] = (1.0,),
+        controls: Sequence[ControlUnit] = (),
     ) -> None:
         self._networks = networks
         device, dtype = networks.device, networks.dtype
-        parts = 1 if scale is None else 1 + len(weights)
+        self._scale, self._weights = scale, tuple(weights)
+        self._parts = 1 if scale is None else 1 + len(weights)
+        self._controls = ControlGraph(controls, shape, self._parts) if controls else None
         width = networks.folder.unet.block_out_channels[0]
         self._latents: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
@@ -76,27 +89,50 @@ class GuidedDenoiser:
         self._conditioning = conditioning.copy()
         self._followed: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
         with device.capture() as prompt_graph, device.region("unet"):
-            prompt = networks.unet.prompt_keys(self._conditioning.context)
+            self._prompt = networks.unet.prompt_keys(self._conditioning.context)
+            if self._controls is not None:
+                self._controls.record_prompt(self._conditioning)
         self._prompt_graph: Graph = prompt_graph
-        with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
-            x = self._latents
-            if self._mask_channels is not None:
-                x = concat([x, self._mask_channels], 3)
-            self._unguided = networks.unet(
-                x,
-                self._features,
-                prompt,
-                parts=parts,
-                added=self._conditioning.added,
-                guidance=self._conditioning.guidance,
-            )
-            guided = self._unguided
-            if scale is not None:
-                guided = apply_guidance(self._unguided, scale, weights)
-            self._guided: Latents = cast(guided, f32)
-        self._graph: Graph = graph
+        self._calls: dict[Active, _Call] = {}
+        self._call = self._capture((True,) * len(controls))
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
+
+    def _capture(self, active: Active) -> _Call:
+        """Return the captured network, with those controls that count."""
+        if active in self._calls:
+            return self._calls[active]
+        networks = self._networks
+        device = networks.device
+        with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
+            x, residuals = self._latents, None
+            if self._controls is not None:
+                residuals = self._controls.residuals(active, x, self._features, self._parts)
+            if self._mask_channels is not None:
+                x = concat([x, self._mask_channels], 3)
+            unguided = networks.unet(
+                x,
+                self._features,
+                self._prompt,
+                parts=self._parts,
+                added=self._conditioning.added,
+                guidance=self._conditioning.guidance,
+                residuals=residuals,
+            )
+            guided = unguided
+            if self._scale is not None:
+                guided = apply_guidance(unguided, self._scale, self._weights)
+            guided = cast(guided, f32)
+        return self._calls.setdefault(active, _Call(graph, unguided, guided))
+
+    def follow_controls(self, controls: Sequence[ControlUnit]) -> None:
+        """Follow other controls from now on, of the keys of those at the capture."""
+        if self._controls is not None:
+            self._controls.follow(controls)
+
+    def choose_controls(self, active: Active) -> None:
+        """Let these controls count from now on: one for each of the denoiser's."""
+        self._call = self._capture(active)
 
     @property
     def size(self) -> int:
@@ -121,14 +157,14 @@ class GuidedDenoiser:
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
         _, skip, out = self._run(x, sigma)
-        return linear_combination([(skip, x), (out, self._guided)])
+        return linear_combination([(skip, x), (out, self._call.guided)])
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
         _, skip, out = self._run(x, sigma)
-        rows, batch = self._unguided, x.shape[0]
+        rows, batch = self._call.unguided, x.shape[0]
         negative = rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch)
-        outputs = self._guided, cast(negative, f32)
+        outputs = self._call.guided, cast(negative, f32)
         guided, unguided = (linear_combination([(skip, x), (out, each)]) for each in outputs)
         return guided, unguided
 
@@ -140,12 +176,13 @@ class GuidedDenoiser:
         timesteps = [noise.timestep_of(sigma)] * x.shape[0]
         features = time_features(timesteps, self._networks.folder.unet)
         self._features.write(features.astype(self._features.dtype.numpy))
-        self._graph.replay()
+        self._call.graph.replay()
         return scalings
 
     def release(self) -> None:
         """Give the graphs' memory back."""
-        self._graph.release()
+        for call in self._calls.values():
+            call.graph.release()
         self._prompt_graph.release()
 
 

@@ -6,14 +6,23 @@ the base's latents on another model.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from diffusion.adapters.tags import remove_tags
 from diffusion.checks import check_integer
+from diffusion.control import Control
+from diffusion.control.strengths import is_active
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES, LatentNoise
+from diffusion.pipeline.control import (
+    Active,
+    ControlledModel,
+    ControlNetwork,
+    ControlUnit,
+    units_of,
+)
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
@@ -23,7 +32,7 @@ from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
 
-__all__ = ["Pass", "base_pass", "hires_pass", "split_passes"]
+__all__ = ["Pass", "base_pass", "hires_pass", "split_passes", "with_controls"]
 
 PassKind = Literal["base", "hires", "refiner"]
 
@@ -37,7 +46,7 @@ class Pass:
     chunks, for each variant of the texts. ``scale``: the scale of classifier-free guidance, None
     without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
-    numbered on from there.
+    numbered on from there. ``controls``: pictures that lead it.
     """
 
     kind: PassKind
@@ -50,6 +59,7 @@ class Pass:
     scale: float | None
     init_image: EncodedImage | None = None
     steps_before: int = 0
+    controls: tuple[ControlUnit, ...] = ()
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -71,6 +81,11 @@ class Pass:
     def variant(self, call: int) -> int:
         """Return the number of the texts of a call of the network in this pass, from 0."""
         return self.prompts.at(call + self.steps_before * self.schedule.sampler.calls)
+
+    def active_controls(self, call: int) -> Active:
+        """Return which controls count at a call of the network in this pass, from 0."""
+        step, steps = call // self.schedule.sampler.calls, self.schedule.steps_made
+        return tuple(is_active(each.control, step, steps) for each in self.controls)
 
     def conditioning(self, call: int = 0) -> Conditioning:
         """Return the UNet's conditioning of one image at a call of this pass, from 0.
@@ -166,6 +181,15 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
     prompts, scale = _read_prompts(networks, settings, schedule, calls_before)
     chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
     return Pass("hires", networks, base.cache, settings, schedule, prompts, chunks, scale)
+
+
+def with_controls(
+    current: Pass, loaded: Sequence[tuple[Control, ControlNetwork]], model: ControlledModel
+) -> Pass:
+    """Return a pass with those controls that count in it. Raises `SettingsError`."""
+    prepared = current.init_image.prepared if current.init_image else None
+    units = units_of(loaded, model, current.size, prepared, hires=current.kind == "hires")
+    return replace(current, controls=units)
 
 
 def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:

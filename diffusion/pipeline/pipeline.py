@@ -22,6 +22,7 @@ from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checks import check_side
+from diffusion.control import NO_CONTROLS, ControlFolder
 from diffusion.errors import SettingsError
 from diffusion.images import to_pixels, to_rgb
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
@@ -33,12 +34,13 @@ from diffusion.pipeline.arguments import (
     read_dtype,
     read_size,
 )
+from diffusion.pipeline.control import ControlledModel, LoadedControls
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
-from diffusion.pipeline.passes import Pass, base_pass, hires_pass
+from diffusion.pipeline.passes import Pass, base_pass, hires_pass, with_controls
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_cache import RunCache
@@ -71,11 +73,14 @@ class Pipeline:
         networks: Networks,
         defaults: Defaults | None = None,
         loras: LoraFolder = NO_LORAS,
+        controls: ControlFolder = NO_CONTROLS,
     ) -> None:
         self.networks = networks
         self.defaults = defaults or default_settings(networks.folder)
         self.cache = RunCache()
         self.loras = Loras(networks, self.cache, loras)
+        model = ControlledModel(networks.folder, networks.device, networks.dtype)
+        self.controls = LoadedControls(model, controls, self.cache.denoisers.release)
         self._owns_device = False
         self._separate_vae: str | None = None
         self._chosen_dtype: str | None = None
@@ -92,6 +97,7 @@ class Pipeline:
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
+        controls: str | Path | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -102,7 +108,7 @@ class Pipeline:
         one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
         name. ``tokenizer`` and ``prediction``: these are
         missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name.
+        name. ``controls``: of the control networks that settings name.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -115,7 +121,8 @@ class Pipeline:
         chosen = open_device(device)
         names = NO_LORAS if loras is None else LoraFolder(Path(loras))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
-        pipeline = cls(networks, loras=names)
+        control_names = NO_CONTROLS if controls is None else ControlFolder(Path(controls))
+        pipeline = cls(networks, loras=names, controls=control_names)
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__
@@ -154,7 +161,9 @@ class Pipeline:
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
         base = base_pass(self.networks, self.cache, complete)
-        return [base, hires_pass(base, complete.hires)] if complete.hires else [base]
+        passes = [base, hires_pass(base, complete.hires)] if complete.hires else [base]
+        loaded = self.controls.load(complete.controls)
+        return [with_controls(each, loaded, self.controls.model) for each in passes]
 
     def generate(self, settings: Settings) -> Generator[Event]:
         """Make pictures, yielding stages, steps and at last the `Result`; closing it cancels.

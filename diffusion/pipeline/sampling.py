@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,10 +52,11 @@ class DenoiserKey(NamedTuple):
     weights: tuple[float, ...]
     seamless: Wrap
     zero_snr: bool
+    controls: tuple[Hashable, ...] = ()
 
 
 class PromptedDenoiser:
-    """A denoiser that counts its calls, and follows the texts that the pass has for each."""
+    """A denoiser that counts its calls, and follows what the pass has for each."""
 
     def __init__(self, denoiser: GuidedDenoiser, current: Pass, images: int) -> None:
         self._denoiser = denoiser
@@ -74,8 +75,10 @@ class PromptedDenoiser:
         return self._denoiser.split(x, sigma)
 
     def _attend(self) -> None:
-        """Follow the texts of this call where they are not those of the call before."""
+        """Follow the controls of this call, and the texts where they have changed."""
         call, self._calls = self._calls, self._calls + 1
+        if self._pass.controls:
+            self._denoiser.choose_controls(self._pass.active_controls(call))
         if call and self._pass.variant(call) != self._pass.variant(call - 1):
             self._denoiser.attend(self._pass.conditioning(call).for_batch(self._images))
 
@@ -156,13 +159,16 @@ def _lend_denoiser(current: Pass, noise: LatentNoise) -> Iterator[GuidedDenoiser
         weights=weights,
         seamless=networks.seamless,
         zero_snr=current.settings.zero_snr,
+        controls=tuple(each.key for each in current.controls),
     )
 
     def capture() -> GuidedDenoiser:
-        return GuidedDenoiser(networks, conditioning, shape, current.scale, weights)
+        controls = current.controls
+        return GuidedDenoiser(networks, conditioning, shape, current.scale, weights, controls)
 
     with current.cache.denoisers.lend(key, capture) as denoiser:
         denoiser.attend(conditioning)
+        denoiser.follow_controls(current.controls)
         if reads_mask(networks):
             denoiser.write_mask_channels(_mask_channels(current, noise))
         yield denoiser

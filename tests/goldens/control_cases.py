@@ -44,12 +44,8 @@ CONTROLNETS: Mapping[str, ControlCase] = {
     "small_xl": ControlCase("xl_base", {**HINT, "transformer_layers_per_block": [0, 0, 1]}),
 }
 UNIONS: Mapping[str, ControlCase] = {
-    "union": ControlCase(
-        "xl_base", {**HINT, "num_control_type": 6, "conditioning_channels": 3}
-    ),
-    "promax": ControlCase(
-        "xl_base", {**HINT, "num_control_type": 8, "conditioning_channels": 3}
-    ),
+    "union": ControlCase("xl_base", {**HINT, "num_control_type": 6, "conditioning_channels": 3}),
+    "promax": ControlCase("xl_base", {**HINT, "num_control_type": 8, "conditioning_channels": 3}),
 }
 UNION_TYPES: Mapping[str, tuple[int, ...]] = {"union": (3,), "promax": (1, 6)}
 """The kinds of the pictures that a union reads in its call."""
@@ -96,7 +92,9 @@ def saved(name: str) -> dict[str, Any]:
 
 def parameters(name: str) -> dict[str, NDArray[np.float32]]:
     """Return the weights of a control network by name, in the diffusers layout."""
-    return {each: control_weight(name, each, shape) for each, shape in saved(name)["shapes"].items()}
+    return {
+        each: control_weight(name, each, shape) for each, shape in saved(name)["shapes"].items()
+    }
 
 
 def control_weight(name: str, each: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -183,9 +183,9 @@ def _ldm_shapes(model: single_files.Model) -> Iterator[tuple[str, tuple[int, ...
     for name, shape in single_files.unet(model):
         if not name.startswith(("output_blocks.", "out.")):
             yield name, shape
-        if name.endswith((".0.out_layers.3.weight", ".0.op.weight", "input_blocks.0.0.weight")):
-            if name.startswith("input_blocks."):
-                skips.append((int(name.split(".")[1]), shape[0]))
+        ends = name.endswith((".0.out_layers.3.weight", ".0.op.weight", "input_blocks.0.0.weight"))
+        if ends and name.startswith("input_blocks."):
+            skips.append((int(name.split(".")[1]), shape[0]))
     widths = (16, 16, 32, 32, 96, 96, 256, model.widths[0])
     for index, (inputs, outputs) in enumerate(zip((3, *widths), widths, strict=False)):
         yield f"input_hint_block.{2 * index}.weight", (outputs, inputs, 3, 3)

@@ -54,7 +54,7 @@ def adapter_config(weights: Weights, model: ModelFolder) -> AdapterConfig:
     first = "body.0.in_conv" if light else "conv_in"
     inputs = _sides(weights, f"{_PREFIX}{first}.weight", path)[1]
     last = "out_conv.weight" if light else "resnets.0.block1.weight"
-    widths = []
+    widths: list[int] = []
     while f"{_PREFIX}body.{len(widths)}.{last}" in entries:
         widths.append(_sides(weights, f"{_PREFIX}body.{len(widths)}.{last}", path)[0])
     blocks = sum(f"{_PREFIX}body.0.resnets.{n}.block1.weight" in entries for n in range(16))

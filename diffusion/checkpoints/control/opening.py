@@ -108,7 +108,9 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateControl:
         kind = model_kind(file.names) or "a file of an unknown kind"
         raise ModelFormatError(path, "names", f"must be a ControlNet, got {kind}", _HINT)
     if _LDM in names:
-        hints = sum(name.startswith("input_hint_block.") and name.endswith("bias") for name in names)
+        hints = sum(
+            name.startswith("input_hint_block.") and name.endswith("bias") for name in names
+        )
         table = control_names(model.unet.layers_per_block, max(0, hints - 2))
         weights = Weights(
             path,
@@ -116,5 +118,3 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateControl:
         )
     config = derive_config(weights.entries, model.unet, path)
     return SeparateControl(config, weights, "difference" in file.entries)
-
-

@@ -12,7 +12,7 @@ from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.control import SeparateControl, open_control
 from tests.goldens import control_cases as cases
 
-__all__ = ["write_control", "open_golden"]
+__all__ = ["open_golden", "write_control"]
 
 
 def write_control(folder: Path, name: str) -> Path:

@@ -148,4 +148,6 @@ def test_adapters(device: Device, name: str, tmp_path: Path) -> None:
         assert relative_error(feature.read(), expected(name, f"feature.{index}")) < TOLERANCE
     levels = len(made.folder.unet.block_out_channels) + (case.model == "xl_base")
     residuals = Residuals(levels=[multiply(each, cases.SCALE) for each in features[:levels]])
-    assert relative_error(Call(device, made, case.model).unet(residuals), expected(name)) < TOLERANCE
+    assert (
+        relative_error(Call(device, made, case.model).unet(residuals), expected(name)) < TOLERANCE
+    )

@@ -1,0 +1,19 @@
+"""Pictures that lead a drawing: which network reads them, how strongly, and how they are prepared.
+
+Law: knows networks by name and path alone; nothing here runs one.
+"""
+
+from diffusion.control.choice import MODES, Control, check_controls
+from diffusion.control.folder import NO_CONTROLS, ControlFolder
+from diffusion.control.preprocessors import Preprocessor, find_preprocessor, preprocessor_names
+
+__all__ = [
+    "MODES",
+    "NO_CONTROLS",
+    "Control",
+    "ControlFolder",
+    "Preprocessor",
+    "check_controls",
+    "find_preprocessor",
+    "preprocessor_names",
+]
