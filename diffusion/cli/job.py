@@ -265,7 +265,7 @@ class TaskReport:
         more = other_networks_fields(networks.provenance, refiner.switch if refiner else None)
         if self.templates is not None:
             more |= self.templates.fields()
-        more |= networks.lora_fields(settings)
+        more |= networks.adapter_fields(settings)
         program = f"Avila {version()}"
         return infotext_from_settings(settings, number, model["name"], model["hash"], program, more)
 

@@ -32,20 +32,21 @@ class Networks:
     model: ModelOptions
     refiner: Refiner | None
     loras: Path | None = None
+    controls: Path | None = None
 
 
 @dataclass(frozen=True)
 class LoadedNetworks:
     """The networks of a request, loaded, with the function that draws and the default settings.
 
-    ``lora_fields``: the fields of an infotext about the LoRAs of settings.
+    ``adapter_fields``: the fields of an infotext about LoRAs and control networks of settings.
     """
 
     names: Networks
     generate: Generate
     defaults: Defaults
     provenance: Provenance
-    lora_fields: Callable[[Settings], dict[str, str]] = lambda _: {}
+    adapter_fields: Callable[[Settings], dict[str, str]] = lambda _: {}
 
 
 def find_networks(request: Request) -> Networks:
@@ -58,7 +59,8 @@ def find_networks(request: Request) -> Networks:
     model.check()
     if refiner is not None and request.settings.hires is not None:
         raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
-    return Networks(model, refiner, request.options.loras.loras)
+    options = request.options
+    return Networks(model, refiner, options.loras.loras, options.controls.controls)
 
 
 def load_networks(request: Request, device: Device) -> LoadedNetworks:
@@ -67,6 +69,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     model, refiner = names.model, names.refiner
     pipeline = model.load(device, preview_vae)
     pipeline.loras.folder = request.options.loras.folder()
+    pipeline.controls.folder = request.options.controls.folder()
     provenance = {
         "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
         "device": {"name": device.name, "backend": device.info.backend},
@@ -80,7 +83,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
         second = model.for_refiner(refiner.path).load(device, preview_vae)
         provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
         generate = _with_refiner(pipeline, second, refiner.switch)
-    return LoadedNetworks(names, generate, pipeline.defaults, provenance, pipeline.loras.fields)
+    return LoadedNetworks(names, generate, pipeline.defaults, provenance, pipeline.adapter_fields)
 
 
 def _with_refiner(first: Pipeline, second: Pipeline, switch: float) -> Generate:

@@ -3,13 +3,21 @@
 Law: knows networks by name and path alone; nothing here runs one.
 """
 
-from diffusion.control.choice import MODES, Control, check_controls
+from diffusion.control.choice import KINDS, MODES, PASSES, Control, check_controls
 from diffusion.control.folder import NO_CONTROLS, ControlFolder
-from diffusion.control.preprocessors import Preprocessor, find_preprocessor, preprocessor_names
+from diffusion.control.preprocessors import (
+    PREPROCESSORS,
+    Preprocessor,
+    find_preprocessor,
+    preprocessor_names,
+)
 
 __all__ = [
+    "KINDS",
     "MODES",
     "NO_CONTROLS",
+    "PASSES",
+    "PREPROCESSORS",
     "Control",
     "ControlFolder",
     "Preprocessor",

@@ -38,6 +38,14 @@ class ControlFolder:
         """Paths within the folder, without the end."""
         return sorted(self._places)
 
+    def has(self, name: str) -> bool:
+        """Tell whether one network has a name."""
+        try:
+            self.find(name)
+        except SettingsError:
+            return False
+        return True
+
     def find(self, name: str) -> Path:
         """Return the place of a name, with or without a hash behind it. Raises `SettingsError`."""
         plain = _HASH.sub("", name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from diffusion.errors import SettingsError
+from diffusion.infotext.controls import read_controls
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.settings import Settings
 from diffusion.tasks import UPSCALERS, Hires, Variation
@@ -112,6 +113,7 @@ def settings_from_infotext(text: str) -> Settings:
         zero_snr=fields.get(NOISE, _read_zero_snr) or False,
         rng=fields.get("RNG", str) or "nv",
         sampling=_sampling(fields),
+        controls=read_controls(infotext.settings),
     )
 
 

@@ -97,7 +97,6 @@ class Pipeline:
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
-        controls: str | Path | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -108,7 +107,7 @@ class Pipeline:
         one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
         name. ``tokenizer`` and ``prediction``: these are
         missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name. ``controls``: of the control networks that settings name.
+        name.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -121,8 +120,7 @@ class Pipeline:
         chosen = open_device(device)
         names = NO_LORAS if loras is None else LoraFolder(Path(loras))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
-        control_names = NO_CONTROLS if controls is None else ControlFolder(Path(controls))
-        pipeline = cls(networks, loras=names, controls=control_names)
+        pipeline = cls(networks, loras=names)
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__
@@ -157,6 +155,10 @@ class Pipeline:
         if self._separate_vae is not None:
             found["vae"] = {"name": self._separate_vae, "hash": self.vae_hash}
         return found
+
+    def adapter_fields(self, settings: Settings) -> dict[str, str]:
+        """Return the fields of an infotext about LoRAs and control networks."""
+        return self.loras.fields(settings) | self.controls.fields(settings.controls)
 
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
@@ -211,7 +213,7 @@ class Pipeline:
 
     def _infotext(self, settings: Settings, number: int) -> str:
         model = self.provenance["model"]
-        more = other_networks_fields(self.provenance, None) | self.loras.fields(settings)
+        more = other_networks_fields(self.provenance, None) | self.adapter_fields(settings)
         return infotext_from_settings(
             settings, number, model["name"], model["hash"], f"Avila {version()}", more
         )

@@ -3,6 +3,11 @@
 Law: all is checked from headers, before a tensor is read or uploaded.
 """
 
-from diffusion.checkpoints.control.opening import SeparateControl, open_control
+from diffusion.checkpoints.control.opening import (
+    SeparateControl,
+    find_file,
+    open_control,
+    short_hash,
+)
 
-__all__ = ["SeparateControl", "open_control"]
+__all__ = ["SeparateControl", "find_file", "open_control", "short_hash"]

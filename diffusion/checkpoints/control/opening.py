@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,8 +22,10 @@ from diffusion.checkpoints.weights import ParameterSource, Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, quote
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig
 
-__all__ = ["SeparateControl", "open_control"]
+__all__ = ["SeparateControl", "find_file", "open_control", "short_hash"]
 
+_HASHED_FROM: Final = 1 << 20
+_HASHED: Final = 1 << 16
 _STEM: Final = "diffusion_pytorch_model"
 _HINT: Final = "name the folder of a ControlNet or a T2I-Adapter, or its .safetensors file"
 _DIFFUSERS: Final = "controlnet_mid_block.weight"
@@ -46,11 +49,20 @@ class SeparateControl:
     weights: Weights
     adds_base: bool = False
 
-    @property
-    def name(self) -> str:
-        """The name of its file without the end, or of its folder."""
-        path = self.weights.path
-        return path.parent.name if path.name.startswith(_STEM) else path.stem
+
+def find_file(path: Path) -> Path:
+    """Return the file with a network's weights, which may be in a folder."""
+    return find_weights(path, _STEM) if path.is_dir() else path
+
+
+def short_hash(path: Path) -> str:
+    """Return the eight digits by which the WebUI's extension tells networks apart.
+
+    They are the first of the SHA-256 of 64 KiB from 1 MiB on.
+    """
+    with reading(path), path.open("rb") as file:
+        file.seek(_HASHED_FROM)
+        return hashlib.sha256(file.read(_HASHED)).hexdigest()[:8]
 
 
 def open_control(path: str | Path, model: ModelFolder) -> SeparateControl:

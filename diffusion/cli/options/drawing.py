@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from diffusion.cli.options.controls import ControlOptions
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.loras import LoraOptions
 from diffusion.cli.options.model import ModelOptions, RefinerOptions
@@ -27,6 +28,7 @@ class DrawingOptions(OptionGroup):
     variation: VariationOptions
     templates: TemplateOptions
     loras: LoraOptions
+    controls: ControlOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions
@@ -36,5 +38,5 @@ class DrawingOptions(OptionGroup):
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
-        changed = self.loras.change(changed)
+        changed = self.controls.change(self.loras.change(changed))
         return replace(changed, variation=self.variation.change(settings.variation))

@@ -7,12 +7,14 @@ under the entry point ``avila.annotators``.
 from diffusion.control.preprocessors.preprocessor import Preprocessor, Threshold
 from diffusion.control.preprocessors.registry import (
     ENTRY_POINT,
+    PREPROCESSORS,
     find_preprocessor,
     preprocessor_names,
 )
 
 __all__ = [
     "ENTRY_POINT",
+    "PREPROCESSORS",
     "Preprocessor",
     "Threshold",
     "find_preprocessor",

@@ -12,7 +12,7 @@ from diffusion.control.preprocessors.preprocessor import Pixels, Preprocessor
 from diffusion.errors import SettingsError
 from gpucore import Device
 
-__all__ = ["ENTRY_POINT", "find_preprocessor", "preprocessor_names"]
+__all__ = ["ENTRY_POINT", "PREPROCESSORS", "find_preprocessor", "preprocessor_names"]
 
 ENTRY_POINT: Final = "avila.annotators"
 """The group of entry points, each of which is a `Preprocessor`."""
@@ -22,12 +22,14 @@ def _keep(_device: Device, pixels: Pixels, _a: float, _b: float) -> Pixels:
     return pixels
 
 
-_OWN: Final = Catalogue("preprocessor", [Preprocessor("none", "none", _keep, ("None",)), *EDGES])
+PREPROCESSORS: Final = Catalogue(
+    "preprocessor", [Preprocessor("none", "none", _keep, ("None",)), *EDGES]
+)
 
 
 def find_preprocessor(name: str) -> Preprocessor:
     """Return a preprocessor by a name. Raises `SettingsError`, also for a package that fails."""
-    found = _OWN.get(name)
+    found = PREPROCESSORS.get(name)
     if found is not None:
         return found
     others = _others()
@@ -36,12 +38,12 @@ def find_preprocessor(name: str) -> Preprocessor:
     if others:
         known = ", ".join(preprocessor_names())
         raise SettingsError("preprocessor", name, f"must be one of {known}")
-    return _OWN.find(name)
+    return PREPROCESSORS.find(name)
 
 
 def preprocessor_names() -> list[str]:
     """Return the names of all preprocessors, those of other packages last."""
-    return [*_OWN.names, *sorted(_others())]
+    return [*PREPROCESSORS.names, *sorted(_others())]
 
 
 @cache

@@ -8,10 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from diffusion.checkpoints.control import SeparateControl, open_control
+from diffusion.checkpoints.control import SeparateControl, find_file, open_control, short_hash
 from diffusion.checkpoints.safetensors.regular_file import identity_of
 from diffusion.control import Control, ControlFolder
 from diffusion.errors import SettingsError
+from diffusion.infotext.controls import control_text
 from diffusion.models.control_config import ControlNetConfig
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.module import load
@@ -34,6 +35,7 @@ class LoadedControls:
         self.model = model
         self._forget = forget
         self._loaded: dict[Hashable, ControlNetwork] = {}
+        self._hashes: dict[Hashable, str] = {}
 
     def load(self, controls: Sequence[Control]) -> list[tuple[Control, ControlNetwork]]:
         """Return controls with their networks, which stay for the next run.
@@ -52,6 +54,18 @@ class LoadedControls:
                 self._loaded[key] = self._open(path, key)
             found.append((control, self._loaded[key]))
         return found
+
+    def fields(self, controls: Sequence[Control]) -> dict[str, str]:
+        """Return the fields of an infotext about controls."""
+        texts = {}
+        for number, control in enumerate(controls):
+            path = self._find(control)
+            key = _key(path)
+            if key not in self._hashes:
+                self._hashes[key] = short_hash(find_file(path))
+            name = path.stem if path.is_file() else path.name
+            texts[f"ControlNet {number}"] = control_text(control, name, self._hashes[key])
+        return texts
 
     def release_except(self, keys: set[Hashable]) -> None:
         """Give back all networks but those of ``keys``, and the graphs that were captured."""
@@ -78,7 +92,7 @@ class LoadedControls:
         with device.region("loading"):
             load(network, self._reader(opened), device, self.model.dtype)
         device.trim()
-        return ControlNetwork(key, opened.name, opened.config, network, opened.weights.path)
+        return ControlNetwork(key, path.name, opened.config, network)
 
     def _reader(self, opened: SeparateControl) -> Callable[[str], NDArray[Any]]:
         """Return a function that reads a weight; of differences, it adds the UNet's."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -40,17 +39,16 @@ class ControlledModel:
 
 @dataclass(frozen=True)
 class ControlNetwork:
-    """A loaded control network. ``key``: which file it is of; ``file``: its weights."""
+    """A loaded control network. ``key``: which file it is of; ``name``: that file's."""
 
     key: Hashable
     name: str
     config: ControlNetConfig | AdapterConfig
     network: ControlNet | T2IAdapter
-    file: Path
 
     @property
     def layers(self) -> int:
-        """How many layers it adds to."""
+        """The number of layers that it adds to."""
         if isinstance(self.network, ControlNet):
             return len(self.network.controlnet_down_blocks) + 1
         assert isinstance(self.config, AdapterConfig)

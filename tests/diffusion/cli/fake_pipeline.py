@@ -17,6 +17,7 @@ from diffusion.adapters import NO_LORAS
 from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
+from diffusion.control import NO_CONTROLS
 from diffusion.errors import ModelNotFoundError
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.from_settings import infotext_from_settings
@@ -86,6 +87,12 @@ class FakeLoras:
         )
 
 
+class FakeControls:
+    """Stands in for the control networks of a pipeline."""
+
+    folder = NO_CONTROLS
+
+
 class FakePipeline:
     """Stands in for a loaded model, and records what it is asked for.
 
@@ -106,6 +113,8 @@ class FakePipeline:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.loras = FakeLoras()
+        self.controls = FakeControls()
+        self.adapter_fields = self.loras.fields
 
     @classmethod
     def reset(cls) -> None:
