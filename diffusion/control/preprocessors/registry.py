@@ -8,9 +8,10 @@ from typing import Final
 
 from diffusion.catalogue import Catalogue
 from diffusion.control.preprocessors.edges import EDGES
-from diffusion.control.preprocessors.preprocessor import Pixels, Preprocessor
+from diffusion.control.preprocessors.levels import LEVELS
+from diffusion.control.preprocessors.preprocessor import Preprocessor
+from diffusion.control.preprocessors.smoothing import SMOOTHING
 from diffusion.errors import SettingsError
-from gpucore import Device
 
 __all__ = ["ENTRY_POINT", "PREPROCESSORS", "find_preprocessor", "preprocessor_names"]
 
@@ -18,13 +19,8 @@ ENTRY_POINT: Final = "avila.annotators"
 """The group of entry points, each of which is a `Preprocessor`."""
 
 
-def _keep(_device: Device, pixels: Pixels, _a: float, _b: float) -> Pixels:
-    return pixels
-
-
-PREPROCESSORS: Final = Catalogue(
-    "preprocessor", [Preprocessor("none", "none", _keep, ("None",)), *EDGES]
-)
+PREPROCESSORS: Final = Catalogue("preprocessor", [*LEVELS, *EDGES, *SMOOTHING])
+"""Those of this package."""
 
 
 def find_preprocessor(name: str) -> Preprocessor:

@@ -73,10 +73,8 @@ def vars_of(control: Control) -> dict[str, object]:
 
 def defaults(control: Control) -> dict[str, object]:
     """Return the thresholds as numbers: the text holds the defaults."""
-    return {
-        "threshold_a": control.threshold_a or 100.0,
-        "threshold_b": control.threshold_b or 200.0,
-    }
+    a, b = control.threshold_a or 100.0, control.threshold_b or 200.0
+    return {"threshold_a": a, "threshold_b": b}
 
 
 def test_unknown_modules_are_told_and_thresholds_of_others_left_out() -> None:
