@@ -12,6 +12,7 @@ from diffusion.models.control_config import AdapterConfig, ControlNetConfig
 
 __all__ = ["check_family"]
 
+_COLOURS: Final = 3
 _OTHER: Final = "give a control network that was made for this model's family"
 
 
@@ -42,6 +43,8 @@ def _check_controlnet(config: ControlNetConfig, weights: Weights, model: ModelFo
             _fail(path, field, expected, given, own.cross_attention_dim)
     if own.in_channels != model.vae.latent_channels:
         _fail(path, "in_channels", model.vae.latent_channels, own.in_channels, None)
+    if config.hint_inputs != _COLOURS:
+        _fail(path, "channels of the picture", _COLOURS, config.hint_inputs, None)
     if config.downscale != model.vae.downscale:
         _fail(path, "pixels per latent pixel", model.vae.downscale, config.downscale, None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from diffusion.checkpoints.control.adapters import adapter_config, adapter_sources, is_adapter
+from diffusion.checkpoints.control.based_weights import DifferenceWeights, LowRankWeights
 from diffusion.checkpoints.control.derivation import derive_config
 from diffusion.checkpoints.control.family import check_family
 from diffusion.checkpoints.control.module_names import LDM_PREFIX, control_names
@@ -17,7 +18,7 @@ from diffusion.checkpoints.model_folder import ModelFolder
 from diffusion.checkpoints.parameter_names import model_kind
 from diffusion.checkpoints.part_files import find_weights
 from diffusion.checkpoints.pytorch import wrong_file_error
-from diffusion.checkpoints.safetensors import open_safetensors
+from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.weights import ParameterSource, Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, quote
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig
@@ -30,24 +31,20 @@ _STEM: Final = "diffusion_pytorch_model"
 _HINT: Final = "name the folder of a ControlNet or a T2I-Adapter, or its .safetensors file"
 _DIFFUSERS: Final = "controlnet_mid_block.weight"
 _LDM: Final = "middle_block_out.0.weight"
+_DIFFERENCE, _LOW_RANK = "difference", "lora_controlnet"
 _UNREAD: Final = (
     ("lllite_unet_", "a ControlNet-LLLite"),
     ("control_to_base_for_conv_in", "a ControlNet-XS"),
-    ("lora_controlnet", "a Control-LoRA"),
 )
 """Relatives that are not read yet."""
 
 
 @dataclass(frozen=True)
 class SeparateControl:
-    """An opened control network, whose kind ``config`` tells; no tensor of it is read yet.
-
-    ``adds_base``: its weights are differences from those of the model's UNet.
-    """
+    """An opened control network, whose kind ``config`` tells; no tensor of it is read yet."""
 
     config: ControlNetConfig | AdapterConfig
     weights: Weights
-    adds_base: bool = False
 
 
 def find_file(path: Path) -> Path:
@@ -109,7 +106,7 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateControl:
     sources = [
         ParameterSource(name.removeprefix(LDM_PREFIX), file, name, file.entry(name))
         for name in file.names
-        if name != "difference"
+        if name not in (_DIFFERENCE, _LOW_RANK)
     ]
     names = {source.name for source in sources}
     weights = Weights(path, sources)
@@ -124,9 +121,16 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateControl:
             name.startswith("input_hint_block.") and name.endswith("bias") for name in names
         )
         table = control_names(model.unet.layers_per_block, max(0, hints - 2))
-        weights = Weights(
-            path,
-            (each._replace(name=table.diffusers(each.name) or each.name) for each in sources),
-        )
+        sources = [each._replace(name=table.diffusers(each.name) or each.name) for each in sources]
+        weights = _weights(file, sources, model)
     config = derive_config(weights.entries, model.unet, path)
-    return SeparateControl(config, weights, "difference" in file.entries)
+    return SeparateControl(config, weights)
+
+
+def _weights(file: SafetensorsFile, sources: list[ParameterSource], model: ModelFolder) -> Weights:
+    """Return a ControlNet's weights, which may be told by their distance from the UNet's."""
+    if _LOW_RANK in file.entries:
+        return LowRankWeights(file.path, sources, model.weights("unet"))
+    if _DIFFERENCE in file.entries:
+        return DifferenceWeights(file.path, sources, model.weights("unet"))
+    return Weights(file.path, sources)

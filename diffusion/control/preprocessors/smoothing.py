@@ -58,8 +58,8 @@ def _draw_waves(
     size = (height + 2 * _WAVE, width + 2 * _WAVE)
     waves = image.resize(device.buffer_from_array(points), size, "bicubic", antialias=False)
     waves = waves.read()[_WAVE : _WAVE + height, _WAVE : _WAVE + width]
-    waves -= waves.min()
-    return waves / max(float(waves.max()), 1e-6)
+    waves = waves - waves.min()
+    return np.asarray(waves / max(float(waves.max()), 1e-6), np.float32)
 
 
 def _sample(
@@ -75,8 +75,8 @@ def _sample(
     return _rounded(upper * (1 - below) + lower * below)
 
 
-def _rounded(levels: Any) -> NDArray[np.uint8]:
-    return np.clip(np.floor(levels + 0.5), 0, 255).astype(np.uint8)
+def _rounded(levels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(np.clip(np.floor(levels + 0.5), 0, 255), np.uint8)
 
 
 SMOOTHING: Final = (

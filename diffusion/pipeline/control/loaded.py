@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
-from diffusion.checkpoints.control import SeparateControl, find_file, open_control, short_hash
+from diffusion.checkpoints.control import find_file, open_control, short_hash
 from diffusion.checkpoints.safetensors.regular_file import identity_of
 from diffusion.control import Control, ControlFolder
 from diffusion.errors import SettingsError
@@ -90,21 +87,9 @@ class LoadedControls:
         opened.weights.check({name: each.shape for name, each in network.parameters()})
         device = self.model.device
         with device.region("loading"):
-            load(network, self._reader(opened), device, self.model.dtype)
+            load(network, opened.weights.read, device, self.model.dtype)
         device.trim()
         return ControlNetwork(key, path.name, opened.config, network)
-
-    def _reader(self, opened: SeparateControl) -> Callable[[str], NDArray[Any]]:
-        """Return a function that reads a weight; of differences, it adds the UNet's."""
-        if not opened.adds_base:
-            return opened.weights.read
-        base = self.model.folder.weights("unet")
-
-        def read(name: str) -> NDArray[Any]:
-            weight = opened.weights.read(name)
-            return weight + base.read(name) if name in base.entries else weight
-
-        return read
 
 
 def _key(path: Path) -> Hashable:
