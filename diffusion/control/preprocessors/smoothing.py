@@ -56,8 +56,8 @@ def _draw_waves(
     """Return smooth noise (height, width) from 0 to 1."""
     points = draw.random((height // _WAVE + 2, width // _WAVE + 2), np.float32)
     size = (height + 2 * _WAVE, width + 2 * _WAVE)
-    waves = image.resize(device.buffer_from_array(points), size, "bicubic", antialias=False)
-    waves = waves.read()[_WAVE : _WAVE + height, _WAVE : _WAVE + width]
+    resized = image.resize(device.buffer_from_array(points, f32), size, "bicubic", antialias=False)
+    waves = resized.read()[_WAVE : _WAVE + height, _WAVE : _WAVE + width]
     waves = waves - waves.min()
     return np.asarray(waves / max(float(waves.max()), 1e-6), np.float32)
 
