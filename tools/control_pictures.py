@@ -18,7 +18,7 @@ from tools.guide_pictures import COLOURS, strip
 LEFT_OUT = ("none", "invert", "inpaint_only", "recolor_intensity")
 """Those that show nothing new here."""
 THRESHOLDS = {"tile_resample": 6.0, "blur_gaussian": 5.0, "threshold": 180.0, "shuffle": 1.0}
-COLUMNS = 5
+COLUMNS = 6
 
 
 def draw_maps() -> Image.Image:

@@ -21,6 +21,7 @@ from diffusion.pipeline.control import (
     ControlledModel,
     ControlNetwork,
     ControlUnit,
+    crop_control,
     units_of,
 )
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
@@ -188,6 +189,9 @@ def with_controls(
 ) -> Pass:
     """Return a pass with those controls that count in it. Raises `SettingsError`."""
     prepared = current.init_image.prepared if current.init_image else None
+    given = current.settings.init_image
+    if prepared is not None and given is not None and given.only_masked:
+        loaded = [(crop_control(control, prepared), network) for control, network in loaded]
     units = units_of(loaded, model, current.size, prepared, hires=current.kind == "hires")
     return replace(current, controls=units)
 

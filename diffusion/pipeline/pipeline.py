@@ -376,12 +376,13 @@ class Pipeline:
             return [each.image for each in decode(networks, latents, vae_tiling)]
 
     def release(self) -> None:
-        """Give back what is kept for the next run: captured graphs and text embeddings.
+        """Give back what is kept for the next run: captured graphs, control networks, embeddings.
 
         Call it after weights are changed, too: a prompt's keys are computed from them and kept.
         """
         with queue_of(self.device).turn:
             self.cache.release()
+            self.controls.release()
             self.networks.release()
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ _FAINT: Final = 1.1
 
 def _blur(device: Device, pixels: Pixels, sigma: float, _: float) -> Any:
     colours = device.buffer_from_array(pixels, f32)
-    return _rounded(image.gaussian_blur(colours, sigma, mode="mirror").read())
+    return _round(image.gaussian_blur(colours, sigma, mode="mirror").read())
 
 
 def _make_coarse(device: Device, pixels: Pixels, factor: float, _: float) -> Any:
@@ -72,10 +72,10 @@ def _sample(
     below, beside = (down - top)[..., None], (across - left)[..., None]
     upper = pixels[top, left] * (1 - beside) + pixels[top, right] * beside
     lower = pixels[bottom, left] * (1 - beside) + pixels[bottom, right] * beside
-    return _rounded(upper * (1 - below) + lower * below)
+    return _round(upper * (1 - below) + lower * below)
 
 
-def _rounded(levels: NDArray[np.floating]) -> NDArray[np.uint8]:
+def _round(levels: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.floor(levels + 0.5), 0, 255), np.uint8)
 
 

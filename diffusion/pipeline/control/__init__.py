@@ -6,7 +6,13 @@ with them, in a `ControlGraph`.
 
 from diffusion.pipeline.control.graph import Active, ControlGraph
 from diffusion.pipeline.control.loaded import LoadedControls
-from diffusion.pipeline.control.unit import ControlledModel, ControlNetwork, ControlUnit, units_of
+from diffusion.pipeline.control.unit import (
+    ControlledModel,
+    ControlNetwork,
+    ControlUnit,
+    crop_control,
+    units_of,
+)
 
 __all__ = [
     "Active",
@@ -15,5 +21,6 @@ __all__ = [
     "ControlUnit",
     "ControlledModel",
     "LoadedControls",
+    "crop_control",
     "units_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
 
 from diffusion.checkpoints.control import find_file, open_control, short_hash
@@ -37,13 +37,13 @@ class LoadedControls:
     def load(self, controls: Sequence[Control]) -> list[tuple[Control, ControlNetwork]]:
         """Return controls with their networks, which stay for the next run.
 
-        Networks that these do not name are given back first. Raises `SettingsError` for
-        names that are not found, `ModelError` for files.
+        Networks that these do not name are given back first, unless there are no controls.
+        Raises `SettingsError` for names that are not found, `ModelError` for files.
         """
         places = [(each, self._find(each)) for each in controls]
         keys = {path: _key(path) for _, path in places}
-        if any(key not in keys.values() for key in self._loaded):
-            self.release_except(set(keys.values()))
+        if places and any(key not in keys.values() for key in self._loaded):
+            self.release(keep=set(keys.values()))
         found = []
         for control, path in places:
             key = keys[path]
@@ -64,12 +64,11 @@ class LoadedControls:
             texts[f"ControlNet {number}"] = control_text(control, name, self._hashes[key])
         return texts
 
-    def release_except(self, keys: set[Hashable]) -> None:
-        """Give back all networks but those of ``keys``, and the graphs that were captured."""
-        if not self._loaded:
-            return
-        self._forget()
-        self._loaded = {key: each for key, each in self._loaded.items() if key in keys}
+    def release(self, keep: Collection[Hashable] = ()) -> None:
+        """Give back all networks but those of ``keep``, and the graphs that were captured."""
+        if self._loaded:
+            self._forget()
+            self._loaded = {key: each for key, each in self._loaded.items() if key in keep}
 
     def _find(self, control: Control) -> Path:
         if control.is_path:

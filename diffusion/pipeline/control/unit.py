@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,13 +17,15 @@ from diffusion.control.hints import make_map, make_region, map_pixels
 from diffusion.control.preprocessors import find_preprocessor
 from diffusion.control.strengths import Strengths, strengths_of
 from diffusion.errors import SettingsError
+from diffusion.images import to_rgb
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.t2i_adapter import T2IAdapter, unshuffle
 from diffusion.tasks.init_image import PreparedImage
+from diffusion.tasks.resizing import fit_image
 from gpucore import Device, DType
 
-__all__ = ["ControlNetwork", "ControlUnit", "ControlledModel", "units_of"]
+__all__ = ["ControlNetwork", "ControlUnit", "ControlledModel", "crop_control", "units_of"]
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -129,6 +131,20 @@ def _pad(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
     """Continue the right and lower edge to multiples of ``factor``."""
     right, below = -pixels.shape[2] % factor, -pixels.shape[1] % factor
     return np.pad(pixels, ((0, 0), (0, below), (0, right), (0, 0)), "edge")
+
+
+def crop_control(control: Control, prepared: PreparedImage) -> Control:
+    """Return a control whose pictures show the box around the mask, which alone is drawn."""
+    if prepared.original is None or prepared.box is None:
+        return control
+    whole, box = prepared.original.size, prepared.box
+
+    def crop(picture: Image.Image | None) -> Image.Image | None:
+        if picture is None:
+            return None
+        return fit_image(to_rgb(picture, "control image"), whole, control.resize).crop(box)
+
+    return replace(control, image=crop(control.image), region=crop(control.region))
 
 
 def units_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from diffusion.errors import SettingsError
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.unet import Residuals, time_features
 from diffusion.pipeline.denoiser import GuidedDenoiser
-from diffusion.tasks import Hires, InitImage
+from diffusion.tasks import Hires, InitImage, Inpaint
 from gpucore import Device, f32
 from gpustd import concat
 from tests.diffusion.bundled_model import pixels
@@ -146,6 +147,47 @@ def test_hires_and_init_images(pipeline: Pipeline) -> None:
     from_image = drawn(pipeline, replace(CONTROL, image=None), init_image=init_image)
     assert from_image == drawn(pipeline, CONTROL, init_image=init_image)
     assert from_image != drawn(pipeline, init_image=init_image)
+
+
+def test_only_what_is_drawn_of_a_picture_leads(pipeline: Pipeline) -> None:
+    """With the area masked, a picture that leads is cut as the init image is."""
+    mask = Image.new("L", (64, 64), 0)
+    mask.paste(255, (0, 0, 24, 24))
+    big = PICTURE.resize((64, 64), Image.Resampling.NEAREST)
+    inpaint = Inpaint(mask, area="masked", padding=4)
+    init_image = InitImage(Image.new("RGB", (64, 64), "grey"), 0.75, inpaint=inpaint)
+    outside = big.copy()
+    outside.paste((0, 0, 0), (40, 40, 64, 64))
+    inside = big.copy()
+    inside.paste((0, 0, 0), (4, 4, 20, 20))
+    found = [
+        drawn(pipeline, replace(CONTROL, image=each), init_image=init_image)
+        for each in (big, outside, inside)
+    ]
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+@pytest.mark.parametrize("turns", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_changes_leave_no_memory(pipeline: Pipeline, turns: int) -> None:
+    memory = []
+    for turn in range(turns):
+        drawn(pipeline, replace(CONTROL, model=("sd2", "full")[turn % 2], weight=1 + turn / 20))
+        drawn(pipeline)
+        pipeline.release()
+        gc.collect()
+        pipeline.device.synchronize()
+        memory.append(pipeline.device.pool.stats.live)
+    assert len(set(memory)) == 1
+
+
+def test_a_network_stays_until_another_comes(pipeline: Pipeline) -> None:
+    settings = replace(SETTINGS, controls=(CONTROL,)).with_defaults(pipeline.defaults)
+    (_, first), *_ = pipeline.controls.load(settings.controls)
+    assert pipeline.controls.load(()) == []
+    assert pipeline.controls.load(settings.controls)[0][1] is first
+    pipeline.controls.load((replace(CONTROL, model="full"),))
+    assert pipeline.controls.load(settings.controls)[0][1] is not first
 
 
 def test_names_that_are_not_there_are_refused(pipeline: Pipeline) -> None:
