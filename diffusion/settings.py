@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion.adapters.choice import Lora, check_loras
 from diffusion.checks import check_integer, check_number, check_side, check_text
+from diffusion.control import Control, check_controls
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
@@ -88,6 +89,7 @@ class Settings:
         loras: adapters beside those that the prompt names as ``<lora:name:weight>``.
         guidance_options: rescaling, thresholding, FreeU and the like.
         inversions: files of words that count in prompts, beside those of the pipeline's folder.
+        controls: pictures that lead the drawing through ControlNets or T2I-Adapters.
         embeddings: in place of what the text encoders make of the prompts; see `Pipeline.embed`.
         latents: unit normal noise (count, h, w, C) to start from, in place of the seed's.
     """
@@ -117,6 +119,7 @@ class Settings:
     guidance_options: GuidanceOptions = field(default_factory=GuidanceOptions)
     loras: tuple[Lora, ...] = ()
     inversions: tuple[TextualInversion, ...] = ()
+    controls: tuple[Control, ...] = ()
     embeddings: PromptEmbeddings | None = None
     latents: NDArray[np.floating] | None = field(default=None, compare=False)
 
@@ -176,6 +179,7 @@ class Settings:
         check_seamless(self.seamless)
         check_loras(self.loras)
         check_inversions(self.inversions)
+        check_controls(self.controls, has_image=self.init_image is not None)
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()

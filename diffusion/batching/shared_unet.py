@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from diffusion.models.layers import Activations, seamless_padding
 from diffusion.models.unet import time_features
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall, apply_guidance, estimate_from
+from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.guidance import GuidanceRule, first_estimate
+from diffusion.samplers import Estimate
 from diffusion.schedules import Scalings
+from diffusion.tasks import GuidanceOptions
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, Graph, f32
-from gpustd import cast, combine_into, concat, slice_axis
+from gpucore import Buffer, Graph
+from gpustd import combine_into, concat, slice_axis
 
 __all__ = ["SharedUNet", "kind_of"]
 
@@ -23,8 +26,11 @@ __all__ = ["SharedUNet", "kind_of"]
 def kind_of(call: UNetCall) -> Hashable:
     """Return what calls have in common whose images can be rows of one call.
 
-    It is the model, the call's own traits, the latents' size, and the sizes of the text.
+    It is the model, the call's own traits, the latents' size, and the sizes of the text; the call
+    itself where it is made alone.
     """
+    if call.alone:
+        return id(call)
     conditioning = call.conditioning
     rows = conditioning.context, conditioning.added, conditioning.guidance
     shapes = tuple(None if each is None else each.shape for each in rows)
@@ -168,14 +174,13 @@ class SharedUNet:
         """Return the answer to a call, from the network's output for its images."""
         call = placed.call
         outputs = [self._outputs[index] for index in placed.slots]
-        scale, weights = call.scale, call.weights
-        guided = outputs
-        if scale is not None:
-            guided = [apply_guidance(output, scale, weights) for output in outputs]
-        unguided = None
-        if call.both:
-            unguided = _join([slice_axis(output, 0, 0, 1) for output in outputs])
-        return estimate_from(call.x, placed.scalings, cast(_join(guided), f32), unguided)
+        rule = GuidanceRule(call.scale, call.weights, GuidanceOptions())
+        guided = _join([rule.output(output) for output in outputs])
+        estimate = rule.estimate(call.x, placed.scalings, outputs[0], guided)
+        if not call.both:
+            return Estimate(estimate)
+        first = _join([slice_axis(output, 0, 0, 1) for output in outputs])
+        return Estimate(estimate, first_estimate(call.x, placed.scalings, first))
 
     def release(self) -> None:
         """Give the graphs' memory back."""

@@ -17,6 +17,7 @@ from diffusion.cli.interruption import interruptible
 from diffusion.cli.job import STOPPING, Job, check_settings, open_device
 from diffusion.cli.native_messages import hide_native_messages
 from diffusion.cli.networks import find_networks
+from diffusion.cli.options.controls import check_control_names
 from diffusion.cli.options.groups import OptionGroup, with_groups
 from diffusion.cli.options.guidance import ImprovementOptions
 from diffusion.cli.options.hires import HiresOptions
@@ -134,9 +135,10 @@ def check_requests(series: Series) -> Checked:
         check_settings(request.settings)
         check_names(request.settings, request.options.loras.folder())
         request.options.inversion.folder()
+        check_control_names(request.settings, request.options.controls.folder())
         find_networks(request)
         total += request.settings.count
-        files.update(request.input_files)
+        files.update(request.input_files, request.options.controls.files())
         if request.earlier_text is not None:
             texts.add(request.earlier_text)
     for text in texts:

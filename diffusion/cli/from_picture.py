@@ -13,6 +13,7 @@ from diffusion.adapters import LoraFolder, hash_of_file
 from diffusion.adapters.tags import read_tags, replace_names
 from diffusion.cli.app import complain
 from diffusion.cli.options.parsing import MAX_DIGITS
+from diffusion.control import ControlFolder
 from diffusion.errors import SettingsError, quote
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import parse_infotext
@@ -23,6 +24,7 @@ from diffusion.text.inversions import InversionFolder, TextualInversion, hash_of
 
 __all__ = [
     "dtype_of",
+    "find_earlier_controls",
     "find_earlier_inversions",
     "find_earlier_loras",
     "read_picture_text",
@@ -123,6 +125,24 @@ def find_earlier_inversions(settings: Settings, text: str, folder: InversionFold
             where = "not in --embeddings; its name is drawn as text"
             complain(f"the picture names {named}, which is {where}")
     return replace(settings, inversions=tuple(found))
+
+
+def find_earlier_controls(settings: Settings, folder: ControlFolder) -> Settings:
+    """Return ``settings`` without the controls whose picture or network is not given here.
+
+    Prints a line for each of those.
+    """
+    found = []
+    for number, each in enumerate(settings.controls):
+        network = quote(str(each.model))
+        named = f"the picture was led by another one (ControlNet {number}, {network})"
+        if each.image is None and settings.init_image is None:
+            complain(f"{named}; give it (--control), drawn without")
+        elif not each.is_path and not folder.has(str(each.model)):
+            complain(f"{named}, which is not in --controls; drawn without it")
+        else:
+            found.append(each)
+    return replace(settings, controls=tuple(found))
 
 
 def _read_hashes(text: str) -> Iterator[tuple[str, str]]:

@@ -33,13 +33,15 @@ class Networks:
     refiner: Refiner | None
     loras: Path | None = None
     embeddings: Path | None = None
+    controls: Path | None = None
 
 
 @dataclass(frozen=True)
 class LoadedNetworks:
     """The networks of a request, loaded, with the function that draws and the default settings.
 
-    ``adapter_fields``: the fields of an infotext about the LoRAs and embeddings of settings.
+    ``adapter_fields``: the fields of an infotext about the LoRAs, embeddings and control networks
+    of settings.
     """
 
     names: Networks
@@ -60,7 +62,13 @@ def find_networks(request: Request) -> Networks:
     if refiner is not None and request.settings.hires is not None:
         raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
     options = request.options
-    return Networks(model, refiner, options.loras.loras, options.inversion.embeddings)
+    return Networks(
+        model,
+        refiner,
+        options.loras.loras,
+        options.inversion.embeddings,
+        options.controls.controls,
+    )
 
 
 def load_networks(request: Request, device: Device) -> LoadedNetworks:
@@ -70,6 +78,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     pipeline = model.load(device, preview_vae)
     pipeline.loras.folder = request.options.loras.folder()
     pipeline.inversions.folder = request.options.inversion.folder()
+    pipeline.controls.folder = request.options.controls.folder()
     provenance = {
         "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
         "device": {"name": device.name, "backend": device.info.backend},
@@ -84,11 +93,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
         provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
         second.inversions.folder = pipeline.inversions.folder
         generate = _with_refiner(pipeline, second, refiner.switch)
-
-    def adapter_fields(settings: Settings) -> dict[str, str]:
-        return pipeline.loras.fields(settings) | pipeline.inversions.fields(settings)
-
-    return LoadedNetworks(names, generate, pipeline.defaults, provenance, adapter_fields)
+    return LoadedNetworks(names, generate, pipeline.defaults, provenance, pipeline.adapter_fields)
 
 
 def _with_refiner(first: Pipeline, second: Pipeline, switch: float) -> Generate:

@@ -14,7 +14,11 @@ from typing import Any, cast
 import typer
 
 from diffusion.cli.error_texts import UsageError, usage_text
-from diffusion.cli.from_picture import find_earlier_inversions, find_earlier_loras
+from diffusion.cli.from_picture import (
+    find_earlier_controls,
+    find_earlier_inversions,
+    find_earlier_loras,
+)
 from diffusion.cli.options.drawing import DrawingOptions
 from diffusion.cli.options.groups import build_group
 from diffusion.cli.options.preview import PreviewOptions
@@ -78,6 +82,8 @@ class CommandLine:
             settings = find_earlier_loras(settings, request.earlier_text, folder)
             words = request.options.inversion.folder()
             settings = find_earlier_inversions(settings, request.earlier_text, words)
+            control_folder = request.options.controls.folder()
+            settings = find_earlier_controls(settings, control_folder)
             request = replace(request, settings=settings)
         templates = options.read(settings, request.earlier_text)
         if templates is None:

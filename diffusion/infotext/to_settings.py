@@ -10,6 +10,7 @@ import math
 from typing import Final, NamedTuple
 
 from diffusion.errors import SettingsError
+from diffusion.infotext.controls import read_controls
 from diffusion.infotext.fields import Fields, read_bool, read_float, read_int
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.infotext.guidance_fields import read_guidance
@@ -111,6 +112,7 @@ def settings_from_infotext(text: str) -> Settings:
         rng=fields.get("RNG", str) or "nv",
         sampling=_sampling(fields),
         guidance_options=read_guidance(fields),
+        controls=read_controls(infotext.settings),
     )
 
 

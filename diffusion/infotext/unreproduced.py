@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from diffusion.errors import SettingsError
+from diffusion.infotext.controls import CONTROL_KEY, unknown_modules
 from diffusion.infotext.grammar import Infotext
 from diffusion.infotext.guidance_fields import GUIDANCE_KEYS
 from diffusion.infotext.to_settings import (
@@ -125,6 +126,7 @@ def unreproduced_settings(infotext: Infotext) -> list[str]:
     for key in left:
         groups.setdefault(key.split()[0], []).append(key)
     told = _differing_noise(infotext.settings)
+    told += [_shorten(each) for each in unknown_modules(infotext.settings)]
     for word, keys in groups.items():
         if len(keys) >= FEWEST_GROUPED:
             told.append(f"{word} ({len(keys)} settings)")
@@ -152,7 +154,7 @@ def _differing_noise(settings: Mapping[str, str]) -> list[str]:
 def _is_left(key: str, value: str) -> bool:
     if key == "Hires upscaler":
         return is_network_upscaler(value)
-    if key in READ or key in NETWORKS or key in WITHOUT_EFFECT:
+    if CONTROL_KEY.fullmatch(key) or key in READ or key in NETWORKS or key in WITHOUT_EFFECT:
         return False
     return value not in HARMLESS_VALUES.get(key, ())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,29 @@ from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
 from gpucore import ArgumentError
-from gpustd import nn
+from gpustd import add, nn
 
-__all__ = ["UNet", "guidance_features", "size_features", "time_features"]
+__all__ = [
+    "Encoder",
+    "Residuals",
+    "UNet",
+    "guidance_features",
+    "size_features",
+    "time_features",
+]
+
+
+class Residuals(NamedTuple):
+    """What control networks add to a UNet's activations, of as many images as they like.
+
+    ``skips``: to each skip connection, once the way down is computed. ``middle``: to the result of
+    the middle. ``levels``: to the result of each level of the way down, so that the next reads it;
+    one more is for the middle. An empty one adds nothing.
+    """
+
+    skips: Sequence[Activations] = ()
+    middle: Activations | None = None
+    levels: Sequence[Activations] = ()
 
 
 def time_features(timesteps: Sequence[float], config: UNetConfig) -> NDArray[np.float32]:
@@ -121,11 +142,22 @@ class DownBlock(Block):
         padding = config.downsample_padding
         self.downsamplers = [] if last else [Downsample(widths[level], padding)]
 
-    def __call__(self, x: Activations, shifts: Shifts, prompt: PromptKeys) -> list[Activations]:
+    def __call__(
+        self,
+        x: Activations,
+        shifts: Shifts,
+        prompt: PromptKeys,
+        residual: Activations | None = None,
+    ) -> list[Activations]:
+        """Return all outputs; ``residual`` is added after the last attention, or at the end."""
         outputs = [x]
         for index in range(len(self.resnets)):
             outputs.append(self.layer(index, outputs[-1], shifts, prompt))
+        if residual is not None and self.attentions:
+            outputs[-1] = add_images(outputs[-1], residual)
         outputs.extend(downsample(outputs[-1]) for downsample in self.downsamplers)
+        if residual is not None and not self.attentions:
+            outputs[-1] = add_images(outputs[-1], residual)
         return outputs[1:]
 
 
@@ -185,6 +217,12 @@ class UpBlock(Block):
         return x
 
 
+def add_images(x: Activations, y: Activations) -> Activations:
+    """Return the sum of two batches; the shorter one is repeated."""
+    images = max(x.shape[0], y.shape[0])
+    return add(repeat_images(x, images), repeat_images(y, images))
+
+
 def side_of(config: UNetConfig, level: int) -> int:
     """Return the side of a level's images at the size that the model was trained at."""
     return config.sample_size >> level
@@ -205,30 +243,19 @@ def transformer(
     )
 
 
-class UNet(Module):
-    """The network from latents (B, H, W, C), time features (B, C) and prompt to a prediction.
-
-    The prompt has ``parts`` times B rows, and so has the result: all images with the first part,
-    then all with the next. Up to the first attention to the prompt the parts are equal, and are
-    computed once. Special models have further inputs: ``added`` (parts B, time width) is
-    `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
-    ``perturbed``: of the last images, the middle's self-attention returns its values as they are.
-    """
+class Encoder(Module):
+    """The way down of a UNet and its middle, which control networks have, too."""
 
     _shifts: FusedLinear
 
     def __init__(self, config: UNetConfig) -> None:
         widths, time = config.block_out_channels, config.time_embed_dim
         added = config.projection_class_embeddings_input_dim
-        levels = range(len(widths))
         self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
         self.time_embedding = FeatureEmbedding(widths[0], time, config.time_cond_proj_dim)
         self.add_embedding = FeatureEmbedding(added, time) if added else None
-        self.down_blocks = [DownBlock(config, level) for level in levels]
+        self.down_blocks = [DownBlock(config, level) for level in range(len(widths))]
         self.mid_block = MidBlock(config) if config.mid_block_type else None
-        self.up_blocks = [UpBlock(config, index) for index in levels]
-        self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], config.norm_eps)
-        self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
 
     def rearranged_parameters(self) -> list[Parameter]:
         return FusedLinear.read_parameters(self._time_projections())
@@ -246,7 +273,7 @@ class UNet(Module):
 
     def _blocks(self) -> list[Block | MidBlock]:
         middle = [self.mid_block] if self.mid_block else []
-        return [*self.down_blocks, *middle, *self.up_blocks]
+        return [*self.down_blocks, *middle]
 
     def cross_attentions(self) -> list[CrossAttention]:
         """Return all attentions to the prompt."""
@@ -264,34 +291,26 @@ class UNet(Module):
             raise ArgumentError("unet: this model takes no pooled text and sizes")
         return self.add_embedding(vectors)
 
-    def __call__(
+    def _go_down(
         self,
-        latents: Activations,
-        features: Activations,
+        x: Activations,
+        shifts: Shifts,
         prompt: PromptKeys,
-        *,
-        parts: int = 1,
-        added: Activations | None = None,
-        guidance: Activations | None = None,
+        levels: Sequence[Activations] = (),
         perturbed: int = 0,
-    ) -> Activations:
-        images = parts * latents.shape[0]
-        x = self.conv_in(latents)
-        if added is not None or guidance is not None:  # parts differ from the first block on
-            x, features = repeat_images(x, images), repeat_images(features, images)
-        shifts = self._shifts(self._time(features, added, guidance))
-        shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
+    ) -> tuple[list[Activations], Activations]:
+        """Return all skip connections, and the result of the middle."""
         skips = [x]
-        for down in self.down_blocks:
-            skips += down(skips[-1], shifts_of, prompt)
+        for index, down in enumerate(self.down_blocks):
+            skips += down(skips[-1], shifts, prompt, levels[index] if levels else None)
         x = skips[-1]
         if self.mid_block:
             if perturbed:
-                x = repeat_images(x, images)
-            x = self.mid_block(x, shifts_of, prompt, perturbed)
-        for up in self.up_blocks:
-            x = up(x, shifts_of, prompt, skips)
-        return repeat_images(self.conv_out(self.conv_norm_out(x, silu=True)), images)
+                x = repeat_images(x, max(shifts))
+            x = self.mid_block(x, shifts, prompt, perturbed)
+        if len(levels) > len(self.down_blocks):
+            x = add_images(x, levels[-1])
+        return skips, x
 
     def _time(
         self, features: Activations, added: Activations | None, guidance: Activations | None
@@ -308,3 +327,53 @@ class UNet(Module):
         if added is None:
             return self.time_embedding(features, guidance, activation="silu")
         return nn.silu(self.time_embedding(features, guidance, residual=added))
+
+
+class UNet(Encoder):
+    """The network from latents (B, H, W, C), time features (B, C) and prompt to a prediction.
+
+    The prompt has ``parts`` times B rows, and so has the result: all images with the first part,
+    then all with the next. Up to the first attention to the prompt the parts are equal, and are
+    computed once. Special models have further inputs: ``added`` (parts B, time width) is
+    `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
+    ``residuals``: what control networks add. ``perturbed``: of the last images, the middle's
+    self-attention returns its values as they are.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        widths = config.block_out_channels
+        self.up_blocks = [UpBlock(config, index) for index in range(len(widths))]
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], config.norm_eps)
+        self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
+
+    def _blocks(self) -> list[Block | MidBlock]:
+        return [*super()._blocks(), *self.up_blocks]
+
+    def __call__(
+        self,
+        latents: Activations,
+        features: Activations,
+        prompt: PromptKeys,
+        *,
+        parts: int = 1,
+        added: Activations | None = None,
+        guidance: Activations | None = None,
+        residuals: Residuals | None = None,
+        perturbed: int = 0,
+    ) -> Activations:
+        images = parts * latents.shape[0]
+        x = self.conv_in(latents)
+        if added is not None or guidance is not None:  # parts differ from the first block on
+            x, features = repeat_images(x, images), repeat_images(features, images)
+        shifts = self._shifts(self._time(features, added, guidance))
+        shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
+        levels = residuals.levels if residuals else ()
+        skips, x = self._go_down(x, shifts_of, prompt, levels, perturbed)
+        if residuals is not None and residuals.skips:
+            skips = list(map(add_images, skips, residuals.skips))
+        if residuals is not None and residuals.middle is not None:
+            x = add_images(x, residuals.middle)
+        for up in self.up_blocks:
+            x = up(x, shifts_of, prompt, skips)
+        return repeat_images(self.conv_out(self.conv_norm_out(x, silu=True)), images)

@@ -6,20 +6,29 @@ import weakref
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.models.feature_scaling import feature_scaling
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
+from diffusion.pipeline.control import Active, ControlGraph, ControlUnit
+from diffusion.pipeline.guidance import (
+    GuidanceRule,
+    Latents,
+    first_estimate,
+    make_feature_scaling,
+)
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import Estimate, NumpyAlgebra
 from diffusion.schedules import Scalings
+from diffusion.tasks import GuidanceOptions
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, GpuError, Graph, f32
-from gpustd import cast, combine_into, concat, guidance, linear_combination, slice_axis
+from gpucore import Buffer, GpuError, Graph
+from gpustd import combine_into, concat, linear_combination
 
 __all__ = [
     "BufferAlgebra",
@@ -30,15 +39,11 @@ __all__ = [
     "UNetCall",
     "WithCalls",
     "answer_alone",
-    "apply_guidance",
     "ask_driver",
-    "estimate_from",
 ]
 
 E = TypeVar("E")
 R = TypeVar("R")
-
-Latents = Buffer[f32]
 
 LatentsEstimate: TypeAlias = Estimate[Latents]
 
@@ -55,6 +60,8 @@ class UNetCall:
     Whoever drives the run makes it by `answer`, or together with those of other runs, and sends the
     estimate. ``shared``: the cache for the networks that do so, released when weights change.
     ``traits``: what else these depend on; calls with other traits are never made together.
+    ``alone``: it is made by `answer` only, since other networks or rules of guidance count in it.
+    ``number``: of the pass's calls, from 0.
     """
 
     networks: Networks
@@ -67,6 +74,8 @@ class UNetCall:
     mask_channels: NDArray[np.float32] | None
     traits: Hashable
     shared: GraphCache[Any]
+    alone: bool
+    number: int
     _make: Callable[[UNetCall], LatentsEstimate] = field(repr=False)
 
     def answer(self) -> LatentsEstimate:
@@ -134,6 +143,14 @@ class BufferAlgebra:
         return NumpyAlgebra().distance(x.read(), y.read(), before.read(), absolute, relative)
 
 
+class _Captured(NamedTuple):
+    """The network captured with some of its controls, and its results."""
+
+    graph: Graph
+    unguided: Buffer[Any]
+    guided: Latents
+
+
 class GuidedDenoiser:
     """``denoise(x, sigma)`` for latents (B, h, w, C) in f32, x = x0 + sigma * noise.
 
@@ -145,10 +162,11 @@ class GuidedDenoiser:
     The network and its guidance are captured once as a graph, the prompt's keys and values as
     another. A call writes the latents and the time features and replays the first graph. Nothing is
     read back. `attend` changes to another conditioning of the same shapes, so that one capture
-    serves many pictures.
+    serves many pictures. ``options``: see `GuidanceOptions`.
 
     An inpainting network has more input channels than C. It reads them after the latents; they are
-    zero until `write_mask_channels`.
+    zero until `write_mask_channels`. ``controls`` are captured with the network; `choose_controls`
+    says which of them count.
     """
 
     def __init__(
@@ -158,42 +176,68 @@ class GuidedDenoiser:
         shape: tuple[int, int, int, int],
         scale: float | None,
         weights: Sequence[float] = (1.0,),
+        options: GuidanceOptions = GuidanceOptions(),  # noqa: B008 - it is frozen
+        controls: Sequence[ControlUnit] = (),
     ) -> None:
         self._networks = networks
-        device, dtype = networks.device, networks.dtype
-        parts = 1 if scale is None else 1 + len(weights)
-        width = networks.folder.unet.block_out_channels[0]
+        self._rule = GuidanceRule(scale, tuple(weights), options)
+        device, dtype, config = networks.device, networks.dtype, networks.folder.unet
+        self._units = tuple(controls)
+        self._controls = ControlGraph(controls, shape, self._rule.parts) if controls else None
+        self._scaling = None
+        if options.freeu is not None:
+            self._scaling = make_feature_scaling(device, dtype, options.freeu, config, shape[1:3])
+        width = config.block_out_channels[0]
         self._latents: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
-        extra = networks.folder.unet.in_channels - shape[3]
+        extra = config.in_channels - shape[3]
         self._mask_channels: Buffer[Any] | None = None
         if extra:
             zeros = np.zeros((*shape[:3], extra))
             self._mask_channels = device.buffer_from_array(zeros, dtype)
-        self._conditioning = conditioning.copy()
+        self._conditioning = self._complete(conditioning).copy()
+        self._without_negative: GuidedDenoiser | None = None
         self._followed: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
         with device.capture() as prompt_graph, device.region("unet"):
-            prompt = networks.unet.prompt_keys(self._conditioning.context)
+            self._prompt = networks.unet.prompt_keys(self._conditioning.context)
+            if self._controls is not None:
+                self._controls.record_prompt(self._conditioning)
         self._prompt_graph: Graph = prompt_graph
-        with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
-            x = self._latents
+        self._captured: dict[Active, _Captured] = {}
+        self._active: Active = (True,) * len(controls)
+        self._capture()
+        # Last, since a replay waits for its kernels: those of the network compile meanwhile.
+        self._prompt_graph.replay()
+
+    def _capture(self) -> _Captured:
+        """Return the captured network, with those controls that count."""
+        if self._active in self._captured:
+            return self._captured[self._active]
+        networks, parts = self._networks, self._rule.parts
+        device = networks.device
+        with (
+            device.capture() as graph,
+            device.region("unet"),
+            seamless_padding(networks.seamless),
+            feature_scaling(self._scaling),
+        ):
+            x, residuals = self._latents, None
+            if self._controls is not None:
+                residuals = self._controls.residuals(self._active, x, self._features, parts)
             if self._mask_channels is not None:
                 x = concat([x, self._mask_channels], 3)
-            self._unguided = networks.unet(
+            unguided = networks.unet(
                 x,
                 self._features,
-                prompt,
+                self._prompt,
                 parts=parts,
                 added=self._conditioning.added,
                 guidance=self._conditioning.guidance,
+                residuals=residuals,
+                perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
             )
-            guided = self._unguided
-            if scale is not None:
-                guided = apply_guidance(self._unguided, scale, weights)
-            self._guided: Latents = cast(guided, f32)
-        self._graph: Graph = graph
-        # Last, since a replay waits for its kernels: those of the network compile meanwhile.
-        self._prompt_graph.replay()
+            guided = self._rule.output(unguided)
+        return self._captured.setdefault(self._active, _Captured(graph, unguided, guided))
 
     @property
     def size(self) -> int:
@@ -206,69 +250,85 @@ class GuidedDenoiser:
         if self._followed is not None and self._followed() is conditioning:
             return
         self._followed = None  # if this is interrupted, neither conditioning is followed
-        self._conditioning.copy_from(conditioning)
+        self._conditioning.copy_from(self._complete(conditioning))
         self._prompt_graph.replay()
         self._followed = weakref.ref(conditioning)
+        if self._without_negative is not None:
+            self._without_negative.attend(conditioning.last(self._latents.shape[0]))
+
+    def _complete(self, conditioning: Conditioning) -> Conditioning:
+        """Return a conditioning with the rows of the perturbed prompt, if there are any."""
+        images = self._latents.shape[0]
+        return conditioning.repeat_last(images) if self._rule.perturbed else conditioning
+
+    def follow_controls(self, controls: Sequence[ControlUnit]) -> None:
+        """Follow other controls from now on, of the keys of those at the capture."""
+        self._units = tuple(controls)
+        if self._controls is not None:
+            self._controls.follow(controls)
+        if self._without_negative is not None:
+            self._without_negative.follow_controls(controls)
+
+    def choose_controls(self, active: Active) -> None:
+        """Let these controls count from now on: one for each of the denoiser's."""
+        self._active = active
+        if self._without_negative is not None:
+            self._without_negative.choose_controls(active)
 
     def write_mask_channels(self, channels: NDArray[np.float32]) -> None:
         """Write the input channels (B, h, w, channels) that follow the latents."""
         if self._mask_channels is not None:
             self._mask_channels.write(channels.astype(self._mask_channels.dtype.numpy))
+            if self._without_negative is not None:
+                self._without_negative.write_mask_channels(channels)
 
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
-        return estimate_from(x, self._run(x, sigma), self._guided).guided
+        scalings, found = self._run(x, sigma)
+        return self._rule.estimate(x, scalings, found.unguided, found.guided)
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
-        scalings = self._run(x, sigma)
-        guided, unguided = estimate_from(x, scalings, self._guided, self._unguided)
-        assert unguided is not None
-        return guided, unguided
+        scalings, found = self._run(x, sigma)
+        guided = self._rule.estimate(x, scalings, found.unguided, found.guided)
+        return guided, first_estimate(x, scalings, found.unguided)
 
-    def _run(self, x: Latents, sigma: float) -> Scalings:
-        """Run the network on ``x``; return the scalings of this noise level."""
+    def without_negative(self, conditioning: Conditioning) -> GuidedDenoiser:
+        """Return a denoiser of the prompt alone, which shares this one's mask; made once.
+
+        ``conditioning``: what this one follows.
+        """
+        if self._without_negative is None:
+            batch, height, width, channels = self._latents.shape
+            made = GuidedDenoiser(
+                self._networks,
+                conditioning.last(batch),
+                (batch, height, width, channels),
+                None,
+                options=self._rule.options,
+                controls=self._units,
+            )
+            made.choose_controls(self._active)
+            if made._mask_channels is not None and self._mask_channels is not None:
+                made._mask_channels.copy_from(self._mask_channels)
+            self._without_negative = made
+        return self._without_negative
+
+    def _run(self, x: Latents, sigma: float) -> tuple[Scalings, _Captured]:
+        """Run the network on ``x``; return the scalings of this noise level, and its results."""
         noise = self._networks.noise
-        scalings = noise.scalings(sigma)
+        scalings, found = noise.scalings(sigma), self._capture()
         combine_into(self._latents, [(scalings.into, x)])
         timesteps = [noise.timestep_of(sigma)] * x.shape[0]
         features = time_features(timesteps, self._networks.folder.unet)
         self._features.write(features.astype(self._features.dtype.numpy))
-        self._graph.replay()
-        return scalings
+        found.graph.replay()
+        return scalings, found
 
     def release(self) -> None:
         """Give the graphs' memory back."""
-        self._graph.release()
+        for found in self._captured.values():
+            found.graph.release()
         self._prompt_graph.release()
-
-
-def estimate_from(
-    x: Latents, scalings: Scalings, guided: Latents, output: Buffer[Any] | None = None
-) -> LatentsEstimate:
-    """Return the estimate of x0 by a network's ``guided`` output.
-
-    ``output``: before its guidance, where the estimate by its first B rows is needed, too.
-    """
-    _, skip, out = scalings
-    estimate = linear_combination([(skip, x), (out, guided)])
-    if output is None:
-        return Estimate(estimate)
-    batch = x.shape[0]
-    first = output if output.shape[0] == batch else slice_axis(output, 0, 0, batch)
-    return Estimate(estimate, linear_combination([(skip, x), (out, cast(first, f32))]))
-
-
-def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
-    """Return U + scale · Σ wᵢ·(Cᵢ - U); ``output`` has the rows of U, then of each part's Cᵢ."""
-    if tuple(weights) == (1.0,):
-        return guidance(output, scale)
-    count = output.shape[0] // (1 + len(weights))
-    factors = [1.0 - scale * sum(weights), *(scale * weight for weight in weights)]
-    total: Buffer[Any] | None = None
-    for part, factor in enumerate(factors):
-        rows = cast(slice_axis(output, 0, part * count, (part + 1) * count), f32)
-        sum_so_far = [] if total is None else [(1.0, total)]
-        total = linear_combination([*sum_so_far, (factor, rows)])
-    assert total is not None
-    return total
+        if self._without_negative is not None:
+            self._without_negative.release()

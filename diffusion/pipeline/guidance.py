@@ -18,7 +18,7 @@ from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
 from gpucore import Buffer, Device, DType, f32
 from gpustd import arrays, cast, concat, guidance, linear_combination, slice_axis
 
-__all__ = ["GuidanceRule", "Latents", "apply_guidance", "make_feature_scaling"]
+__all__ = ["GuidanceRule", "Latents", "first_estimate", "make_feature_scaling"]
 
 Latents = Buffer[f32]
 
@@ -45,18 +45,13 @@ class GuidanceRule:
         """Tell whether a row is that of the perturbed prompt."""
         return self.options.perturbed > 0
 
-    @property
-    def is_plain(self) -> bool:
-        """Tell whether the guided output does not depend on the noise level."""
-        return self.options.thresholding is None or self.scale is None
-
     def output(self, rows: Buffer[Any]) -> Latents:
         """Return the guided output (B, h, w, C) of the rows, in f32."""
         guided = rows
         if self.perturbed:
             guided = self._push_from_perturbed(rows)
         elif self.scale is not None:
-            guided = apply_guidance(rows, self.scale, self.weights)
+            guided = _apply_guidance(rows, self.scale, self.weights)
         result: Latents = cast(guided, f32)
         if self.options.rescale and self.scale is not None:
             result = _rescale(result, self._part(rows, 1), self.options.rescale)
@@ -101,7 +96,14 @@ class GuidanceRule:
         )
 
 
-def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
+def first_estimate(x: Latents, scalings: Scalings, rows: Buffer[Any]) -> Latents:
+    """Return the estimate of x0 by the first B rows of a network's output."""
+    batch = x.shape[0]
+    first = rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch)
+    return linear_combination([(scalings.skip, x), (scalings.out, cast(first, f32))])
+
+
+def _apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
     """Return U + scale · Σ wᵢ·(Cᵢ - U); ``output`` has the rows of U, then of each part's Cᵢ."""
     if tuple(weights) == (1.0,):
         return guidance(output, scale)

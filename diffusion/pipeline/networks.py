@@ -143,8 +143,13 @@ class Networks:
 
     def _conditioning(self, encoded: EncodedText, sizes: Sizes, guidance: float) -> Conditioning:
         context, pooled = encoded
-        added = None if pooled is None else self._embed_added(pooled, sizes)
-        return Conditioning(context, added, self._guidance_rows(context.shape[0], guidance))
+        vectors = None if pooled is None else self._join_sizes(pooled, sizes)
+        added = None
+        if vectors is not None:
+            with self.device.region("unet"):
+                added = self.unet.embed_added(vectors)
+        rows = self._guidance_rows(context.shape[0], guidance)
+        return Conditioning(context, added, rows, vectors)
 
     @property
     def embeds_guidance(self) -> bool:
@@ -156,15 +161,14 @@ class Networks:
         first = self.device.buffer_from_array(np.zeros((1, *rows.shape[1:])), rows.dtype)
         return concat([first, slice_axis(rows, 0, 1, rows.shape[0])], 0)
 
-    def _embed_added(self, pooled: Activations, sizes: Sizes) -> Activations:
-        """Embed pooled text (rows, width) and sizes: (rows, time width)."""
+    def _join_sizes(self, pooled: Activations, sizes: Sizes) -> Activations:
+        """Return pooled text (rows, width) with the features of sizes beside it."""
         count, scored = pooled.shape[0], self.folder.asks_for_score
         negatives = [row == 0 and count > 1 for row in range(count)]
         numbers = [sizes.numbers(scored=scored, negative=negative) for negative in negatives]
         features = np.stack([size_features(each, self.folder.unet) for each in numbers])
         size_rows = self.device.buffer_from_array(features, self.dtype)
-        with self.device.region("unet"):
-            return self.unet.embed_added(concat([pooled, size_rows], 1))
+        return concat([pooled, size_rows], 1)
 
     def _guidance_rows(self, count: int, guidance: float) -> Activations | None:
         """Return ``count`` rows of guidance features; None for a UNet that reads none."""

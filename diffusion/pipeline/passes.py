@@ -12,8 +12,18 @@ from typing import Literal
 
 from diffusion.adapters.tags import remove_tags
 from diffusion.checks import check_integer
+from diffusion.control import Control
+from diffusion.control.strengths import is_active
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES, LatentNoise
+from diffusion.pipeline.control import (
+    Active,
+    ControlledModel,
+    ControlNetwork,
+    ControlUnit,
+    crop_control,
+    units_of,
+)
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
@@ -32,7 +42,7 @@ from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
 
-__all__ = ["Pass", "base_pass", "hires_pass", "split_passes"]
+__all__ = ["Pass", "base_pass", "hires_pass", "split_passes", "with_controls"]
 
 PassKind = Literal["base", "hires", "refiner"]
 
@@ -46,7 +56,8 @@ class Pass:
     chunks, for each variant of the texts. ``scale``: the scale of classifier-free guidance, None
     without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
-    numbered on from there. ``words``: those whose embeddings come from files.
+    numbered on from there. ``words``: those whose embeddings come from files. ``controls``:
+    pictures that lead it.
     """
 
     kind: PassKind
@@ -60,6 +71,7 @@ class Pass:
     init_image: EncodedImage | None = None
     steps_before: int = 0
     words: WordTable = NO_WORDS
+    controls: tuple[ControlUnit, ...] = ()
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -92,6 +104,11 @@ class Pass:
         options = self.settings.guidance_options
         guided = self.scale is not None and options.changes_calls
         return guided and options.skips_negative(call, len(self.prompts.order), sigma)
+
+    def active_controls(self, call: int) -> Active:
+        """Return which controls count at a call of the network in this pass, from 0."""
+        step, steps = call // self.schedule.sampler.calls, self.schedule.steps_made
+        return tuple(is_active(each.control, step, steps) for each in self.controls)
 
     def conditioning(self, call: int = 0) -> Conditioning:
         """Return the UNet's conditioning of one image at a call of this pass, from 0.
@@ -214,6 +231,18 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
         scale,
         words=base.words,
     )
+
+
+def with_controls(
+    current: Pass, loaded: Sequence[tuple[Control, ControlNetwork]], model: ControlledModel
+) -> Pass:
+    """Return a pass with those controls that count in it. Raises `SettingsError`."""
+    prepared = current.init_image.prepared if current.init_image else None
+    given = current.settings.init_image
+    if prepared is not None and given is not None and given.only_masked:
+        loaded = [(crop_control(control, prepared), network) for control, network in loaded]
+    units = units_of(loaded, model, current.size, prepared, hires=current.kind == "hires")
+    return replace(current, controls=units)
 
 
 def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:

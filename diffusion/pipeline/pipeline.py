@@ -22,6 +22,7 @@ from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checks import check_side
+from diffusion.control import NO_CONTROLS, ControlFolder
 from diffusion.errors import SettingsError
 from diffusion.images import to_pixels, to_rgb
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
@@ -33,13 +34,14 @@ from diffusion.pipeline.arguments import (
     read_dtype,
     read_size,
 )
+from diffusion.pipeline.control import ControlledModel, LoadedControls
 from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.inversions import Inversions
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
-from diffusion.pipeline.passes import Pass, base_pass, hires_pass
+from diffusion.pipeline.passes import Pass, base_pass, hires_pass, with_controls
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_cache import RunCache
@@ -74,12 +76,15 @@ class Pipeline:
         defaults: Defaults | None = None,
         loras: LoraFolder = NO_LORAS,
         embeddings: InversionFolder = NO_INVERSIONS,
+        controls: ControlFolder = NO_CONTROLS,
     ) -> None:
         self.networks = networks
         self.defaults = defaults or default_settings(networks.folder)
         self.cache = RunCache()
         self.loras = Loras(networks, self.cache, loras)
         self.inversions = Inversions(networks, self.loras, embeddings)
+        model = ControlledModel(networks.folder, networks.device, networks.dtype)
+        self.controls = LoadedControls(model, controls, self.cache.denoisers.release)
         self._owns_device = False
         self._separate_vae: str | None = None
         self._chosen_dtype: str | None = None
@@ -157,10 +162,17 @@ class Pipeline:
             found["vae"] = {"name": self._separate_vae, "hash": self.vae_hash}
         return found
 
+    def adapter_fields(self, settings: Settings) -> dict[str, str]:
+        """Return the fields of an infotext about LoRAs, embeddings and control networks."""
+        fields = self.loras.fields(settings) | self.inversions.fields(settings)
+        return fields | self.controls.fields(settings.controls)
+
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
         base = base_pass(self.networks, self.cache, complete, self.inversions.words(complete))
-        return [base, hires_pass(base, complete.hires)] if complete.hires else [base]
+        passes = [base, hires_pass(base, complete.hires)] if complete.hires else [base]
+        loaded = self.controls.load(complete.controls)
+        return [with_controls(each, loaded, self.controls.model) for each in passes]
 
     def generate(self, settings: Settings) -> Generator[Event]:
         """Make pictures, yielding stages, steps and at last the `Result`; closing it cancels.
@@ -232,8 +244,7 @@ class Pipeline:
 
     def _infotext(self, settings: Settings, number: int) -> str:
         model = self.provenance["model"]
-        more = other_networks_fields(self.provenance, None)
-        more |= self.loras.fields(settings) | self.inversions.fields(settings)
+        more = other_networks_fields(self.provenance, None) | self.adapter_fields(settings)
         return infotext_from_settings(
             settings, number, model["name"], model["hash"], f"Avila {version()}", more
         )
@@ -396,12 +407,13 @@ class Pipeline:
             return [each.image for each in decode(networks, latents, vae_tiling)]
 
     def release(self) -> None:
-        """Give back what is kept for the next run: captured graphs and text embeddings.
+        """Give back what is kept for the next run: captured graphs, control networks, embeddings.
 
         Call it after weights are changed, too: a prompt's keys are computed from them and kept.
         """
         with queue_of(self.device).turn:
             self.cache.release()
+            self.controls.release()
             self.networks.release()
 
     def close(self) -> None:

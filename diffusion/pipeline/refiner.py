@@ -42,7 +42,8 @@ def refine(
         raise SettingsError("refiner", refiner.model_name, "hires fix does not go with a refiner")
     queue = queue_of(base.device)
     with queue.turn:
-        passes = base.passes(complete)[0], refiner.passes(complete)[0]
+        second = refiner.passes(replace(complete, controls=()))[0]
+        passes = base.passes(complete)[0], second
     _check_pair(base, refiner, *passes)
     steps = passes[0].schedule.steps
     base_steps = round(switch * steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,8 +27,10 @@ from diffusion.pipeline.overflow import OverflowWatch, is_finite
 from diffusion.pipeline.passes import Pass
 from diffusion.samplers import Estimate, NetworkCall
 from diffusion.samplers import Step as SamplerStep
+from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.blend import Blend
 from diffusion.tasks.init_image import PreparedImage
+from diffusion.text.conditioning import Conditioning
 from gpucore import f32
 from gpustd import linear_combination
 from gpustd.matmul.conv import Wrap
@@ -60,6 +62,8 @@ class DenoiserKey(NamedTuple):
     weights: tuple[float, ...]
     seamless: Wrap
     zero_snr: bool
+    options: GuidanceOptions
+    controls: tuple[Hashable, ...]
 
 
 class PassCalls(ExitStack):
@@ -74,6 +78,7 @@ class PassCalls(ExitStack):
         self._pass, self._noise = current, noise
         self._conditioning = current.conditioning()
         self._followed = self._conditioning
+        self._rows = self._conditioning
         self._denoiser: GuidedDenoiser | None = None
         self._calls = 0
         self._mask_channels: Array | None = None
@@ -97,20 +102,30 @@ class PassCalls(ExitStack):
             mask_channels=self._mask_channels,
             traits=current.networks.seamless,
             shared=current.cache.shared,
+            alone=bool(current.controls) or current.settings.guidance_options != GuidanceOptions(),
+            number=call,
             _make=self._make,
         )
 
     def _make(self, call: UNetCall) -> LatentsEstimate:
         """Make a call of this pass alone."""
+        current = self._pass
         if self._denoiser is None:
-            lent = _lend_denoiser(self._pass, self._noise, self._mask_channels)
+            self._rows = self._followed.for_batch(call.x.shape[0])
+            lent = _lend_denoiser(current, self._noise, self._rows, self._mask_channels)
             self._denoiser = self.enter_context(lent)
+        if current.controls:
+            self._denoiser.choose_controls(current.active_controls(call.number))
         if call.conditioning is not self._followed:
-            self._denoiser.attend(call.conditioning.for_batch(call.x.shape[0]))
+            self._rows = call.conditioning.for_batch(call.x.shape[0])
+            self._denoiser.attend(self._rows)
             self._followed = call.conditioning
         if call.both:
             return Estimate(*self._denoiser.split(call.x, call.sigma))
-        return Estimate(self._denoiser(call.x, call.sigma))
+        denoise = self._denoiser
+        if current.skips_negative(call.number, call.sigma):
+            denoise = denoise.without_negative(self._rows)
+        return Estimate(denoise(call.x, call.sigma))
 
 
 def sample(
@@ -188,11 +203,10 @@ def _finish(current: Pass, step: SamplerStep[Latents], blend: Blend | None) -> S
 
 @contextmanager
 def _lend_denoiser(
-    current: Pass, noise: LatentNoise, mask_channels: Array | None
+    current: Pass, noise: LatentNoise, conditioning: Conditioning, mask_channels: Array | None
 ) -> Iterator[GuidedDenoiser]:
-    """Lend a denoiser that follows the pass's first prompt."""
-    networks, weights = current.networks, current.prompts.weights
-    conditioning = current.conditioning().for_batch(len(noise.seeds))
+    """Lend a denoiser that follows a conditioning, and the pass's controls."""
+    networks, settings, weights = current.networks, current.settings, current.prompts.weights
     shape = (len(noise.seeds), noise.height, noise.width, noise.channels)
     key = DenoiserKey(
         shape=shape,
@@ -200,14 +214,25 @@ def _lend_denoiser(
         scale=current.scale,
         weights=weights,
         seamless=networks.seamless,
-        zero_snr=current.settings.zero_snr,
+        zero_snr=settings.zero_snr,
+        options=settings.guidance_options,
+        controls=tuple(each.key for each in current.controls),
     )
 
     def capture() -> GuidedDenoiser:
-        return GuidedDenoiser(networks, conditioning, shape, current.scale, weights)
+        return GuidedDenoiser(
+            networks,
+            conditioning,
+            shape,
+            current.scale,
+            weights,
+            settings.guidance_options,
+            current.controls,
+        )
 
     with current.cache.denoisers.lend(key, capture) as denoiser:
         denoiser.attend(conditioning)
+        denoiser.follow_controls(current.controls)
         if mask_channels is not None:
             denoiser.write_mask_channels(mask_channels)
         yield denoiser

@@ -45,12 +45,14 @@ class Conditioning:
 
     ``context``: text embeddings (rows, S, width). ``added``: SDXL's pooled text and sizes, embedded
     (rows, time width). ``guidance``: features (rows, C) of the guidance that a consistency model
-    embeds. The last two are None for models that have no such input.
+    embeds. ``vectors``: what ``added`` is made of (rows, C), which control networks embed anew. The
+    last three are None for models that have no such input.
     """
 
     context: Activations
     added: Activations | None = None
     guidance: Activations | None = None
+    vectors: Activations | None = None
 
     def for_batch(self, images: int) -> Conditioning:
         """Return the same for ``images`` images, each row repeated."""
@@ -72,15 +74,15 @@ class Conditioning:
 
     def copy_from(self, other: Conditioning) -> None:
         """Take over the numbers of another conditioning of the same shapes."""
-        for name in ("context", "added", "guidance"):
+        for name in ("context", "added", "guidance", "vectors"):
             target, source = getattr(self, name), getattr(other, name)
             if target is not None:
                 target.copy_from(source)
 
     def _map(self, change: Callable[[Activations], Activations]) -> Conditioning:
-        added = None if self.added is None else change(self.added)
-        guidance = None if self.guidance is None else change(self.guidance)
-        return Conditioning(change(self.context), added, guidance)
+        rest = (self.added, self.guidance, self.vectors)
+        changed = (None if each is None else change(each) for each in rest)
+        return Conditioning(change(self.context), *changed)
 
 
 def copy_buffer(rows: Activations) -> Activations:

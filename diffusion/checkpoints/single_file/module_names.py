@@ -41,6 +41,23 @@ def unet_names(
 
 def _unet_pairs(down_types: Sequence[str], up_types: Sequence[str], layers: Sequence[int]) -> Pairs:
     """Yield the pairs of names of a UNet."""
+    yield from encoder_pairs(down_types, layers)
+    number = 0
+    for level, kind in enumerate(up_types):
+        block, last = f"up_blocks.{level}", layers[-1 - level]
+        for layer in range(last + 1):
+            yield from _layer_pairs(f"output_blocks.{number + layer}", block, layer, kind)
+        number += last
+        if level < len(up_types) - 1:
+            place = 2 if "CrossAttn" in kind else 1
+            yield f"output_blocks.{number}.{place}.conv", f"{block}.upsamplers.0.conv"
+        number += 1
+    yield "out.0", "conv_norm_out"
+    yield "out.2", "conv_out"
+
+
+def encoder_pairs(down_types: Sequence[str], layers: Sequence[int]) -> Pairs:
+    """Yield the pairs of names of a UNet's way down and its middle."""
     for index, name in ((0, "linear_1"), (2, "linear_2")):
         yield f"time_embed.{index}", f"time_embedding.{name}"
         yield f"label_emb.0.{index}", f"add_embedding.{name}"
@@ -58,18 +75,6 @@ def _unet_pairs(down_types: Sequence[str], up_types: Sequence[str], layers: Sequ
     yield from module_pairs("middle_block.0", "mid_block.resnets.0", _RESNET)
     yield "middle_block.1", "mid_block.attentions.0"
     yield from module_pairs("middle_block.2", "mid_block.resnets.1", _RESNET)
-    number = 0
-    for level, kind in enumerate(up_types):
-        block, last = f"up_blocks.{level}", layers[-1 - level]
-        for layer in range(last + 1):
-            yield from _layer_pairs(f"output_blocks.{number + layer}", block, layer, kind)
-        number += last
-        if level < len(up_types) - 1:
-            place = 2 if "CrossAttn" in kind else 1
-            yield f"output_blocks.{number}.{place}.conv", f"{block}.upsamplers.0.conv"
-        number += 1
-    yield "out.0", "conv_norm_out"
-    yield "out.2", "conv_out"
 
 
 def _layer_pairs(place: str, block: str, layer: int, kind: str) -> Pairs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from diffusion.cli.options.controls import ControlOptions
 from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.guidance import ImprovementOptions
@@ -31,6 +32,7 @@ class DrawingOptions(OptionGroup):
     templates: TemplateOptions
     loras: LoraOptions
     inversion: EmbeddingOptions
+    controls: ControlOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions
@@ -42,4 +44,5 @@ class DrawingOptions(OptionGroup):
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
         changed = self.improvements.change(changed)
         changed = self.inversion.change(self.loras.change(changed))
+        changed = self.controls.change(changed)
         return replace(changed, variation=self.variation.change(settings.variation))

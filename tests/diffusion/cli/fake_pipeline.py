@@ -17,6 +17,7 @@ from diffusion.adapters import NO_LORAS
 from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
+from diffusion.control import NO_CONTROLS
 from diffusion.errors import ModelNotFoundError
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.from_settings import infotext_from_settings
@@ -98,6 +99,12 @@ class FakeInversions:
         return {"TI hashes": ", ".join(f"{each}: ba9876543210" for each in names)} if names else {}
 
 
+class FakeControls:
+    """Stands in for the control networks of a pipeline."""
+
+    folder = NO_CONTROLS
+
+
 class FakePipeline:
     """Stands in for a loaded model, and records what it is asked for.
 
@@ -119,6 +126,11 @@ class FakePipeline:
         self.device = device
         self.loras = FakeLoras()
         self.inversions = FakeInversions()
+        self.controls = FakeControls()
+
+    def adapter_fields(self, settings: Settings) -> dict[str, str]:
+        """Return the fields about LoRAs and embeddings."""
+        return self.loras.fields(settings) | self.inversions.fields(settings)
 
     @classmethod
     def reset(cls) -> None:

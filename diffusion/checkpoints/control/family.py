@@ -1,0 +1,71 @@
+"""The family of a control network, compared with the model's before anything is uploaded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from diffusion.checkpoints.model_folder import ModelFolder
+from diffusion.checkpoints.single_file.families import FAMILIES
+from diffusion.checkpoints.weights import Weights
+from diffusion.errors import ModelFormatError
+from diffusion.models.control_config import AdapterConfig, ControlNetConfig
+
+__all__ = ["check_family"]
+
+_COLOURS: Final = 3
+_OTHER: Final = "give a control network that was made for this model's family"
+
+
+def check_family(
+    config: ControlNetConfig | AdapterConfig, weights: Weights, model: ModelFolder
+) -> None:
+    """Raise ``ModelFormatError`` for a network that was made for another family of models."""
+    if isinstance(config, ControlNetConfig):
+        _check_controlnet(config, weights, model)
+    else:
+        _check_adapter(config, weights, model)
+
+
+def _check_controlnet(config: ControlNetConfig, weights: Weights, model: ModelFolder) -> None:
+    own, unet, path = config.unet, model.unet, weights.path
+    for name, entry in weights.entries.items():
+        is_key = name.endswith(".attn2.to_k.weight") and len(entry.shape) == 2
+        if is_key and entry.shape[1] != unet.cross_attention_dim:
+            _fail(path, "text width", unet.cross_attention_dim, entry.shape[1], entry.shape[1])
+    added = unet.projection_class_embeddings_input_dim
+    found = weights.entries.get("add_embedding.linear_1.weight")
+    width = found.shape[1] if found is not None and len(found.shape) == 2 else None
+    if width != added:
+        _fail(path, "width of added inputs", added, width, 2048 if width else None)
+    for field in ("cross_attention_dim", "block_out_channels", "layers_per_block"):
+        expected, given = getattr(unet, field), getattr(own, field)
+        if expected != given:
+            _fail(path, field, expected, given, own.cross_attention_dim)
+    if own.in_channels != model.vae.latent_channels:
+        _fail(path, "in_channels", model.vae.latent_channels, own.in_channels, None)
+    if config.hint_inputs != _COLOURS:
+        _fail(path, "channels of the picture", _COLOURS, config.hint_inputs, None)
+    if config.downscale != model.vae.downscale:
+        _fail(path, "pixels per latent pixel", model.vae.downscale, config.downscale, None)
+
+
+def _check_adapter(config: AdapterConfig, weights: Weights, model: ModelFolder) -> None:
+    levels, path = model.unet.block_out_channels, weights.path
+    # XL's features begin at half the size of the latents, in the first level's downsampler.
+    expected = (*levels, levels[-1]) if model.is_xl else levels
+    factor = model.vae.downscale * (2 if model.is_xl else 1)
+    if config.outputs != expected or config.downscale != factor:
+        found = f"{list(config.outputs)} at 1/{config.downscale}"
+        _fail(path, "channels", f"{list(expected)} at 1/{factor}", found, None)
+
+
+def _fail(path: object, field: str, expected: object, found: object, width: int | None) -> None:
+    """Raise the error of a field that differs; ``width``: of the text, which tells the family."""
+    title = next((each.title for each in FAMILIES if each.text_width == width), None)
+    made = f"it was made for {title}; " if title else ""
+    reason = f"must be {_show(expected)} as in the model, got {_show(found)}"
+    raise ModelFormatError(str(path), field, reason, f"{made}{_OTHER}")
+
+
+def _show(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

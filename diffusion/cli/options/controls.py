@@ -1,0 +1,271 @@
+"""Options about pictures that lead the drawing: ``--control`` and what goes with each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from typer import Option
+
+from diffusion.cli.options.completion import complete_from
+from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.parsing import MAX_DIGITS
+from diffusion.control import (
+    KINDS,
+    MODES,
+    PASSES,
+    PREPROCESSORS,
+    Control,
+    ControlFolder,
+    preprocessor_names,
+)
+from diffusion.errors import SettingsError
+from diffusion.images import read_image
+from diffusion.settings import Settings
+
+__all__ = ["ControlOptions", "check_control_names"]
+
+_RESIZES: Final = ("crop", "stretch", "fill")
+_PICTURES: Final = {"control": "image", "region": "region", "mask": "mask"}
+_NAMES: Final = {
+    "preprocessor": "preprocessor",
+    "weight": "weight",
+    "start": "start",
+    "end": "end",
+    "mode": "mode",
+    "resize": "resize",
+    "resolution": "resolution",
+    "threshold_a": "threshold_a",
+    "threshold_b": "threshold_b",
+    "passes": "passes",
+    "kind": "kind",
+}
+"""Options and the fields of `Control` that they set."""
+
+
+def _complete_preprocessors(incomplete: str) -> list[str]:
+    """Return the names of preprocessors that begin so, those of other packages too."""
+    return complete_from(preprocessor_names())(incomplete)
+
+
+@dataclass(frozen=True)
+class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
+    """Pictures that lead the drawing, the networks that read them, and their strengths.
+
+    Each option may be given several times: its n-th value is for the n-th picture. One value alone
+    is for all pictures.
+    """
+
+    control: Annotated[
+        list[Path] | None,
+        Option(
+            "--control",
+            metavar="PICTURE",
+            help="Lead the drawing by a picture, which --control-model reads: edges, depth, a pose "
+            "or a scribble. Give it several times for several; the n-th value of each option below "
+            "is then for the n-th picture, and one value alone for all.",
+            show_default=False,
+        ),
+    ] = None
+    model: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME",
+            help="A ControlNet or a T2I-Adapter: a name in --controls, the path of a .safetensors "
+            "file, or a folder of diffusers.",
+            show_default=False,
+        ),
+    ] = None
+    controls: Annotated[
+        Path | None,
+        Option(
+            "--controls",
+            metavar="FOLDER",
+            help="Where the names in --control-model are found.",
+            show_default=False,
+        ),
+    ] = None
+    preprocessor: Annotated[
+        list[str] | None,
+        Option(
+            "--preprocessor",
+            metavar="NAME",
+            autocompletion=_complete_preprocessors,
+            help="What makes the map that the network reads, where the picture is none: one of "
+            f"{', '.join(PREPROCESSORS.names)}, or of a package that adds its own.",
+            show_default="none: the picture is a map",
+        ),
+    ] = None
+    weight: Annotated[
+        list[float] | None,
+        Option(help="Strength; 1 is what the network was trained for.", show_default="1"),
+    ] = None
+    start: Annotated[
+        list[float] | None,
+        Option(metavar="SHARE", help="Share of the steps after which it counts.", show_default="0"),
+    ] = None
+    end: Annotated[
+        list[float] | None,
+        Option(metavar="SHARE", help="Share of the steps until which it counts.", show_default="1"),
+    ] = None
+    mode: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(MODES.names),
+            help="What is more important: balanced, prompt or control. guess is for an empty "
+            "prompt.",
+            show_default="balanced",
+        ),
+    ] = None
+    resize: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(_RESIZES),
+            help=f"How the picture comes to the size drawn: one of {', '.join(_RESIZES)}.",
+            show_default="crop",
+        ),
+    ] = None
+    region: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="PICTURE",
+            help="Where it counts: white wholly, black not at all.",
+            show_default="everywhere",
+        ),
+    ] = None
+    mask: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="PICTURE",
+            help="White where the picture is drawn anew, for the preprocessor inpaint_only.",
+            show_default="that of inpainting",
+        ),
+    ] = None
+    resolution: Annotated[
+        list[int] | None,
+        Option(
+            help="Shorter side in pixels that the preprocessor computes at.",
+            show_default="the size drawn",
+        ),
+    ] = None
+    threshold_a: Annotated[
+        list[float] | None,
+        Option(help="First choice of the preprocessor.", show_default="its own"),
+    ] = None
+    threshold_b: Annotated[
+        list[float] | None,
+        Option(help="Second choice of the preprocessor.", show_default="its own"),
+    ] = None
+    layers: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NUMBERS",
+            help="A factor for each layer that it adds to, in place of the mode's: 1,0.8,0.5,...",
+            show_default=False,
+        ),
+    ] = None
+    passes: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(PASSES.names),
+            help=f"In which passes it counts with --hires: one of {', '.join(PASSES.names)}.",
+            show_default="both",
+        ),
+    ] = None
+    kind: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(KINDS.names),
+            help="What the picture shows, for a network that knows several kinds: one of "
+            f"{', '.join(KINDS.names)}.",
+            show_default="what the preprocessor makes",
+        ),
+    ] = None
+
+    def change(self, settings: Settings) -> Settings:
+        """Return ``settings`` with the controls that were typed. Raises `SettingsError`."""
+        typed = len(self.control or ()) or len(self.model or ())
+        given = [name for name in (*_NAMES, "region", "mask", "layers") if getattr(self, name)]
+        count = max(typed, len(settings.controls)) if typed or given else 0
+        if given and not count:
+            value = getattr(self, given[0])[0]
+            raise SettingsError(_option(given[0]), str(value), "needs --control PICTURE")
+        found = list(settings.controls)
+        for number in range(count):
+            values = self._values(number, count)
+            if number < len(settings.controls):
+                found[number] = replace(found[number], **values)
+            elif "model" not in values:
+                hint = "name the network that reads the picture"
+                raise SettingsError("control-model", None, hint)
+            else:
+                found.append(Control(**values))
+        return replace(settings, controls=tuple(found))
+
+    def _values(self, number: int, count: int) -> dict[str, Any]:
+        """Return the fields of control ``number`` that were typed."""
+        values: dict[str, Any] = {}
+        for option, field in _NAMES.items():
+            values[field] = _nth(option, getattr(self, option), number, count)
+        for option, field in _PICTURES.items():
+            path = _nth(option, getattr(self, option), number, count)
+            values[field] = None if path is None else read_image(path, _option(option))
+        model = _nth("model", self.model, number, count)
+        if model is not None:
+            values["model"] = Path(model) if _is_place(model) else model
+        layers = _nth("layers", self.layers, number, count)
+        if layers is not None:
+            values["layer_weights"] = _read_numbers(layers)
+        return {field: value for field, value in values.items() if value is not None}
+
+    def folder(self) -> ControlFolder:
+        """Return the folder that names are found in."""
+        return ControlFolder(self.controls)
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the pictures that are read."""
+        return tuple(path for name in _PICTURES for path in getattr(self, name) or ())
+
+
+def check_control_names(settings: Settings, folder: ControlFolder) -> None:
+    """Raise `SettingsError` for a name that is not found, before a model is loaded."""
+    for each in settings.controls:
+        if not each.is_path:
+            folder.find(str(each.model))
+
+
+def _option(name: str) -> str:
+    """Return how an option is written, without hyphens before it."""
+    if name in ("control", "preprocessor"):
+        return name
+    return f"control-{name.replace('_', '-')}"
+
+
+def _nth(option: str, values: Sequence[Any] | None, number: int, count: int) -> Any:
+    """Return the value for a picture. Raises `SettingsError` for too many values."""
+    if not values:
+        return None
+    if len(values) > count:
+        hint = f"must be given {count} times at most, once for each picture"
+        raise SettingsError(_option(option), len(values), hint)
+    if option != "control" and len(values) == 1:
+        return values[0]
+    return values[number] if number < len(values) else None
+
+
+def _is_place(text: str) -> bool:
+    """Tell whether a text names a folder or a file by path."""
+    return text.lower().endswith(".safetensors") or Path(text, "config.json").is_file()
+
+
+def _read_numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(each[:MAX_DIGITS]) for each in text.split(","))
+    except ValueError:
+        raise SettingsError("control-layers", text, "must be numbers between commas") from None

@@ -1,0 +1,60 @@
+"""All preprocessors by name: those of this package, and those that other packages add."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+from diffusion.catalogue import Catalogue
+from diffusion.control.preprocessors.edges import EDGES
+from diffusion.control.preprocessors.levels import LEVELS
+from diffusion.control.preprocessors.preprocessor import Preprocessor
+from diffusion.control.preprocessors.smoothing import SMOOTHING
+from diffusion.errors import SettingsError
+
+__all__ = ["ENTRY_POINT", "PREPROCESSORS", "find_preprocessor", "preprocessor_names"]
+
+ENTRY_POINT: Final = "avila.annotators"
+"""The group of entry points, each of which is a `Preprocessor`."""
+
+
+PREPROCESSORS: Final = Catalogue("preprocessor", [*LEVELS, *EDGES, *SMOOTHING])
+"""Those of this package."""
+
+
+def find_preprocessor(name: str) -> Preprocessor:
+    """Return a preprocessor by a name. Raises `SettingsError`, also for a package that fails."""
+    found = PREPROCESSORS.get(name)
+    if found is not None:
+        return found
+    others = _others()
+    if name in others:
+        return _load(others[name])
+    if others:
+        known = ", ".join(preprocessor_names())
+        raise SettingsError("preprocessor", name, f"must be one of {known}")
+    return PREPROCESSORS.find(name)
+
+
+def preprocessor_names() -> list[str]:
+    """Return the names of all preprocessors, those of other packages last."""
+    return [*PREPROCESSORS.names, *sorted(_others())]
+
+
+@cache
+def _others() -> dict[str, EntryPoint]:
+    return {each.name: each for each in entry_points(group=ENTRY_POINT)}
+
+
+def _load(entry: EntryPoint) -> Preprocessor:
+    """Return the preprocessor of an entry point. Raises `SettingsError`."""
+    try:
+        found = entry.load()
+    except Exception as error:  # a foreign package may raise anything
+        hint = f"its package fails: {error}; update or remove it"
+        raise SettingsError("preprocessor", entry.name, hint) from error
+    if not isinstance(found, Preprocessor):
+        hint = f"its entry point {entry.value} must be a Preprocessor; update or remove it"
+        raise SettingsError("preprocessor", entry.name, hint)
+    return found

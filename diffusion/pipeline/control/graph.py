@@ -1,0 +1,192 @@
+"""Control networks inside a captured denoiser: their inputs on the device, and their residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffusion.models.controlnet import ControlNet
+from diffusion.models.layers import Activations, repeat_images
+from diffusion.models.t2i_adapter import T2IAdapter
+from diffusion.models.transformer import PromptKeys
+from diffusion.models.unet import Residuals, add_images, size_features
+from diffusion.pipeline.control.unit import ControlUnit
+from diffusion.text.conditioning import Conditioning
+from gpucore import Buffer, Device, DType
+from gpustd import multiply
+
+__all__ = ["Active", "ControlGraph"]
+
+Active = tuple[bool, ...]
+"""For each control, whether it counts in a step."""
+
+
+class ControlGraph:
+    """The controls of a denoiser: `record_prompt` and `residuals` are captured, `follow` writes.
+
+    ``units``: their networks, and whether they have regions, are the same for all that follow.
+    ``shape``: of the latents. ``parts``: how many prompts each image has.
+    """
+
+    def __init__(
+        self, units: Sequence[ControlUnit], shape: tuple[int, int, int, int], parts: int
+    ) -> None:
+        self._units = [_UnitGraph(each, shape, parts) for each in units]
+
+    def record_prompt(self, conditioning: Conditioning) -> None:
+        """Compute what the networks read of the prompt."""
+        for each in self._units:
+            each.record_prompt(conditioning)
+
+    def residuals(
+        self, active: Active, latents: Activations, features: Activations, parts: int
+    ) -> Residuals | None:
+        """Return what the active controls add together; None for nothing."""
+        found = [
+            unit.residuals(latents, features, parts)
+            for unit, counts in zip(self._units, active, strict=True)
+            if counts
+        ]
+        if not found:
+            return None
+        middles = [each.middle for each in found if each.middle is not None]
+        return Residuals(
+            _sum_layers(each.skips for each in found if each.skips),
+            _sum(middles) if middles else None,
+            _sum_layers(each.levels for each in found if each.levels),
+        )
+
+    def follow(self, units: Sequence[ControlUnit]) -> None:
+        """Read the pictures, factors and regions of these controls from now on."""
+        for graph, unit in zip(self._units, units, strict=True):
+            graph.follow(unit)
+
+
+def _sum(buffers: Sequence[Activations]) -> Activations:
+    total = buffers[0]
+    for each in buffers[1:]:
+        total = add_images(total, each)
+    return total
+
+
+def _sum_layers(found: Iterable[Sequence[Activations]]) -> list[Activations]:
+    return [_sum(layer) for layer in zip(*found, strict=True)]
+
+
+class _UnitGraph:
+    """One control's buffers: features of its picture, and a factor for each layer."""
+
+    def __init__(self, unit: ControlUnit, shape: tuple[int, int, int, int], parts: int) -> None:
+        folder = unit.model.folder
+        self._network = unit.loaded.network
+        self._device: Device = unit.model.device
+        self._dtype: type[DType] = unit.model.dtype
+        self._shape, self._parts = shape, parts
+        self._rows = parts * shape[0] if unit.by_part and parts > 1 else 1
+        self._levels = len(folder.unet.block_out_channels) + folder.is_xl
+        self._features: list[Buffer[Any]] = []
+        self._factors: list[Buffer[Any]] = []
+        self._prompt: PromptKeys = {}
+        self._added: Activations | None = None
+        self._kinds = self._kind_features(unit)
+        self._followed: ControlUnit | None = None
+        self.follow(unit)
+
+    def _kind_features(self, unit: ControlUnit) -> Buffer[Any] | None:
+        """Return the features (1, C) of a union's kind of picture."""
+        if unit.kind is None:
+            return None
+        total = getattr(unit.loaded.config, "types", 0)
+        numbers = [float(each == unit.kind) for each in range(total)]
+        row = size_features(numbers, unit.model.folder.unet)[None]
+        return self._device.buffer_from_array(row, self._dtype)
+
+    def record_prompt(self, conditioning: Conditioning) -> None:
+        """Compute keys of the prompt, and what a union or an XL network adds to the time."""
+        network = self._network
+        if not isinstance(network, ControlNet):
+            return
+        self._prompt = network.prompt_keys(conditioning.context)
+        if conditioning.vectors is not None:
+            self._added = network.embed_added(conditioning.vectors)
+            if self._kinds is not None:
+                kinds = network.embed_kinds(self._kinds)
+                self._added = add_images(self._added, kinds)
+
+    def residuals(self, latents: Activations, features: Activations, parts: int) -> Residuals:
+        """Return what this control adds, times its factors."""
+        network = self._network
+        if isinstance(network, T2IAdapter):
+            return Residuals(levels=self._scale(self._features))
+        found = network(
+            latents, features, self._prompt, self._features[0], parts=parts, added=self._added
+        )
+        assert found.middle is not None
+        *skips, middle = self._scale([*found.skips, found.middle])
+        return Residuals(skips, middle)
+
+    def _scale(self, layers: Sequence[Activations]) -> list[Activations]:
+        scaled = []
+        for layer, factor in zip(layers, self._factors, strict=True):
+            rows = max(layer.shape[0], factor.shape[0])
+            scaled.append(multiply(repeat_images(layer, rows), factor))
+        return scaled
+
+    def follow(self, unit: ControlUnit) -> None:
+        """Write features and factors of a control of the same kind."""
+        if self._followed is unit:
+            return
+        self._followed = None
+        pixels = self._device.buffer_from_array(unit.pixels(), self._dtype)
+        if isinstance(self._network, ControlNet):
+            features = [self._network.read_picture(pixels, unit.kind)]
+        else:
+            features = self._network(pixels)[: self._levels]
+        if self._features:
+            for target, source in zip(self._features, features, strict=True):
+                target.copy_from(source)
+        else:
+            self._features = features
+        self._write_factors(unit)
+        self._followed = unit
+
+    def _write_factors(self, unit: ControlUnit) -> None:
+        """Write (rows, h, w, 1) for each layer; h and w are 1 without a region."""
+        region = unit.region
+        arrays = []
+        for layer, size in enumerate(self._sizes(unit)):
+            rows = np.full((self._rows, 1, 1, 1), unit.strengths.prompt[layer], np.float32)
+            if self._rows > 1:
+                rows[: self._shape[0]] = unit.strengths.negative[layer]
+            arrays.append(rows if region is None else rows * _resize(region, size))
+        if self._factors:
+            for target, array in zip(self._factors, arrays, strict=True):
+                target.write(array.astype(target.dtype.numpy))
+        else:
+            upload = self._device.buffer_from_array
+            self._factors = [upload(array, self._dtype) for array in arrays]
+
+    def _sizes(self, unit: ControlUnit) -> list[tuple[int, int]]:
+        """Return height and width of each layer that it adds to."""
+        if not isinstance(self._network, ControlNet):
+            return [(each.shape[1], each.shape[2]) for each in self._features]
+        height, width = self._shape[1:3]
+        counts = unit.model.folder.unet.layers_per_block
+        sizes = [(height, width)]
+        for level, count in enumerate(counts):
+            sizes += [(height, width)] * count
+            if level < len(counts) - 1:
+                height, width = (height + 1) // 2, (width + 1) // 2
+                sizes.append((height, width))
+        return [*sizes, (height, width)]
+
+
+def _resize(region: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a region as (h, w, 1)."""
+    height, width = size
+    picture = Image.fromarray(region).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(picture, np.float32)[:, :, None]

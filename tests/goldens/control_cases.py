@@ -1,0 +1,129 @@
+"""Control networks for golden UNets, and one call of each; see `tools/goldens/control.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.goldens.loader import load
+from tests.goldens.weights import weight
+
+FIRST_SIDE, SECOND_SIDE = 8, 12
+"""Latent pixels of the calls, along height and width."""
+SCALE = 0.7
+PROMPTS, IMAGES = 2, 2
+TIME = 300.0
+
+
+class ControlCase(NamedTuple):
+    """A ControlNet: the golden model that it is for, and what its config adds to the UNet's."""
+
+    model: str
+    changes: Mapping[str, object] = {}
+
+
+class AdapterCase(NamedTuple):
+    """A T2I-Adapter: the golden model that it is for, and its config."""
+
+    model: str
+    config: Mapping[str, object]
+
+
+HINT = {"conditioning_embedding_out_channels": [8, 16]}
+CONTROLNETS: Mapping[str, ControlCase] = {
+    "sd2": ControlCase("sd2", HINT),
+    "xl": ControlCase("xl_base", HINT),
+    "pooled": ControlCase(
+        "sd2",
+        {**HINT, "global_pool_conditions": True, "controlnet_conditioning_channel_order": "bgr"},
+    ),
+    "small_xl": ControlCase("xl_base", {**HINT, "transformer_layers_per_block": [0, 0, 1]}),
+}
+UNIONS: Mapping[str, ControlCase] = {
+    "union": ControlCase("xl_base", {**HINT, "num_control_type": 6, "conditioning_channels": 3}),
+    "promax": ControlCase("xl_base", {**HINT, "num_control_type": 8, "conditioning_channels": 3}),
+}
+UNION_TYPES: Mapping[str, tuple[int, ...]] = {"union": (3,), "promax": (1, 6)}
+"""The kinds of the pictures that a union reads in its call."""
+
+ADAPTERS: Mapping[str, AdapterCase] = {
+    "full": AdapterCase(
+        "sd2",
+        {"channels": [16, 32], "downscale_factor": 2, "adapter_type": "full_adapter"},
+    ),
+    "light": AdapterCase(
+        "sd2",
+        {
+            "channels": [16, 32],
+            "downscale_factor": 2,
+            "adapter_type": "light_adapter",
+            "num_res_blocks": 4,
+        },
+    ),
+    "grey": AdapterCase(
+        "sd2",
+        {
+            "in_channels": 1,
+            "channels": [16, 32],
+            "downscale_factor": 2,
+            "adapter_type": "full_adapter",
+        },
+    ),
+    "full_xl": AdapterCase(
+        "xl_base",
+        {
+            "channels": [16, 32, 48, 48],
+            "downscale_factor": 4,
+            "adapter_type": "full_adapter_xl",
+        },
+    ),
+}
+
+
+def saved(name: str) -> dict[str, Any]:
+    """Return ``config`` and ``shapes`` of a control network as diffusers saves them."""
+    found: dict[str, Any] = json.loads(str(load("control")[f"{name}/saved"]))
+    return found
+
+
+def parameters(name: str) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of a control network by name, in the diffusers layout."""
+    return {
+        each: control_weight(name, each, shape) for each, shape in saved(name)["shapes"].items()
+    }
+
+
+def control_weight(name: str, each: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return a weight by name; vectors and tables of unions are drawn as other matrices are."""
+    return weight(name, "control", each, tuple(shape))
+
+
+def picture(name: str, factor: int, channels: int = 3) -> NDArray[np.float64]:
+    """Return pictures (1, channels, H, W) in 0..1."""
+    shape = (1, channels, FIRST_SIDE * factor, SECOND_SIDE * factor)
+    return np.random.default_rng(list(name.encode())).random(shape)
+
+
+def call_inputs(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of one UNet call in float64, channels first: two images, two prompts."""
+    rows = PROMPTS * IMAGES
+    draw = np.random.default_rng(11).standard_normal
+    latents = draw((IMAGES, config["in_channels"], FIRST_SIDE, SECOND_SIDE))
+    width = config["cross_attention_dim"]
+    inputs: dict[str, Any] = {
+        "sample": np.concatenate([latents] * PROMPTS),
+        "timestep": TIME,
+        "encoder_hidden_states": draw((rows, 7, width)),
+    }
+    if config.get("addition_embed_type"):
+        inner = config["addition_time_embed_dim"]
+        pooled = config["projection_class_embeddings_input_dim"] - 6 * inner
+        inputs["added_cond_kwargs"] = {
+            "text_embeds": draw((rows, pooled)),
+            "time_ids": np.array([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]] * rows),
+        }
+    return inputs
