@@ -33,10 +33,14 @@ from diffusion.server.engine.messages import (
 )
 from diffusion.settings import Defaults, Settings
 
-__all__ = ["HOLD", "FakeEngine"]
+__all__ = ["HOLD", "PREVIEW", "FakeEngine"]
 
 HOLD = "hold"
 """A prompt with this word waits after its first step until `FakeEngine.released` is set."""
+
+with io.BytesIO() as _file:
+    Image.new("RGB", (16, 12), (0, 0, 255)).save(_file, "JPEG")
+    PREVIEW = _file.getvalue()
 
 DEFAULTS = Defaults(width=64, height=48, steps=4)
 
@@ -100,6 +104,9 @@ class FakeEngine:
         if "fail" in settings.prompt:
             self.listener(Failed(job, "the VAE: numbers are infinite or NaN"))
             return
+        if "nothing" in settings.prompt:  # interrupted before its first step
+            self.listener(Finished(job, stopped=True))
+            return
         self.listener(Staged(job, "encoding prompt"))
         size, count = settings.batch or 1, settings.count
         batches, steps = -(-count // size), settings.steps or 1
@@ -117,7 +124,7 @@ class FakeEngine:
         for step in range(1, steps + 1):
             self.listener(Stepped(task.job, batch * steps + step, batches * steps))
             if task.preview_every and step % task.preview_every == 0 and step < steps:
-                self.listener(Previewed(task.job, b"\xff\xd8 a preview"))
+                self.listener(Previewed(task.job, PREVIEW))
             while True:
                 await asyncio.sleep(self.step_seconds)
                 how = self._stops.get(task.job)
