@@ -15,7 +15,14 @@ from diffusion.errors import DiffusionError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.error_answers import HTTP_ERRORS, answer_to
-from diffusion.server.routes import health, job_routes, missing, model_routes, simple
+from diffusion.server.routes import (
+    download_routes,
+    health,
+    job_routes,
+    missing,
+    model_routes,
+    simple,
+)
 from diffusion.server.routes.openai import drawing as openai_drawing
 from diffusion.server.routes.openai import models as openai_models
 from diffusion.server.routes.sdapi import drawing, lists, options, picture_texts, progress
@@ -30,6 +37,7 @@ ROUTERS = (
     simple.router,
     job_routes.router,
     model_routes.router,
+    download_routes.router,
     drawing.router,
     lists.router,
     options.router,

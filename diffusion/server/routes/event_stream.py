@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from typing import Final
 
 from fastapi.responses import StreamingResponse
 
-from diffusion.server.jobs.event_log import Event
+from diffusion.server.jobs.event_log import Event, EventLog
 
-__all__ = ["PING", "PING_SECONDS", "event_text", "stream_answer", "with_pings"]
+__all__ = ["PING", "event_text", "follow_log", "stream_answer", "with_pings"]
 
 PING_SECONDS: Final = 15.0
 PING: Final = ": still here\n\n"
@@ -28,6 +29,26 @@ def stream_answer(texts: AsyncIterator[str]) -> StreamingResponse:
     """Return an answer that sends texts as they come, and that no proxy collects first."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(texts, media_type="text/event-stream", headers=headers)
+
+
+async def follow_log(
+    log: EventLog, report: Callable[[], Mapping[str, object]], ended: bool, last_id: str | None
+) -> AsyncIterator[str]:
+    """Yield a log's events as text, from where a client that comes back has stopped.
+
+    Where that is not kept, and at the first time, the whole ``report`` comes first, as ``end``
+    where all has ``ended``, else as ``state``.
+    """
+    place = log.place_of(last_id)
+    if place is None:
+        place = log.count
+        name = "end" if ended else "state"
+        yield event_text(name, report(), Event(place, name, {}).id)
+        if ended:
+            return
+    async with aclosing(with_pings(log.follow(place))) as events:
+        async for event in events:
+            yield PING if event is None else event_text(event.name, event.data, event.id)
 
 
 async def with_pings(events: AsyncIterator[Event]) -> AsyncGenerator[Event | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -12,12 +11,11 @@ from fastapi.responses import StreamingResponse
 
 from diffusion.server.engine.messages import Stop
 from diffusion.server.errors import ForbiddenError, NotFoundError
-from diffusion.server.jobs.event_log import Event
 from diffusion.server.jobs.history import StoredJob
 from diffusion.server.jobs.job import Job, Origin
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import MEDIA_TYPES, convert_png
-from diffusion.server.routes.event_stream import PING, event_text, stream_answer, with_pings
+from diffusion.server.routes.event_stream import event_text, follow_log, stream_answer
 from diffusion.server.routes.finding import find_job, find_picture
 from diffusion.server.routes.given import CurrentUser, Parts
 
@@ -97,7 +95,9 @@ async def follow_job(
     more, and at the start, an event ``state`` shows the whole job.
     """
     job = await find_job(services, user, number)
-    return stream_answer(_events(job, last_event_id))
+    if isinstance(job, StoredJob):
+        return stream_answer(_one_event("end", job.report))
+    return stream_answer(follow_log(job.log, job.report, job.state.is_final, last_event_id))
 
 
 @router.get("/{job}/preview", response_class=Response)
@@ -142,18 +142,5 @@ def _report(job: Job | StoredJob) -> Report:
     return job.report() if isinstance(job, Job) else job.report
 
 
-async def _events(job: Job | StoredJob, last_event_id: str | None) -> AsyncIterator[str]:
-    """Yield the events of a job as text, and a comment where nothing happens for long."""
-    if isinstance(job, StoredJob):
-        yield event_text("end", job.report)
-        return
-    place = job.log.place_of(last_event_id)
-    if place is None:
-        place = job.log.count
-        name = "end" if job.state.is_final else "state"
-        yield event_text(name, job.report(), Event(place, name, {}).id)
-        if job.state.is_final:
-            return
-    async with aclosing(with_pings(job.log.follow(place))) as events:
-        async for event in events:
-            yield PING if event is None else event_text(event.name, event.data, event.id)
+async def _one_event(name: str, data: Report) -> AsyncIterator[str]:
+    yield event_text(name, data)

@@ -46,7 +46,6 @@ MISSING: Final[Mapping[str, str]] = {
     "GET /internal/pending-tasks": "The WebUI's own routes are not here; ask GET /api/v1/jobs",
     "GET /internal/ping": "The WebUI's own routes are not here; ask GET /healthz",
     "GET /api/v1/gallery": "The gallery is not here yet; GET /api/v1/jobs lists all that was drawn",
-    "POST /api/v1/models/download": "Downloading is not here yet; run 'avila model pull NAME'",
 }
 # fmt: on
 """Method and path, and the sentence."""
