@@ -238,7 +238,7 @@ def test_the_async_client_does_the_same(live: Live) -> None:
         assert await client.show(job) == done
         assert (await client.pictures(job))[0].size == (64, 48)
         assert (await client.picture_file(job))[:4] == b"\x89PNG"
-        assert next(job.id async for job in client.jobs()) == done.id
+        assert (await anext(client.jobs())).id == done.id
         assert (await client.cancel(job)).state == "done"
         assert [model.name for model in await client.models()] == [
             model.name for model in await client.refresh_models()
@@ -257,7 +257,7 @@ def test_cancelling_the_task_cancels_the_job(live: Live) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return next(job async for job in client.jobs())
+        return await anext(client.jobs())
 
     assert live.wait_for(run(live, work).id, "cancelled")
 
