@@ -37,8 +37,6 @@ _CODES: Final = {
 _PROBLEM_CODES: Final = {
     "missing": "missing_required_parameter",
     "extra_forbidden": "unknown_parameter",
-    "unsupported_parameter": "unsupported_parameter",
-    "unsupported_value": "unsupported_value",
 }
 """OpenAI's ``code`` by the type of a problem of validation."""
 _PARAMETERS: Final = {

@@ -127,9 +127,12 @@ def test_it_submits_waits_and_fetches(client: Client, live: Live) -> None:
 
 
 def test_events_come_with_previews_until_the_end(client: Client, live: Live) -> None:
-    live.engine.step_seconds = 0.02
+    live.engine.permits = permits = threading.Semaphore(0)
     job = client.submit({"prompt": "x", "steps": 6}, preview_every=2)
-    events = list(client.events(job, previews=True))
+    events = []
+    for event in client.events(job, previews=True):
+        events.append(event)
+        permits.release()
     assert events[0].name == "state"
     assert events[0].job is not None
     last = events[-1]
@@ -229,9 +232,12 @@ def test_the_async_client_does_the_same(live: Live) -> None:
     async def work(client: AsyncClient) -> None:
         both = await asyncio.gather(client.draw("x"), client.draw(Settings("y", seed=3)))
         assert [image.size for images in both for image in images] == [(64, 48)] * 2
-        live.engine.step_seconds = 0.02
+        live.engine.permits = permits = threading.Semaphore(0)
         job = await client.submit("x", preview_every=1)
-        events = [event async for event in client.events(job, previews=True)]
+        events = []
+        async for event in client.events(job, previews=True):
+            events.append(event)
+            permits.release()
         assert events[-1].name == "end"
         assert any(event.preview for event in events)
         done = await client.wait(job)

@@ -19,7 +19,6 @@ def test_the_page_runs(
     for client in ("sync_client", "async_client"):
         monkeypatch.setattr(f"diffusion.client.{client}.server_url", lambda server: live.url)
     monkeypatch.chdir(tmp_path)
-    live.engine.step_seconds = 0.01
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks("client"):
         exec(compile(block.code, f"docs/client.md:{block.line}", "exec"), names)
@@ -30,4 +29,4 @@ def test_the_page_runs(
     assert "step 20 of 20" in printed
     assert "there is no model 'no such model'; did you mean" in printed
     saved = {path.name for path in tmp_path.iterdir()}
-    assert {"apple-0.png", "apple.png", "pear.png", "preview.jpg"} <= saved
+    assert {"apple-0.png", "apple.png", "pear.png"} <= saved

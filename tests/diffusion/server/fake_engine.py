@@ -46,7 +46,10 @@ DEFAULTS = Defaults(width=64, height=48, steps=4)
 
 
 class FakeEngine:
-    """Draws for tests. ``drawn``: the settings of each job that it began."""
+    """Draws for tests. ``drawn``: the settings of each job that it began.
+
+    ``permits``: a step takes one to end; None lets all end.
+    """
 
     name = "fake"
     capacity = 1
@@ -57,6 +60,7 @@ class FakeEngine:
         self.models: list[Path] = []
         self.released = threading.Event()
         self.step_seconds = 0.0
+        self.permits: threading.Semaphore | None = None
         self._stops: dict[str, Stop] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -132,10 +136,16 @@ class FakeEngine:
                     del self._stops[task.job]
                 if how is not None:
                     return how
-                if HOLD not in task.settings.prompt or self.released.is_set():
+                if self._may_go_on(task.settings.prompt):
                     break
                 await asyncio.sleep(0.005)
         return None
+
+    def _may_go_on(self, prompt: str) -> bool:
+        """Tell whether the next step may be made; it takes a permit where there are any."""
+        if self.permits is not None:
+            return self.permits.acquire(blocking=False)
+        return HOLD not in prompt or self.released.is_set()
 
     def _send(self, job: str, first: int, part: Settings, partial: bool) -> None:
         for number in range(part.count):

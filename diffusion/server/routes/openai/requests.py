@@ -9,8 +9,16 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
+
+from diffusion.errors import SettingsError
 
 __all__ = ["DrawingBody", "EditBody", "GenerationBody", "StreamedBody", "VariationBody"]
 
@@ -19,22 +27,20 @@ _SIZE = re.compile(r"auto|[1-9]\d{0,4}x[1-9]\d{0,4}")
 
 def _check_size(size: str) -> str:
     if not _SIZE.fullmatch(size):
-        raise PydanticCustomError("size", "must be auto or WIDTHxHEIGHT, such as 512x512")
+        raise SettingsError("size", size, "must be auto or WIDTHxHEIGHT, such as 512x512")
     return size
 
 
 def _check_background(background: str) -> str:
     if background == "transparent":
-        raise PydanticCustomError(
-            "unsupported_value", "must be opaque or auto; these models paint every pixel"
-        )
+        hint = "must be opaque or auto: these models paint every pixel"
+        raise SettingsError("background", background, hint)
     return background
 
 
-def _refuse(value: object) -> object:
-    raise PydanticCustomError(
-        "unsupported_parameter", "these models do not know this parameter; leave it out"
-    )
+def _refuse(value: object, info: ValidationInfo) -> object:
+    shown = value if isinstance(value, str | int) else type(value).__name__
+    raise SettingsError(str(info.field_name), shown, "these models do not know it; leave it out")
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -85,9 +91,8 @@ class DrawingBody(BaseModel):
     @model_validator(mode="after")
     def _check_compression(self) -> DrawingBody:
         if self.output_format == "png" and self.output_compression not in (None, 100):
-            raise PydanticCustomError(
-                "output_compression", "output_compression needs output_format jpeg or webp"
-            )
+            hint = "needs output_format jpeg or webp"
+            raise SettingsError("output_compression", self.output_compression, hint)
         return self
 
 
@@ -100,7 +105,7 @@ class StreamedBody(DrawingBody):
     @model_validator(mode="after")
     def _check_stream(self) -> StreamedBody:
         if self.partial_images and not self.stream:
-            raise PydanticCustomError("partial_images", "partial_images needs stream true")
+            raise SettingsError("partial_images", self.partial_images, "needs stream true")
         return self
 
 
