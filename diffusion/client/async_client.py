@@ -17,7 +17,7 @@ from diffusion.client.addresses import server_url
 from diffusion.client.errors import AnswerError, ClientError, UnreachableError
 from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
 from diffusion.client.following import Following
-from diffusion.client.job_body import Drawing, job_body
+from diffusion.client.job_json import Drawing, job_body
 from diffusion.client.operations import FileKind, Operations
 from diffusion.client.policy import Policy
 from diffusion.client.records import Download, Event, Job, Model

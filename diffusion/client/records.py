@@ -85,7 +85,7 @@ class Event:
 
     @property
     def steps(self) -> int | None:
-        """How many steps there are, of a progress event."""
+        """The number of all steps, of a progress event."""
         return self.data.get("steps")
 
 

@@ -26,7 +26,7 @@ from diffusion.client import (
     RefusedError,
     WaitTimeoutError,
 )
-from diffusion.client.job_body import job_body
+from diffusion.client.job_json import job_body
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.server.jobs.request import JobRequest
 from diffusion.tasks import Hires, InitImage, Inpaint, SamplingSettings, Variation

@@ -120,6 +120,6 @@ def _address(request: Request) -> str:
     Behind a proxy with TLS that is https; only the client itself reads what it says here.
     """
     base = request.base_url
-    if request.headers.get("x-forwarded-proto", "").lower() == "https":
+    if request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https":
         base = base.replace(scheme="https")
     return f"{base}v1/images/files/"

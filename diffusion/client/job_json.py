@@ -33,14 +33,14 @@ def job_body(drawing: Drawing, model: str | None, preview_every: int | None) -> 
         body: dict[str, object] = {"prompt": drawing}
     elif isinstance(drawing, Settings):
         drawing.check()
-        body = {"prompt": drawing.prompt, "seed": drawing.seed, **_changed(drawing)}
+        body = {"prompt": drawing.prompt, "seed": drawing.seed, **_changed_fields(drawing)}
     else:
         body = dict(drawing)
     chosen = {"model": model, "preview_every": preview_every}
     return body | {name: value for name, value in chosen.items() if value is not None}
 
 
-def _changed(record: Any) -> dict[str, object]:
+def _changed_fields(record: Any) -> dict[str, object]:
     """Return the fields of a dataclass that differ from their defaults, as JSON."""
     plain = type(record)
     found = {}
@@ -58,7 +58,7 @@ def _as_json(name: str, value: object) -> object:
     if isinstance(value, Image.Image):
         return _encode(value)
     if is_dataclass(value) and not isinstance(value, type) and name not in ("sampler", "schedule"):
-        return _changed(value)
+        return _changed_fields(value)
     if isinstance(value, tuple | list):
         return list(value)
     if value is None or isinstance(value, str | int | float):
