@@ -186,6 +186,22 @@ def test_transparent_parts_of_the_mask_are_drawn_anew(client: openai.OpenAI, liv
         assert not inpaint.invert
 
 
+def test_open_webui_generates_and_edits(live: Live) -> None:
+    """Requests with the fields and headers of Open WebUI's ``routers/images.py``."""
+    headers = {"Authorization": "Bearer ", "X-OpenWebUI-User-Name": "ana"}
+    shared = {"model": "emoji", "prompt": "an apple", "n": 1, "size": "64x48"}
+    shared |= {"response_format": "b64_json"}
+    more = {"steps": 9, "seed": 4, "negative_prompt": "bad"}
+    answer = live.post("/v1/images/generations", shared | more, headers=headers)
+    assert picture(answer.json()["data"][0]["b64_json"]).size == (64, 48)
+    files = [("image[]", ("image.png", png(RED), "image/png"))]
+    edited = live.post("/v1/images/edits", data=shared, files=files, headers=headers)
+    assert picture(edited.json()["data"][0]["b64_json"]).size == (64, 48)
+    first, second = live.engine.drawn
+    assert (first.steps, first.seed, first.negative) == (9, 4, "bad")
+    assert second.init_image is not None
+
+
 def test_the_package_varies_a_picture(client: openai.OpenAI, live: Live) -> None:
     with pytest.deprecated_call():
         answer = client.images.create_variation(  # type: ignore[deprecated]
@@ -262,6 +278,16 @@ def test_a_client_that_leaves_its_stream_cancels_the_job(client: openai.OpenAI, 
         (job,) = wait_until(lambda: live.get("/api/v1/jobs").json()["jobs"])
         wait_until(lambda: live.job(job["id"])["step"] == 1)
     assert live.wait_for(job["id"], "cancelled")["pictures"] == []
+
+
+def test_a_stream_outlives_its_worker(client: openai.OpenAI, live: Live) -> None:
+    with client.images.generate(prompt="hold on", stream=True) as stream:
+        (job,) = wait_until(lambda: live.get("/api/v1/jobs").json()["jobs"])
+        wait_until(lambda: live.job(job["id"])["step"] == 1)
+        live.call(live.engine.lose)
+        live.engine.released.set()
+        assert [event.type for event in stream] == ["image_generation.completed"]
+    assert len(live.engine.drawn) == 2
 
 
 def test_a_stream_that_fails_raises(client: openai.OpenAI) -> None:

@@ -60,15 +60,20 @@ class AnswerForm:
         """The fields that answers and events share."""
         return {"background": "opaque", "output_format": self.kind, "quality": self.label}
 
+    @property
+    def last_fields(self) -> Mapping[str, object]:
+        """The fields that answers and the events of finished pictures share."""
+        person = {"safety_identifier": self.person} if self.person else {}
+        return {"usage": USAGE, **person}
+
 
 async def pictures_answer(services: Services, job: Job, form: AnswerForm) -> Mapping[str, object]:
     """Return the answer to a request whose job is done and has pictures."""
     pictures = sorted(job.pictures, key=lambda each: each.number)
     data = [await _datum(services, job, each, form) for each in pictures]
-    person = {"safety_identifier": form.person} if form.person else {}
     size = f"{pictures[0].width}x{pictures[0].height}"
-    shared = {"created": int(time.time()), **form.fields, "size": size, "usage": USAGE}
-    return {**shared, **person, "data": data}
+    shared = {"created": int(time.time()), "size": size, **form.fields, **form.last_fields}
+    return {**shared, "data": data}
 
 
 async def _datum(
@@ -93,8 +98,8 @@ async def picture_fields(
 ) -> Mapping[str, object]:
     """Return the fields of the event for a finished picture."""
     file = await file_of(services, picture, form.kind, form.quality)
-    person = {"safety_identifier": form.person} if form.person else {}
-    return {**_event_fields(file, (picture.width, picture.height), form), "usage": USAGE, **person}
+    size = (picture.width, picture.height)
+    return {**_event_fields(file, size, form), **form.last_fields}
 
 
 def partial_fields(

@@ -37,11 +37,19 @@ from diffusion.server.services import Services
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/images", tags=["openai"])
-
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"description": "A value cannot be taken; `param` names it."},
+    404: {"description": "There is no such model."},
+    409: {"description": "The job was cancelled."},
+    429: {"description": "The queue is full; `Retry-After` says when to come again."},
+    500: {"description": "The pictures could not be drawn."},
+    503: {"description": "The server is stopping, or has no device."},
+}
 STREAMED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/json": {}, "text/event-stream": {}}}
 }
+
+router = APIRouter(prefix="/v1/images", tags=["openai"], responses=REFUSALS)
 
 
 @router.post("/generations", response_class=Response, responses=STREAMED)
@@ -69,7 +77,7 @@ async def edit_picture(
     return await _draw(request, services, user, asked, body)
 
 
-@router.post("/variations", response_class=Response, responses=STREAMED)
+@router.post("/variations", response_class=JSONResponse)
 async def vary_picture(
     request: Request,
     body: Annotated[VariationBody, Form(media_type="multipart/form-data")],

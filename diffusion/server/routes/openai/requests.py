@@ -112,6 +112,10 @@ class StreamedBody(DrawingBody):
 class GenerationBody(StreamedBody):
     """The body of ``generations``."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "a red apple", "size": "512x512", "steps": 20}]}
+    )
+
     prompt: Prompt
 
 

@@ -35,6 +35,7 @@ class StreamPlan:
     form: AnswerForm
     partials: int
     size: tuple[int, int] | None
+    _finished: set[int] = field(default_factory=set, init=False)
     _sent: int = field(default=0, init=False)
     _step: int = field(default=0, init=False)
     _total: int = field(default=0, init=False)
@@ -45,9 +46,14 @@ class StreamPlan:
         self._total = max(1, total // job.settings.count)
         self._step = (done - 1) % self._total + 1
 
-    def end_picture(self) -> None:
-        """Begin to count for the next picture."""
-        self._sent = 0
+    def end_picture(self, number: int) -> bool:
+        """Begin to count for the next picture; tell whether this one is new.
+
+        A job whose worker was lost is drawn once more, and its first pictures come a second time.
+        """
+        self._sent, is_new = 0, number not in self._finished
+        self._finished.add(number)
+        return is_new
 
     def next_partial(self) -> int | None:
         """Return the number of the partial picture that is due at this step; None for none."""
@@ -82,18 +88,25 @@ async def _translate(services: Services, job: Job, plan: StreamPlan, event: Even
     elif event.name == "preview":
         return await _partial(job, plan, event)
     elif event.name == "picture":
-        plan.end_picture()
-        picture = next(each for each in job.pictures if each.number == event.data["number"])
-        try:
-            fields = await picture_fields(services, picture, plan.form)
-        except DiffusionError as error:
-            return _failure(error)
-        name = f"{plan.name}.completed"
-        return event_text(name, {"type": name, **fields})
+        return await _completed(services, job, plan, event)
     elif event.last:
         problem = end_of_job(services, job)
         return None if problem is None else _failure(problem)
     return None
+
+
+async def _completed(services: Services, job: Job, plan: StreamPlan, event: Event) -> str | None:
+    """Return the event of a finished picture, unless it was sent or forgotten since."""
+    number = event.data["number"]
+    picture = next((each for each in job.pictures if each.number == number), None)
+    if picture is None or not plan.end_picture(picture.number):
+        return None
+    try:
+        fields = await picture_fields(services, picture, plan.form)
+    except DiffusionError as error:
+        return _failure(error)
+    name = f"{plan.name}.completed"
+    return event_text(name, {"type": name, **fields})
 
 
 async def _partial(job: Job, plan: StreamPlan, event: Event) -> str | None:
