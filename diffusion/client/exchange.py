@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from http.client import responses
 from typing import Any, Final, TypeAlias, TypeVar
 
 from diffusion.client.errors import (
@@ -119,11 +120,14 @@ def error_of(answer: Answer | Lost) -> AnswerError | UnreachableError:
 
 
 def _sentence(answer: Answer) -> str:
-    """Return the server's sentence; of several problems of validation the first."""
+    """Return the server's sentence; of several problems of validation the first.
+
+    Where there is none, such as from a proxy, the status has a name.
+    """
     try:
         detail = json.loads(answer.content)["detail"]
     except (ValueError, TypeError, KeyError):
-        return "the server gives no reason"
+        return responses.get(answer.status, "the server gives no reason")
     if isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
         place = ".".join(str(each) for each in detail[0].get("loc", ())[1:])
         return f"{place}: {detail[0].get('msg', '')}"

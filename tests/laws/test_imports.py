@@ -26,6 +26,7 @@ FORBIDDEN = {
     "gpucore/wgsl": ["gpucore.backends", "gpucore.device", "gpucore.kernel", "numpy"],
     "gpustd": ["diffusion"],
     "tests/gpustd/reference": ["gpucore"],
+    "diffusion/client": ["diffusion.cli", "diffusion.pipeline", "diffusion.server", "gpucore"],
     "diffusion/checkpoints": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
     "diffusion/models": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
     "diffusion/pipeline": ["diffusion.cli"],

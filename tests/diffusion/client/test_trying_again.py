@@ -97,6 +97,11 @@ def test_other_refusals_are_final(status: int, pauses: list[float]) -> None:
     assert pauses == []
 
 
+def test_a_refusal_without_a_sentence_has_the_name_of_its_status(pauses: list[float]) -> None:
+    with pytest.raises(AnswerError, match=r"^Bad Gateway \(status 502\)$"):
+        Server(httpx2.Response(502, content=b"<html>")).client().models()
+
+
 def test_a_lost_connection_is_made_anew_with_the_same_key(pauses: list[float]) -> None:
     lost = httpx2.ReadError("cut")
     server = Server(httpx2.ConnectError("refused"), lost, answer(202, JOB))

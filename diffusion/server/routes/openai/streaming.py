@@ -86,16 +86,16 @@ async def _translate(services: Services, job: Job, plan: StreamPlan, event: Even
     if event.name == "progress":
         plan.note_step(job, event.data)
     elif event.name == "preview":
-        return await _partial(job, plan, event)
+        return await _partial_text(job, plan, event)
     elif event.name == "picture":
-        return await _completed(services, job, plan, event)
+        return await _picture_text(services, job, plan, event)
     elif event.last:
         problem = end_of_job(services, job)
         return None if problem is None else _failure(problem)
     return None
 
 
-async def _completed(services: Services, job: Job, plan: StreamPlan, event: Event) -> str | None:
+async def _picture_text(services: Services, job: Job, plan: StreamPlan, event: Event) -> str | None:
     """Return the event of a finished picture, unless it was sent or forgotten since."""
     number = event.data["number"]
     picture = next((each for each in job.pictures if each.number == number), None)
@@ -109,7 +109,7 @@ async def _completed(services: Services, job: Job, plan: StreamPlan, event: Even
     return event_text(name, {"type": name, **fields})
 
 
-async def _partial(job: Job, plan: StreamPlan, event: Event) -> str | None:
+async def _partial_text(job: Job, plan: StreamPlan, event: Event) -> str | None:
     """Return the event of a preview that is due, unless a newer one is there already."""
     progress = job.progress
     if progress.preview is None or progress.preview_number != event.data["number"]:
