@@ -18,6 +18,7 @@ from diffusion.server.routes.finding import find_picture
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.routes.openai.answers import AnswerForm, file_of, pictures_answer
 from diffusion.server.routes.openai.picture_names import PictureName
+from diffusion.server.routes.openai.refusals import REFUSALS
 from diffusion.server.routes.openai.requests import (
     DrawingBody,
     EditBody,
@@ -37,14 +38,6 @@ from diffusion.server.services import Services
 
 __all__ = ["router"]
 
-REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"description": "A value cannot be taken; `param` names it."},
-    404: {"description": "There is no such model."},
-    409: {"description": "The job was cancelled."},
-    429: {"description": "The queue is full; `Retry-After` says when to come again."},
-    500: {"description": "The pictures could not be drawn."},
-    503: {"description": "The server is stopping, or has no device."},
-}
 STREAMED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/json": {}, "text/event-stream": {}}}
 }

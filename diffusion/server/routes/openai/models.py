@@ -9,10 +9,11 @@ from fastapi import APIRouter, Path
 
 from diffusion.server.models import ModelEntry
 from diffusion.server.routes.given import CurrentUser, Parts
+from diffusion.server.routes.openai.refusals import REFUSALS
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/models", tags=["openai"])
+router = APIRouter(prefix="/v1/models", tags=["openai"], responses=REFUSALS)
 
 
 @router.get("")
