@@ -1,6 +1,6 @@
 """The bodies of ``/v1/images``: OpenAI's fields, and some of ours that clients send beside them.
 
-Null stands for a field that is left out. Forms send numbers as text, so that texts are read.
+In JSON null stands for a field that is left out. Forms send numbers as text, which is read there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from diffusion.errors import SettingsError
 
 __all__ = ["DrawingBody", "EditBody", "GenerationBody", "StreamedBody", "VariationBody"]
 
+_NOTES = ("default", "description", "title")
+"""Parts of a field's JSON schema that are about the field, not about its values."""
 _SIZE = re.compile(r"auto|[1-9]\d{0,4}x[1-9]\d{0,4}")
 
 
@@ -41,6 +43,17 @@ def _check_background(background: str) -> str:
 def _refuse(value: object, info: ValidationInfo) -> object:
     shown = value if isinstance(value, str | int) else type(value).__name__
     raise SettingsError(str(info.field_name), shown, "these models do not know it; leave it out")
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Add to a JSON schema that null stands for a field that is left out, and an example."""
+    for name, field in schema["properties"].items():
+        if name not in schema["required"] and "type" in field:
+            field["anyOf"] = [
+                {each: field.pop(each) for each in list(field) if each not in _NOTES},
+                {"type": "null"},
+            ]
+    schema["examples"] = [{"prompt": "a red apple", "size": "512x512", "steps": 20}]
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -112,9 +125,7 @@ class StreamedBody(DrawingBody):
 class GenerationBody(StreamedBody):
     """The body of ``generations``."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"prompt": "a red apple", "size": "512x512", "steps": 20}]}
-    )
+    model_config = ConfigDict(strict=True, json_schema_extra=_describe)
 
     prompt: Prompt
 
