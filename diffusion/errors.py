@@ -9,7 +9,7 @@
     │   ├── ModelMismatchError     a sound file, but its tensors are not those of the model
     │   └── MisfitError            one tensor of an adapter does not fit; gathered into the former
     ├── SettingsError              a setting (size, steps, sampler, ...) has a value out of range
-    ├── StoppedError               the caller stopped the drawing
+    ├── StoppedError               the caller stopped the work
     ├── NotFiniteError             a network computed infinities or NaN instead of a picture
     └── OutputError                a result cannot be written
 
@@ -196,7 +196,7 @@ class SettingsError(DiffusionError):
 
 
 class StoppedError(DiffusionError):
-    """A caller stopped the drawing of pictures."""
+    """A caller stopped the drawing of pictures, or a download."""
 
 
 class NotFiniteError(DiffusionError):

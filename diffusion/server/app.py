@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from diffusion.errors import DiffusionError, SettingsError
+from diffusion.errors import DiffusionError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
-from diffusion.server.errors import ServerError
-from diffusion.server.routes import health, job_routes, missing, model_routes, simple
+from diffusion.server.error_answers import HTTP_ERRORS, answer_to
+from diffusion.server.routes import (
+    download_routes,
+    health,
+    job_routes,
+    missing,
+    model_routes,
+    simple,
+)
+from diffusion.server.routes.openai import drawing as openai_drawing
+from diffusion.server.routes.openai import models as openai_models
 from diffusion.server.routes.sdapi import drawing, lists, options, picture_texts, progress
 from diffusion.server.services import Services
 
@@ -28,11 +37,14 @@ ROUTERS = (
     simple.router,
     job_routes.router,
     model_routes.router,
+    download_routes.router,
     drawing.router,
     lists.router,
     options.router,
     picture_texts.router,
     progress.router,
+    openai_drawing.router,
+    openai_models.router,
     missing.router,  # last: it answers what nothing else does
 )
 
@@ -69,7 +81,8 @@ def create_app(services: Services) -> Application:
     for router in ROUTERS:
         inner.include_router(router)
     inner.add_exception_handler(DiffusionError, _answer_error)
-    inner.add_exception_handler(HTTPException, _answer_error)
+    for each in HTTP_ERRORS:
+        inner.add_exception_handler(each, _answer_error)
     inner.add_exception_handler(RequestValidationError, _answer_error)
     inner.add_exception_handler(Exception, _answer_error)
     gate = AccessControl(
@@ -83,29 +96,8 @@ def create_app(services: Services) -> Application:
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer an error in the form that clients of AUTOMATIC1111 know; ``detail``: the sentence."""
-    headers: dict[str, str] = {}
-    detail: object = str(error)
-    if isinstance(error, ServerError):
-        status = error.status
-        if error.retry_after is not None:
-            headers["retry-after"] = str(error.retry_after)
-    elif isinstance(error, RequestValidationError):
-        status, detail = 422, [_without_input(each) for each in error.errors()]
-    elif isinstance(error, HTTPException):
-        status, detail = error.status_code, error.detail
-        headers |= error.headers or {}
-    elif isinstance(error, SettingsError):
-        status = 422
-    else:
-        status = 500
-        if not isinstance(error, DiffusionError):
-            log.error("a request failed", path=request.url.path, exc_info=error)
-            detail = "the server made a mistake; its log has the details"
-    body = {"error": type(error).__name__, "detail": detail, "body": "", "errors": ""}
-    return JSONResponse(body, status, headers)
-
-
-def _without_input(problem: Mapping[str, object]) -> dict[str, object]:
-    """Return a problem of validation without what was sent, which may be a whole picture."""
-    return {name: problem[name] for name in ("type", "loc", "msg") if name in problem}
+    """Answer an error, and write one that nobody expected to the log."""
+    answer = answer_to(request.url.path, error)
+    if not isinstance(error, (DiffusionError, RequestValidationError, *HTTP_ERRORS)):
+        log.error("a request failed", path=request.url.path, exc_info=error)
+    return JSONResponse(dict(answer.body), answer.status, dict(answer.headers))

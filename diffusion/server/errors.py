@@ -10,6 +10,7 @@
         ├── NotFoundError        404: no such job, picture or model
         ├── ConflictError        409: a request contradicts an earlier one
         ├── RefusedError         422: a field that has no SettingsError of its own
+        │   └── UnknownModelError    no model has the name that a request gives
         ├── BusyError            429: the queue is full; says when to come again
         ├── NotBuiltError        501: a feature that this server does not have
         └── UnavailableError     503: the server is stopping, or its worker is
@@ -70,6 +71,10 @@ class RefusedError(ServerError):
     """A field of a request has a value that cannot be taken."""
 
     status = 422
+
+
+class UnknownModelError(RefusedError):
+    """No model has the name that a request gives."""
 
 
 class BusyError(ServerError):

@@ -16,7 +16,7 @@ from diffusion.checkpoints import ModelFile, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model
 from diffusion.errors import DiffusionError, quote
 from diffusion.pipeline.pipeline import weights_hash
-from diffusion.server.errors import ConfigurationError, RefusedError
+from diffusion.server.errors import ConfigurationError, UnknownModelError
 from diffusion.server.jobs.history import History
 
 __all__ = ["ModelEntry", "ModelTable"]
@@ -42,6 +42,14 @@ class ModelEntry:
         """The name with the hash, as AUTOMATIC1111 writes it: ``name [0123456789]``."""
         return self.name if self.sha256 is None else f"{self.name} [{self.digest}]"
 
+    @property
+    def created(self) -> int:
+        """The Unix time at which its file or folder was written last; 0 where it is gone."""
+        try:
+            return int(self.path.stat().st_mtime)
+        except OSError:
+            return 0
+
     def answers_to(self, text: str) -> bool:
         """Tell whether a request means this model by ``text``."""
         stem = self.name.removesuffix(".safetensors")
@@ -61,7 +69,7 @@ class ModelTable:
         self.entries: tuple[ModelEntry, ...] = tuple(self._scan())
         try:
             self.default = self.find(default or BUNDLED)
-        except RefusedError as error:
+        except UnknownModelError as error:
             raise ConfigurationError(f"model: {error}") from error
 
     def _scan(self) -> Iterator[ModelEntry]:
@@ -104,7 +112,7 @@ class ModelTable:
     def find(self, text: str | None) -> ModelEntry:
         """Return the model that a request names; the default for None.
 
-        Raises `RefusedError` with the nearest names.
+        Raises `UnknownModelError` with the nearest names.
         """
         if text is None:
             return self.default
@@ -114,7 +122,7 @@ class ModelTable:
         names = [entry.name for entry in self.entries]
         near = difflib.get_close_matches(text[:100], names, n=3, cutoff=0.3) or names[:3]
         hint = f"did you mean {' or '.join(near)}? GET /api/v1/models lists all"
-        raise RefusedError(f"there is no model {quote(text)}; {hint}")
+        raise UnknownModelError(f"there is no model {quote(text)}; {hint}")
 
 
 def _weights_of(model: Path) -> Path:

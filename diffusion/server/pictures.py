@@ -61,8 +61,11 @@ def read_upload(text: str, field: str) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def convert_png(png: bytes, kind: str, infotext: str | None) -> bytes:
-    """Return a picture of ours as a file of a ``kind`` in `FORMATS`, with its text unless None."""
+def convert_png(png: bytes, kind: str, infotext: str | None, quality: int = QUALITY) -> bytes:
+    """Return a picture of ours as a file of a ``kind`` in `FORMATS`, with its text unless None.
+
+    ``quality``: 0 to 100, of WebP and JPEG.
+    """
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         image.load()
         file = io.BytesIO()
@@ -71,5 +74,5 @@ def convert_png(png: bytes, kind: str, infotext: str | None) -> bytes:
             image.info = {}
             image.save(file, "PNG", **options)
         else:
-            image.convert("RGB").save(file, kind.upper(), quality=QUALITY, **options)
+            image.convert("RGB").save(file, kind.upper(), quality=quality, **options)
     return file.getvalue()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from diffusion.server.access.users import Credentials
+from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.jobs.history import History
@@ -30,6 +31,7 @@ class Services:
     history: History
     outputs: Outputs
     models: ModelTable
+    downloads: Downloads
     scheduler: Scheduler
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -57,6 +59,7 @@ class Services:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.downloads.close()
         await self.scheduler.close()
 
 
@@ -78,4 +81,5 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
         engines = [ProcessEngine("worker 0", studio, patience)]
     options = SchedulerOptions(settings.queue, settings.preview_every, settings.work)
     scheduler = Scheduler(engines, history, outputs, models, metrics, options)
-    return Services(settings, credentials, metrics, history, outputs, models, scheduler)
+    downloads = Downloads(models)
+    return Services(settings, credentials, metrics, history, outputs, models, downloads, scheduler)

@@ -27,6 +27,7 @@ FORBIDDEN = {
     "gpustd": ["diffusion"],
     "tests/gpustd/reference": ["gpucore"],
     "diffusion/batching": ["diffusion.cli", "diffusion.server"],
+    "diffusion/client": ["diffusion.cli", "diffusion.pipeline", "diffusion.server", "gpucore"],
     "diffusion/checkpoints": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
     "diffusion/models": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
     "diffusion/pipeline": ["diffusion.batching", "diffusion.cli"],

@@ -27,7 +27,7 @@ from diffusion.checkpoints.hub.listing import RemoteFile
 from diffusion.checkpoints.hub.model_names import split_model_name
 from diffusion.checkpoints.hub.offers import Offer, partial_path
 from diffusion.checkpoints.hub.transfer import chunks, open_answer
-from diffusion.errors import ModelNotFoundError, OutputError
+from diffusion.errors import ModelNotFoundError, OutputError, StoppedError
 
 Progress = Callable[[str, int], None]
 """Takes a file's name, and how many of its bytes are here."""
@@ -43,6 +43,7 @@ def pull(offer: Offer, progress: Progress | None = None) -> Path:
     """Download an offer and return the model's path.
 
     Each file comes to its place among the cache's blobs, large ones first, and is then named.
+    ``progress`` may raise `StoppedError` to stop; a later download goes on from there.
     Raises `OutputError`, `ModelNotFoundError`.
     """
     _check_space(offer)
@@ -104,7 +105,7 @@ def _fetch_rest(offer: Offer, file: RemoteFile, target: BinaryIO, progress: Prog
         except ConnectionError:
             raise
         except Exception as error:
-            if isinstance(error, ModelNotFoundError | OutputError):
+            if isinstance(error, ModelNotFoundError | OutputError | StoppedError):
                 raise
             fault = error
         came = target.seek(0, os.SEEK_END)

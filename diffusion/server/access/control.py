@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from diffusion.server.access.users import LOCAL, Credentials
+from diffusion.server.error_answers import answer_to
 from diffusion.server.errors import ForbiddenError, ServerError
 from diffusion.server.settings import is_loopback
 
@@ -72,7 +73,7 @@ class AccessControl:
                     self._check_origin(headers)
                 scope["user"] = self._find_user(scope, headers.get(b"authorization", ""))
             except ServerError as error:
-                await _answer(sending, error)
+                await _answer(sending, scope["path"], error)
                 return
         await self._app(scope, receive, sending)
 
@@ -139,15 +140,15 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _answer(send: Send, error: ServerError) -> None:
+async def _answer(send: Send, path: str, error: ServerError) -> None:
     """Answer a request that is not let through."""
-    body = json.dumps({"error": type(error).__name__, "detail": str(error), "errors": ""}).encode()
-    headers = [(b"content-type", b"application/json")]
+    answer = answer_to(path, error)
+    body = json.dumps(answer.body).encode()
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers.append((b"content-type", b"application/json"))
     headers.append((b"content-length", str(len(body)).encode()))
-    if error.status == 401:
+    if answer.status == 401:
         headers.append((b"www-authenticate", b'Basic realm="avila"'))
-    if error.retry_after is not None:
-        headers.append((b"retry-after", str(error.retry_after).encode()))
     headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -147,6 +147,9 @@ class JobRequest(Part):
     rng: str = "nv"
     sampling: SamplingRequest = SamplingRequest()
     zero_snr: bool = False
+    preview_every: int | None = Field(
+        default=None, ge=0, le=1000, description="Steps from preview to preview; 0 for none."
+    )
 
     def clean(self) -> JobRequest:
         """Return it with its pictures written anew, without their texts. Raises `SettingsError`."""
@@ -156,7 +159,7 @@ class JobRequest(Part):
 
     def settings(self) -> Settings:
         """Return the settings, checked. Pictures must be from `clean`. Raises `SettingsError`."""
-        parts = {"model", "init_image", "hires", "variation", "sampling"}
+        parts = {"model", "init_image", "hires", "variation", "sampling", "preview_every"}
         given = self.model_dump(exclude=parts | {"seed"})
         settings = Settings(
             **given,

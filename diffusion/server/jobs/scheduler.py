@@ -268,7 +268,9 @@ class Scheduler:
         job.pictures.clear()
         self.running[job.id] = engine, job
         job.log.add("state", job.report())
-        engine.send(Draw(job.id, job.path, job.settings, self.options.preview_every))
+        asked = job.request.preview_every
+        every = self.options.preview_every if asked is None else asked
+        engine.send(Draw(job.id, job.path, job.settings, every))
 
     async def stop(self, job: Job, how: Stop) -> None:
         """Stop a job: one that waits at once, one that runs after its step. Does no harm twice."""

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from diffusion.server.access.users import User
 from diffusion.server.engine.messages import Stop
 from diffusion.server.errors import ForbiddenError, NotFoundError
-from diffusion.server.jobs.event_log import Event
 from diffusion.server.jobs.history import StoredJob
 from diffusion.server.jobs.job import Job, Origin
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import MEDIA_TYPES, convert_png
+from diffusion.server.routes.event_stream import event_text, follow_log, stream_answer
+from diffusion.server.routes.finding import find_job, find_picture
 from diffusion.server.routes.given import CurrentUser, Parts
-from diffusion.server.services import Services
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
-PING_SECONDS: Final = 15.0
 JobNumber = Annotated[str, Path(alias="job", pattern="^[0-9a-f]{24}$")]
 Report = Mapping[str, object]
 
@@ -71,7 +68,7 @@ async def list_jobs(
 @router.get("/{job}")
 async def show_job(number: JobNumber, services: Parts, user: CurrentUser) -> Report:
     """Show a job."""
-    return _report(await _find(services, user, number))
+    return _report(await find_job(services, user, number))
 
 
 @router.delete("/{job}")
@@ -80,7 +77,7 @@ async def cancel_job(number: JobNumber, services: Parts, user: CurrentUser) -> R
 
     One that has ended stays as it is.
     """
-    job = await _find(services, user, number)
+    job = await find_job(services, user, number)
     if isinstance(job, Job):
         await services.scheduler.stop(job, Stop.DROP)
     return _report(job)
@@ -101,16 +98,16 @@ async def follow_job(
     A client that comes again with ``Last-Event-ID`` gets what it missed; where that is not kept any
     more, and at the start, an event ``state`` shows the whole job.
     """
-    job = await _find(services, user, number)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    stream = _events(job, last_event_id)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    job = await find_job(services, user, number)
+    if isinstance(job, StoredJob):
+        return stream_answer(_one_event("end", job.report))
+    return stream_answer(follow_log(job.log, job.report, job.state.is_final, last_event_id))
 
 
 @router.get("/{job}/preview", response_class=Response)
 async def show_preview(number: JobNumber, services: Parts, user: CurrentUser) -> Response:
     """Return the newest preview of a job that is drawn now, as a JPEG."""
-    job = await _find(services, user, number)
+    job = await find_job(services, user, number)
     preview = job.progress.preview if isinstance(job, Job) else None
     if preview is None:
         raise NotFoundError("this job has no preview now")
@@ -137,15 +134,7 @@ async def fetch_picture(
     kind: Annotated[Literal["png", "webp", "jpeg"], Query(alias="format")] = "png",
 ) -> Response:
     """Return a picture of a job, with its settings in it."""
-    job = await _find(services, user, number)
-    pictures = (
-        job.pictures
-        if isinstance(job, Job)
-        else await services.history.do(services.history.pictures, job.id)
-    )
-    picture = next((each for each in pictures if each.number == place), None)
-    if picture is None:
-        raise NotFoundError(f"job {number} has no picture {place} yet; its report lists all")
+    picture = await find_picture(services, user, number, place)
     file = await asyncio.to_thread(services.outputs.read, picture.file)
     if kind != "png":
         file = await asyncio.to_thread(convert_png, file, kind, picture.infotext)
@@ -153,51 +142,9 @@ async def fetch_picture(
     return Response(file, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
-async def _find(services: Services, user: User, number: str) -> Job | StoredJob:
-    """Return a job of the user, for admins of anybody. Raises `NotFoundError`."""
-    job = services.scheduler.jobs.get(number)
-    if job is not None and (user.admin or job.origin.user == user.name):
-        return job
-    owner = None if user.admin else user.name
-    stored = await services.history.do(services.history.job, number, owner)
-    if stored is None:
-        raise NotFoundError(f"there is no job {number}; GET /api/v1/jobs lists yours")
-    return stored
-
-
 def _report(job: Job | StoredJob) -> Report:
     return job.report() if isinstance(job, Job) else job.report
 
 
-async def _events(job: Job | StoredJob, last_event_id: str | None) -> AsyncIterator[str]:
-    """Yield the events of a job as text, and a comment where nothing happens for long."""
-    if isinstance(job, StoredJob):
-        yield _event_text("end", job.report)
-        return
-    place = job.log.place_of(last_event_id)
-    if place is None:
-        place = job.log.count
-        name = "end" if job.state.is_final else "state"
-        yield _event_text(name, job.report(), Event(place, name, {}).id)
-        if job.state.is_final:
-            return
-    events = job.log.follow(place)
-    coming = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=PING_SECONDS)
-            if not done:
-                yield ": still here\n\n"
-                continue
-            event = coming.result()
-            if event is None:
-                return
-            yield _event_text(event.name, event.data, event.id)
-            coming = asyncio.ensure_future(anext(events, None))
-    finally:
-        coming.cancel()
-
-
-def _event_text(name: str, data: Report, number: str | None = None) -> str:
-    head = "" if number is None else f"id: {number}\n"
-    return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n"
+async def _one_event(name: str, data: Report) -> AsyncIterator[str]:
+    yield event_text(name, data)

@@ -45,12 +45,7 @@ MISSING: Final[Mapping[str, str]] = {
         "/sdapi/v1/progress, or follow GET /api/v1/jobs/JOB/events",
     "GET /internal/pending-tasks": "The WebUI's own routes are not here; ask GET /api/v1/jobs",
     "GET /internal/ping": "The WebUI's own routes are not here; ask GET /healthz",
-    "POST /v1/images/generations": "OpenAI's routes are not here yet; use POST /txt2img",
-    "POST /v1/images/edits": "OpenAI's routes are not here yet; use POST /sdapi/v1/img2img",
-    "POST /v1/images/variations": "OpenAI's routes are not here yet; use POST /sdapi/v1/img2img",
-    "GET /v1/models": "OpenAI's routes are not here yet; use GET /api/v1/models",
     "GET /api/v1/gallery": "The gallery is not here yet; GET /api/v1/jobs lists all that was drawn",
-    "POST /api/v1/models/download": "Downloading is not here yet; run 'avila model pull NAME'",
 }
 # fmt: on
 """Method and path, and the sentence."""

@@ -12,7 +12,7 @@ from diffusion.server.jobs.job import Job, JobState, Origin
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.services import Services
 
-__all__ = ["draw_and_wait"]
+__all__ = ["draw_and_wait", "end_of_job", "require_pictures"]
 
 
 async def draw_and_wait(
@@ -30,13 +30,27 @@ async def draw_and_wait(
             task.cancel()
         if not job.state.is_final:
             await services.scheduler.stop(job, Stop.DROP)
+    problem = end_of_job(services, job)
+    if problem is not None:
+        raise problem
+    return job
+
+
+def end_of_job(services: Services, job: Job) -> ServerError | None:
+    """Return the error that tells how a job has ended without its pictures; None for done."""
     if job.state is JobState.DONE:
-        return job
+        return None
     if job.state is JobState.FAILED:
-        raise RefusedError(job.message) if job.wrong_input else ServerError(job.message)
+        return RefusedError(job.message) if job.wrong_input else ServerError(job.message)
     if services.scheduler.draining:
-        raise UnavailableError("the server is stopping; come again once it is back", 5)
-    raise ConflictError("the job was cancelled before its pictures were there")
+        return UnavailableError("the server is stopping; come again once it is back", 5)
+    return ConflictError("the job was cancelled before its pictures were there")
+
+
+def require_pictures(job: Job) -> None:
+    """Raise `ConflictError` for a job that was interrupted before its first picture."""
+    if not job.pictures:
+        raise ConflictError("the job was interrupted before its first picture was there")
 
 
 async def _wait_for_leave(request: Request) -> None:

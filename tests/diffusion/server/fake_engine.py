@@ -33,16 +33,23 @@ from diffusion.server.engine.messages import (
 )
 from diffusion.settings import Defaults, Settings
 
-__all__ = ["HOLD", "FakeEngine"]
+__all__ = ["HOLD", "PREVIEW", "FakeEngine"]
 
 HOLD = "hold"
 """A prompt with this word waits after its first step until `FakeEngine.released` is set."""
+
+with io.BytesIO() as _file:
+    Image.new("RGB", (16, 12), (0, 0, 255)).save(_file, "JPEG")
+    PREVIEW = _file.getvalue()
 
 DEFAULTS = Defaults(width=64, height=48, steps=4)
 
 
 class FakeEngine:
-    """Draws for tests. ``drawn``: the settings of each job that it began."""
+    """Draws for tests. ``drawn``: the settings of each job that it began.
+
+    ``permits``: a step takes one to end; None lets all end.
+    """
 
     name = "fake"
     capacity = 1
@@ -53,6 +60,7 @@ class FakeEngine:
         self.models: list[Path] = []
         self.released = threading.Event()
         self.step_seconds = 0.0
+        self.permits: threading.Semaphore | None = None
         self._stops: dict[str, Stop] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -100,6 +108,9 @@ class FakeEngine:
         if "fail" in settings.prompt:
             self.listener(Failed(job, "the VAE: numbers are infinite or NaN"))
             return
+        if "nothing" in settings.prompt:  # interrupted before its first step
+            self.listener(Finished(job, stopped=True))
+            return
         self.listener(Staged(job, "encoding prompt"))
         size, count = settings.batch or 1, settings.count
         batches, steps = -(-count // size), settings.steps or 1
@@ -117,7 +128,7 @@ class FakeEngine:
         for step in range(1, steps + 1):
             self.listener(Stepped(task.job, batch * steps + step, batches * steps))
             if task.preview_every and step % task.preview_every == 0 and step < steps:
-                self.listener(Previewed(task.job, b"\xff\xd8 a preview"))
+                self.listener(Previewed(task.job, PREVIEW))
             while True:
                 await asyncio.sleep(self.step_seconds)
                 how = self._stops.get(task.job)
@@ -125,10 +136,16 @@ class FakeEngine:
                     del self._stops[task.job]
                 if how is not None:
                     return how
-                if HOLD not in task.settings.prompt or self.released.is_set():
+                if self._may_go_on(task.settings.prompt):
                     break
                 await asyncio.sleep(0.005)
         return None
+
+    def _may_go_on(self, prompt: str) -> bool:
+        """Tell whether the next step may be made; it takes a permit where there are any."""
+        if self.permits is not None:
+            return self.permits.acquire(blocking=False)
+        return HOLD not in prompt or self.released.is_set()
 
     def _send(self, job: str, first: int, part: Settings, partial: bool) -> None:
         for number in range(part.count):

@@ -1,0 +1,248 @@
+"""`AsyncClient`: a server of pictures from Python, for programs with an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from PIL import Image
+
+from diffusion.client.addresses import server_url
+from diffusion.client.errors import AnswerError, ClientError, UnreachableError
+from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
+from diffusion.client.following import Following
+from diffusion.client.job_json import Drawing, job_body
+from diffusion.client.operations import FileKind, Operations
+from diffusion.client.policy import Policy
+from diffusion.client.records import Download, Event, Job, Model
+from diffusion.client.sync_client import client_headers
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A server of pictures. Its methods raise `ClientError`; close it, or use it in ``async with``.
+
+    Args:
+        server: ``HOST``, ``HOST:PORT`` or a URL; port 7860 where a host has none.
+        token: of the user; None for a server without users.
+        policy: when requests are sent again.
+        transport: another way to send, such as one for tests.
+    """
+
+    def __init__(
+        self,
+        server: str = "127.0.0.1",
+        token: str | None = None,
+        policy: Policy | None = None,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = server_url(server)
+        self._operations = Operations(policy or Policy())
+        self._http = httpx2.AsyncClient(
+            base_url=self.url,
+            headers=client_headers(token),
+            timeout=self._operations.policy.timeout,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # ------------------------------------------------------------------ jobs
+
+    async def draw(
+        self, drawing: Drawing, *, model: str | None = None, timeout: float | None = None
+    ) -> list[Image.Image]:
+        """Draw, wait, and return the pictures. Where the wait is broken off, the job is cancelled.
+
+        Each picture has its settings as text in ``info["parameters"]``.
+        """
+        job = await self.submit(drawing, model=model)
+        try:
+            done = await self.wait(job, timeout)
+        except BaseException:
+            with suppress(ClientError):
+                await self.cancel(job)
+            raise
+        return await self.pictures(done)
+
+    async def submit(
+        self,
+        drawing: Drawing,
+        *,
+        model: str | None = None,
+        priority: int = 0,
+        key: str | None = None,
+        preview_every: int | None = None,
+    ) -> Job:
+        """Queue a job and return it.
+
+        ``drawing``: a prompt, `Settings`, or a job's JSON. ``key``: with the same idempotency key
+        the same request makes no second job, even from another program; by default a new one.
+        ``preview_every``: steps from preview to preview; None for the server's own number.
+        """
+        body = job_body(drawing, model, preview_every)
+        return await self._run(self._operations.submit(body, priority, key))
+
+    async def show(self, job: Job | str) -> Job:
+        """Return a job as it is now."""
+        return await self._run(self._operations.show(_id(job)))
+
+    async def jobs(self) -> AsyncIterator[Job]:
+        """Yield one's own jobs, for admins all, newest first; more are fetched as they are read."""
+        page = await self._run(self._operations.page(None))
+        while page:
+            for job in page:
+                yield job
+            page = await self._run(self._operations.page(page[-1].id))
+
+    async def wait(self, job: Job | str, timeout: float | None = None) -> Job:
+        """Return a job once it is done.
+
+        Raises `JobEndedError` for one that failed or was cancelled, and `WaitTimeoutError` after
+        ``timeout`` seconds; the job goes on then.
+        """
+        return await self._run(self._operations.wait(_id(job), timeout))
+
+    async def cancel(self, job: Job | str) -> Job:
+        """Cancel a job: within a step where it runs. One that has ended stays as it is."""
+        return await self._run(self._operations.cancel(_id(job)))
+
+    async def events(self, job: Job | str, *, previews: bool = False) -> AsyncIterator[Event]:
+        """Yield the events of a job up to its end, the first one with the whole job.
+
+        A cut connection is made anew, and goes on where it was. ``previews``: fetch the pictures of
+        preview events, too.
+        """
+        following = Following(_id(job), self._operations.policy)
+        while not following.ended:
+            async with aclosing(self._follow(following)) as events:
+                async for event in events:
+                    preview = None
+                    if previews and event.name == "preview":
+                        preview = await self._run(self._operations.preview(_id(job)))
+                    yield event if preview is None else replace(event, preview=preview)
+
+    async def pictures(self, job: Job | str) -> list[Image.Image]:
+        """Return the pictures that a job has until now, with their settings in ``info``."""
+        known = job if isinstance(job, Job) and job.is_final else await self.show(job)
+        return await self._run(self._operations.pictures(known))
+
+    async def picture_file(self, job: Job | str, number: int = 0, kind: FileKind = "png") -> bytes:
+        """Return the file of a picture of a job, with its settings in it."""
+        return await self._run(self._operations.file(_id(job), number, kind))
+
+    # ------------------------------------------------------------------ models
+
+    async def models(self) -> list[Model]:
+        """Return the models that requests may name."""
+        return await self._run(self._operations.models())
+
+    async def load_model(self, model: str) -> list[Model]:
+        """Let the server load a model before a job asks for it; return all. It is for admins."""
+        return await self._run(self._operations.change_models("load", model))
+
+    async def unload_model(self, model: str) -> list[Model]:
+        """Give the memory of a model back, unless jobs run; return all. It is for admins."""
+        return await self._run(self._operations.change_models("unload", model))
+
+    async def refresh_models(self) -> list[Model]:
+        """Let the server look for models anew; return all. It is for admins."""
+        return await self._run(self._operations.change_models("refresh"))
+
+    async def download_model(
+        self, model: str, revision: str = "main", variant: str | None = None
+    ) -> Download:
+        """Let the server fetch a model from the Hugging Face Hub. It is for admins."""
+        return await self._run(self._operations.download(model, revision, variant))
+
+    async def show_download(self, download: Download | str) -> Download:
+        """Return a download as it is now."""
+        return await self._run(self._operations.show_download(_id(download)))
+
+    async def wait_for_download(
+        self, download: Download | str, timeout: float | None = None
+    ) -> Download:
+        """Return a download once the model is there. Raises as `wait`."""
+        return await self._run(self._operations.wait_for_download(_id(download), timeout))
+
+    async def cancel_download(self, download: Download | str) -> Download:
+        """Cancel a download; what has come is kept for the next."""
+        return await self._run(self._operations.cancel_download(_id(download)))
+
+    # ------------------------------------------------------------------ sending
+
+    async def _run(self, exchange: Exchange[T]) -> T:
+        """Return the result of an exchange, whose calls are sent and whose pauses are waited."""
+        answer: Answer | Lost | None = None
+        while True:
+            try:
+                step = exchange.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                answer = None
+            else:
+                answer = await self._send(step)
+
+    async def _send(self, call: Call) -> Answer | Lost:
+        try:
+            response = await self._http.send(self._request(call))
+        except httpx2.TransportError as error:
+            return Lost(self.url, str(error) or type(error).__name__)
+        return Answer(response.status_code, response.headers, response.content)
+
+    def _request(self, call: Call) -> httpx2.Request:
+        return self._http.build_request(
+            call.method, call.path, params=call.parameters, json=call.body, headers=call.headers
+        )
+
+    async def _follow(self, following: Following) -> AsyncGenerator[Event]:
+        """Yield the events of one connection; after a cut wait, so that the caller tries anew."""
+        problem: AnswerError | UnreachableError
+        try:
+            response = await self._http.send(self._request(following.call), stream=True)
+            try:
+                if response.status_code == 200:
+                    async for line in response.aiter_lines():
+                        event = following.feed(line)
+                        if event is not None:
+                            yield event
+                    problem = UnreachableError(self.url, "the events broke off")
+                else:
+                    refusal = Answer(response.status_code, response.headers, await response.aread())
+                    problem = error_of(refusal)
+            finally:
+                await response.aclose()
+        except httpx2.TransportError as error:
+            problem = UnreachableError(self.url, str(error) or type(error).__name__)
+        if not following.ended:
+            await asyncio.sleep(following.pause_after(problem))
+
+
+def _id(given: Job | Download | str) -> str:
+    return quote(given if isinstance(given, str) else given.id, safe="")

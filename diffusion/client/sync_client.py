@@ -1,0 +1,253 @@
+"""`Client`: a server of pictures from Python, for programs without an event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from PIL import Image
+
+from diffusion.client.addresses import server_url
+from diffusion.client.errors import AnswerError, ClientError, UnreachableError
+from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
+from diffusion.client.following import Following
+from diffusion.client.job_json import Drawing, job_body
+from diffusion.client.operations import FileKind, Operations
+from diffusion.client.policy import Policy
+from diffusion.client.records import Download, Event, Job, Model
+from diffusion.release import version
+
+__all__ = ["Client", "client_headers"]
+
+T = TypeVar("T")
+
+
+def client_headers(token: str | None) -> dict[str, str]:
+    """Return the headers of every request."""
+    headers = {"user-agent": f"avila-client/{version()}"}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
+    return headers
+
+
+class Client:
+    """A server of pictures. Its methods raise `ClientError`; close it, or use it in ``with``.
+
+    Args:
+        server: ``HOST``, ``HOST:PORT`` or a URL; port 7860 where a host has none.
+        token: of the user; None for a server without users.
+        policy: when requests are sent again.
+        transport: another way to send, such as one for tests.
+    """
+
+    def __init__(
+        self,
+        server: str = "127.0.0.1",
+        token: str | None = None,
+        policy: Policy | None = None,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = server_url(server)
+        self._operations = Operations(policy or Policy())
+        self._http = httpx2.Client(
+            base_url=self.url,
+            headers=client_headers(token),
+            timeout=self._operations.policy.timeout,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # ------------------------------------------------------------------ jobs
+
+    def draw(
+        self, drawing: Drawing, *, model: str | None = None, timeout: float | None = None
+    ) -> list[Image.Image]:
+        """Draw, wait, and return the pictures. Where the wait is broken off, the job is cancelled.
+
+        Each picture has its settings as text in ``info["parameters"]``.
+        """
+        job = self.submit(drawing, model=model)
+        try:
+            done = self.wait(job, timeout)
+        except BaseException:
+            with suppress(ClientError):
+                self.cancel(job)
+            raise
+        return self.pictures(done)
+
+    def submit(
+        self,
+        drawing: Drawing,
+        *,
+        model: str | None = None,
+        priority: int = 0,
+        key: str | None = None,
+        preview_every: int | None = None,
+    ) -> Job:
+        """Queue a job and return it.
+
+        ``drawing``: a prompt, `Settings`, or a job's JSON. ``key``: with the same idempotency key
+        the same request makes no second job, even from another program; by default a new one.
+        ``preview_every``: steps from preview to preview; None for the server's own number.
+        """
+        body = job_body(drawing, model, preview_every)
+        return self._run(self._operations.submit(body, priority, key))
+
+    def show(self, job: Job | str) -> Job:
+        """Return a job as it is now."""
+        return self._run(self._operations.show(_id(job)))
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield one's own jobs, for admins all, newest first; more are fetched as they are read."""
+        page = self._run(self._operations.page(None))
+        while page:
+            yield from page
+            page = self._run(self._operations.page(page[-1].id))
+
+    def wait(self, job: Job | str, timeout: float | None = None) -> Job:
+        """Return a job once it is done.
+
+        Raises `JobEndedError` for one that failed or was cancelled, and `WaitTimeoutError` after
+        ``timeout`` seconds; the job goes on then.
+        """
+        return self._run(self._operations.wait(_id(job), timeout))
+
+    def cancel(self, job: Job | str) -> Job:
+        """Cancel a job: within a step where it runs. One that has ended stays as it is."""
+        return self._run(self._operations.cancel(_id(job)))
+
+    def events(self, job: Job | str, *, previews: bool = False) -> Iterator[Event]:
+        """Yield the events of a job up to its end, the first one with the whole job.
+
+        A cut connection is made anew, and goes on where it was. ``previews``: fetch the pictures of
+        preview events, too.
+        """
+        following = Following(_id(job), self._operations.policy)
+        while not following.ended:
+            with closing(self._follow(following)) as events:
+                for event in events:
+                    preview = None
+                    if previews and event.name == "preview":
+                        preview = self._run(self._operations.preview(_id(job)))
+                    yield event if preview is None else replace(event, preview=preview)
+
+    def pictures(self, job: Job | str) -> list[Image.Image]:
+        """Return the pictures that a job has until now, with their settings in ``info``."""
+        known = job if isinstance(job, Job) and job.is_final else self.show(job)
+        return self._run(self._operations.pictures(known))
+
+    def picture_file(self, job: Job | str, number: int = 0, kind: FileKind = "png") -> bytes:
+        """Return the file of a picture of a job, with its settings in it."""
+        return self._run(self._operations.file(_id(job), number, kind))
+
+    # ------------------------------------------------------------------ models
+
+    def models(self) -> list[Model]:
+        """Return the models that requests may name."""
+        return self._run(self._operations.models())
+
+    def load_model(self, model: str) -> list[Model]:
+        """Let the server load a model before a job asks for it; return all. It is for admins."""
+        return self._run(self._operations.change_models("load", model))
+
+    def unload_model(self, model: str) -> list[Model]:
+        """Give the memory of a model back, unless jobs run; return all. It is for admins."""
+        return self._run(self._operations.change_models("unload", model))
+
+    def refresh_models(self) -> list[Model]:
+        """Let the server look for models anew; return all. It is for admins."""
+        return self._run(self._operations.change_models("refresh"))
+
+    def download_model(
+        self, model: str, revision: str = "main", variant: str | None = None
+    ) -> Download:
+        """Let the server fetch a model from the Hugging Face Hub. It is for admins."""
+        return self._run(self._operations.download(model, revision, variant))
+
+    def show_download(self, download: Download | str) -> Download:
+        """Return a download as it is now."""
+        return self._run(self._operations.show_download(_id(download)))
+
+    def wait_for_download(self, download: Download | str, timeout: float | None = None) -> Download:
+        """Return a download once the model is there. Raises as `wait`."""
+        return self._run(self._operations.wait_for_download(_id(download), timeout))
+
+    def cancel_download(self, download: Download | str) -> Download:
+        """Cancel a download; what has come is kept for the next."""
+        return self._run(self._operations.cancel_download(_id(download)))
+
+    # ------------------------------------------------------------------ sending
+
+    def _run(self, exchange: Exchange[T]) -> T:
+        """Return the result of an exchange, whose calls are sent and whose pauses are waited."""
+        answer: Answer | Lost | None = None
+        while True:
+            try:
+                step = exchange.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                answer = None
+            else:
+                answer = self._send(step)
+
+    def _send(self, call: Call) -> Answer | Lost:
+        try:
+            response = self._http.send(self._request(call))
+        except httpx2.TransportError as error:
+            return Lost(self.url, str(error) or type(error).__name__)
+        return Answer(response.status_code, response.headers, response.content)
+
+    def _request(self, call: Call) -> httpx2.Request:
+        return self._http.build_request(
+            call.method, call.path, params=call.parameters, json=call.body, headers=call.headers
+        )
+
+    def _follow(self, following: Following) -> Generator[Event]:
+        """Yield the events of one connection; after a cut wait, so that the caller tries anew."""
+        problem: AnswerError | UnreachableError
+        try:
+            response = self._http.send(self._request(following.call), stream=True)
+            try:
+                if response.status_code == 200:
+                    for line in response.iter_lines():
+                        event = following.feed(line)
+                        if event is not None:
+                            yield event
+                    problem = UnreachableError(self.url, "the events broke off")
+                else:
+                    refusal = Answer(response.status_code, response.headers, response.read())
+                    problem = error_of(refusal)
+            finally:
+                response.close()
+        except httpx2.TransportError as error:
+            problem = UnreachableError(self.url, str(error) or type(error).__name__)
+        if not following.ended:
+            time.sleep(following.pause_after(problem))
+
+
+def _id(given: Job | Download | str) -> str:
+    return quote(given if isinstance(given, str) else given.id, safe="")
