@@ -87,8 +87,8 @@ class Sheets:
         self._left = max(label.width for label in rows) + (
             2 * margin if any(label.text for label in rows) else 0
         )
-        self._top = max(label.height for label in columns) + 2 * margin
-        self._title = max(label.height for label in grids) + (2 * margin if grids[0].text else 0)
+        self._top = max(label.height for label in columns) + _margin(columns, margin)
+        self._title = max(label.height for label in grids) + _margin(grids, margin)
         self._sheet = self._title + self._top + len(rows) * self._cell[1]
         self.size = (self._left + len(columns) * self._cell[0], len(grids) * self._sheet)
 
@@ -131,3 +131,8 @@ class Sheets:
                 middle = top + self._top + row * self._cell[1] + self._cell[1] // 2
                 placed.append((label, self._left // 2, middle))
         return [each for each in placed if each[0].text]
+
+
+def _margin(labels: Sequence[Label], pixels: int) -> int:
+    """Return the pixels before and after labels; 0 where all are empty."""
+    return 2 * pixels if any(label.text for label in labels) else 0

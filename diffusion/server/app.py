@@ -15,8 +15,8 @@ from diffusion.errors import DiffusionError, SettingsError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.errors import ServerError
-from diffusion.server.routes import health, job_routes, missing, model_routes, simple
-from diffusion.server.routes.sdapi import drawing, lists, options, picture_texts, progress
+from diffusion.server.routes import health, internal, job_routes, missing, model_routes, simple
+from diffusion.server.routes.sdapi import drawing, extras, lists, options, picture_texts, progress
 from diffusion.server.services import Services
 
 __all__ = ["Application", "create_app"]
@@ -29,10 +29,12 @@ ROUTERS = (
     job_routes.router,
     model_routes.router,
     drawing.router,
+    extras.router,
     lists.router,
     options.router,
     picture_texts.router,
     progress.router,
+    internal.router,
     missing.router,  # last: it answers what nothing else does
 )
 

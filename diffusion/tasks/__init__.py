@@ -4,7 +4,7 @@ Law: tasks know neither pipelines nor the command line. Their work on pictures r
 before the first step or after the last; their work on latents runs on the device.
 """
 
-from diffusion.tasks.hires import UPSCALERS, Hires
+from diffusion.tasks.hires import PIXEL_UPSCALERS, UPSCALERS, Hires
 from diffusion.tasks.init_image import InitImage
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
 from diffusion.tasks.outpaint import extend_image
@@ -17,6 +17,7 @@ from diffusion.tasks.variation import Variation
 __all__ = [
     "AREAS",
     "CONTENTS",
+    "PIXEL_UPSCALERS",
     "RESIZE_MODES",
     "TILINGS",
     "UPSCALERS",

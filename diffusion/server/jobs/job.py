@@ -80,7 +80,7 @@ class Origin:
 
     ``acknowledged``: its number was handed out, so that it outlives a restart; otherwise a client
     waits for the pictures. ``interface``: the routes that it came through; ``task``: a client's own
-    name for it.
+    name for it. ``part``: its place among the ``parts`` jobs of one request.
     """
 
     user: str
@@ -89,6 +89,8 @@ class Origin:
     priority: int = 0
     key: str | None = None
     task: str = ""
+    part: int = 0
+    parts: int = 1
 
 
 @dataclass(eq=False)
@@ -118,6 +120,11 @@ class Job:
     pictures: list[PictureRecord] = field(default_factory=list, repr=False)
     log: EventLog = field(default_factory=EventLog, repr=False)
     final: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def share(self) -> float:
+        """The share of its request that is done, 0 to 1."""
+        return (self.origin.part + self.progress.share) / self.origin.parts
 
     def report(self) -> Mapping[str, object]:
         """Return what clients see of it."""

@@ -42,16 +42,18 @@ __all__ = ["Studio", "WorkerOptions", "run_worker"]
 class WorkerOptions:
     """Options of a worker. ``device``: as in ``--device``; ``budget``: bytes of models.
 
-    ``dtype``: that networks compute in; None for what the device is best at.
+    ``dtype``: that networks compute in; None for what the device is best at. ``loras``: the folder
+    of those that prompts name.
     """
 
     device: str | None = None
     dtype: str | None = None
     budget: int | None = None
+    loras: Path | None = None
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
-        return Pipeline.load(model, device, self.dtype)
+        return Pipeline.load(model, device, self.dtype, loras=self.loras)
 
     def open_device(self) -> Device:
         """Open the device. Raises `GpuError`."""

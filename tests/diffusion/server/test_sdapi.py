@@ -114,7 +114,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     for name in ("loras", "sd_vae", "hypernetworks", "face_restorers", "prompt_styles"):
         assert getattr(client, f"get_{name}")() == []
     assert client.get_embeddings() == {"loaded": {}, "skipped": {}}
-    assert client.get_scripts() == {"txt2img": [], "img2img": []}
+    assert client.get_scripts()["txt2img"] == ["prompt matrix", "x/y/z plot"]
     assert client.get_cmd_flags()["api"] is True
     assert set(client.get_memory()["ram"]) == {"free", "used", "total"}
 
@@ -125,7 +125,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
         ({"restore_faces": True}, 501, "restore_faces"),
         ({"refiner_checkpoint": "x"}, 501, "refiner"),
         ({"styles": ["x"]}, 422, "Style not found"),
-        ({"script_name": "x/y/z plot"}, 422, "Script not found"),
+        ({"script_name": "no such script"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "always on script"),
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
         ({"override_settings": {"sd_model_checkpoint": "other"}}, 422, "there is no model"),
