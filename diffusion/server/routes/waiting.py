@@ -59,13 +59,13 @@ async def draw_series(
             await _submit(scheduler, each, replace(origin, part=len(jobs)), jobs, leaving)
         for job in jobs:
             if _is_cut(jobs):
-                await _drop([each for each in jobs if each.state is JobState.QUEUED], scheduler)
+                await _drop([each for each in jobs if each.stop is None], scheduler)
             await _wait(job, leaving)
             if leaving.done():
                 break
     finally:
         leaving.cancel()
-        await _drop([job for job in jobs if not job.state.is_final], scheduler)
+        await _drop(jobs, scheduler)
     return _finished(jobs, scheduler)
 
 
@@ -122,7 +122,7 @@ async def _wait(job: Job, leaving: asyncio.Task[None]) -> None:
 
 async def _drop(jobs: Sequence[Job], scheduler: Scheduler) -> None:
     for job in jobs:
-        await scheduler.stop(job, Stop.DROP)
+        await scheduler.stop(job, Stop.DROP)  # one that has ended stays as it is
 
 
 async def _wait_for_leave(request: Request) -> None:
