@@ -1,6 +1,6 @@
 """The requests of three programs, replayed in the order and with the fields that they send.
 
-Open WebUI (``routers/images.py``), SillyTavern (``src/endpoints/stable-diffusion.js``, its page) and
+Open WebUI (``routers/images.py``), SillyTavern (``stable-diffusion.js`` and its page) and
 the Krita plugin cyanic-sd-krita, each with an engine that draws rectangles, and with the bundled
 model.
 """
