@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -128,6 +129,8 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, HTTPException):
         status, detail = error.status_code, error.detail
         headers |= error.headers or {}
+        if status == 405:
+            headers = {"allow": ", ".join(_methods_of(request.url.path))}
     elif isinstance(error, SettingsError):
         status = 422
     else:
@@ -137,6 +140,13 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
             detail = "the server made a mistake; its log has the details"
     body = {"error": type(error).__name__, "detail": detail, "body": "", "errors": ""}
     return JSONResponse(body, status, headers)
+
+
+def _methods_of(path: str) -> list[str]:
+    """Return the methods of all routes of a path."""
+    routes = (route for router in ROUTERS for route in router.routes)
+    fitting = (route for route in routes if isinstance(route, APIRoute))
+    return sorted({m for each in fitting if each.path_regex.match(path) for m in each.methods})
 
 
 def _without_input(problem: Mapping[str, object]) -> dict[str, object]:
