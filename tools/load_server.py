@@ -135,8 +135,8 @@ def percentile(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))] * 1e3
 
 
-async def measure_speed(port: int, clients: int, seconds: float) -> None:
-    """Print requests a second, and latencies."""
+async def measure_speed(port: int, server: int, clients: int, seconds: float) -> None:
+    """Print requests a second, the server's own time for each, and latencies."""
     times: list[float] = []
     health: list[float] = []
     end = time.monotonic() + seconds
@@ -160,10 +160,12 @@ async def measure_speed(port: int, clients: int, seconds: float) -> None:
     async with Connection(port) as connection:  # the first one makes the picture
         answer = json.loads((await connection.ask("POST", "/sdapi/v1/txt2img", BODY))[1])
     print(f"{len(base64.b64decode(answer['images'][0])) / 1024:.0f} KiB a picture")
-    before = time.monotonic()
+    process = psutil.Process(server)
+    before, busy_before = time.monotonic(), sum(process.cpu_times()[:2])
     await asyncio.gather(look(), *(draw() for _ in range(clients)))
     rate = len(times) / (time.monotonic() - before)
-    print(f"{rate:.1f} requests a second with {clients} clients")
+    busy = (sum(process.cpu_times()[:2]) - busy_before) / len(times) * 1e3
+    print(f"{rate:.1f} requests a second with {clients} clients, {busy:.2f} ms of a core for each")
     for name, found in (("txt2img", times), ("/healthz", health)):
         numbers = [f"p{share * 100:.0f} {percentile(found, share):.1f} ms" for share in (0.5, 0.99)]
         print(f"{name}: {', '.join(numbers)}, {len(found)} requests")
@@ -272,7 +274,7 @@ def main() -> int:
             process, port = start_server(Path(name), kind)
             try:
                 if part == "speed":
-                    asyncio.run(measure_speed(port, options.clients, options.seconds))
+                    asyncio.run(measure_speed(port, process.pid, options.clients, options.seconds))
                 else:
                     works = asyncio.run(run_jobs(port, options.count, process.pid))
             finally:

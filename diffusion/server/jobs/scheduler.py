@@ -191,7 +191,7 @@ class Scheduler:
         One that was sent before with the same idempotency key is returned as it is now.
         Raises `SettingsError`, `RefusedError`, `BusyError`, `UnavailableError`, `ConflictError`.
         """
-        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        digest = "" if origin.key is None else await asyncio.to_thread(_digest_of, request)
         earlier = await self._find_by_key(origin, digest)
         if earlier is not None:
             return earlier
@@ -455,3 +455,8 @@ class Scheduler:
     def waiting_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that wait, the next first."""
         return [job for job in self.queue if job.origin.user == user]
+
+
+def _digest_of(request: JobRequest) -> str:
+    """Return what tells a request from others with the same key."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()

@@ -18,12 +18,13 @@ from diffusion.server.jobs.history import StoredJob
 from diffusion.server.jobs.job import Job, Origin
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import MEDIA_TYPES, convert_png
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.services import Services
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], route_class=PictureRoute)
 
 PING_SECONDS: Final = 15.0
 JobNumber = Annotated[str, Path(alias="job", pattern="^[0-9a-f]{24}$")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from PIL import Image
+from pydantic import BaseModel, TypeAdapter
 
 from diffusion.images import arrange_grid
 from diffusion.infotext.files import png_info
@@ -18,6 +19,7 @@ from diffusion.server.jobs.job import Job, Origin
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import convert_png
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.routes.sdapi.info import info_text
 from diffusion.server.routes.sdapi.option_values import OptionValues, read_options
@@ -30,14 +32,24 @@ from diffusion.server.styles import StyleTable
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
-Answer = Mapping[str, object]
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=PictureRoute)
 
 
-@router.post("/txt2img")
+class DrawAnswer(BaseModel):
+    """Pictures as base64, the request, and AUTOMATIC1111's ``info`` as JSON text."""
+
+    images: list[str]
+    parameters: dict[str, Any]
+    info: str
+
+
+_ANSWER: Final = TypeAdapter(DrawAnswer)
+
+
+@router.post("/txt2img", response_model=DrawAnswer)
 async def draw_from_text(
     request: Request, body: Txt2ImgBody, services: Parts, user: CurrentUser
-) -> Answer:
+) -> Response:
     """Draw pictures from text, and wait for them.
 
     With ``script_name`` and ``script_args`` a built-in script draws several, and a grid of them.
@@ -45,10 +57,10 @@ async def draw_from_text(
     return await _answer(request, services, body, user)
 
 
-@router.post("/img2img")
+@router.post("/img2img", response_model=DrawAnswer)
 async def draw_from_picture(
     request: Request, body: Img2ImgBody, services: Parts, user: CurrentUser
-) -> Answer:
+) -> Response:
     """Draw pictures from a picture, or a part of it anew, and wait for them.
 
     With ``script_name`` and ``script_args`` a built-in script draws several, and a grid of them.
@@ -56,7 +68,7 @@ async def draw_from_picture(
     return await _answer(request, services, body, user)
 
 
-async def _answer(request: Request, services: Services, body: DrawBody, user: User) -> Answer:
+async def _answer(request: Request, services: Services, body: DrawBody, user: User) -> Response:
     options = await read_options(services, user.name)
     plan: Plan | None = None
     bodies: Sequence[DrawBody] = [body]
@@ -74,12 +86,19 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     with_grid = plan is None and body.save_images and len(jobs[0].pictures) > 1
     values = options.override(body.override_settings or {})
     layout = _Layout(plan, with_grid, values.kind, body.send_images)
-    images, texts = await asyncio.to_thread(_lay_out, services.outputs, jobs, layout)
+    content = await asyncio.to_thread(_content, services.outputs, jobs, layout, body)
+    return Response(content, media_type="application/json")
+
+
+def _content(outputs: Outputs, jobs: Sequence[Job], layout: _Layout, body: DrawBody) -> bytes:
+    """Return the answer as JSON."""
+    images, texts = _lay_out(outputs, jobs, layout)
     parameters = body.model_dump()
     if not getattr(body, "include_init_images", True):
         parameters |= {"init_images": None, "mask": None}
     info = info_text(jobs, texts, body.styles or [])
-    return {"images": images, "parameters": parameters, "info": info}
+    answer = DrawAnswer.model_construct(images=images, parameters=parameters, info=info)
+    return _ANSWER.dump_json(answer)
 
 
 def _with_styles(body: DrawBody, styles: StyleTable) -> DrawBody:

@@ -23,13 +23,14 @@ from diffusion.images import MOST_PIXELS, decode_image, to_rgb
 from diffusion.infotext.files import png_info, read_texts
 from diffusion.server.errors import NotBuiltError
 from diffusion.server.pictures import decode_base64
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.tasks import PIXEL_UPSCALERS
 from diffusion.tasks.resizing import fit_image
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=PictureRoute)
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
