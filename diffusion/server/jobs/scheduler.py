@@ -62,7 +62,7 @@ from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.request import JobRequest, WorkLimits
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
-from diffusion.settings import random_seed
+from diffusion.settings import Settings, random_seed
 
 __all__ = ["Scheduler", "SchedulerOptions"]
 
@@ -210,10 +210,10 @@ class Scheduler:
 
     async def _add(self, request: JobRequest, origin: Origin, digest: str) -> Job:
         model = self.models.find(request.model)
-        clean = await asyncio.to_thread(request.clean)
-        if clean.seed is None:
-            clean = clean.model_copy(update={"seed": random_seed()})
-        settings = await asyncio.to_thread(clean.settings)
+        has_pictures = request.init_image is not None
+        clean, settings = (
+            await asyncio.to_thread(_check, request) if has_pictures else _check(request)
+        )
         self.options.work.check(settings)
         now = time.time()
         number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"
@@ -455,6 +455,17 @@ class Scheduler:
     def waiting_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that wait, the next first."""
         return [job for job in self.queue if job.origin.user == user]
+
+
+def _check(request: JobRequest) -> tuple[JobRequest, Settings]:
+    """Return a request with its seed and clean pictures, and its settings.
+
+    Raises `SettingsError`.
+    """
+    clean = request.clean()
+    if clean.seed is None:
+        clean = clean.model_copy(update={"seed": random_seed()})
+    return clean, clean.settings()
 
 
 def _digest_of(request: JobRequest) -> str:
