@@ -19,7 +19,15 @@ from diffusion.errors import DiffusionError, SettingsError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.errors import ServerError
-from diffusion.server.routes import health, internal, job_routes, missing, model_routes, simple
+from diffusion.server.routes import (
+    health,
+    internal,
+    job_routes,
+    missing,
+    model_routes,
+    queue_routes,
+    simple,
+)
 from diffusion.server.routes.sdapi import drawing, extras, lists, options, picture_texts, progress
 from diffusion.server.services import Services
 
@@ -31,6 +39,7 @@ ROUTERS = (
     health.router,
     simple.router,
     job_routes.router,
+    queue_routes.router,
     model_routes.router,
     drawing.router,
     extras.router,

@@ -58,6 +58,12 @@ class FairQueue:
         self._leave(job.origin.priority, job.origin.user, served=False)
         return True
 
+    def move(self, job: Job, place: int) -> None:
+        """Move a job that waits to another place in its user's line, counted from 0."""
+        line = self._levels[job.origin.priority][job.origin.user]
+        line.remove(job)
+        line.insert(place, job)
+
     def _leave(self, priority: int, user: str, served: bool) -> None:
         """Drop an empty line; a user who was served stands last."""
         level = self._levels[priority]

@@ -31,7 +31,7 @@ import sqlite3
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -301,6 +301,25 @@ class Scheduler:
             if how is not Stop.SKIP:
                 job.stop = how
             self.running[job.id][0].send(StopJob(job.id, how))
+
+    async def reorder(self, job: Job, priority: int | None, place: int | None) -> None:
+        """Change the priority of a job that waits, or its place in its user's line, from 0.
+
+        None leaves one as it is; with another priority the job comes last. Raises `ConflictError`.
+        """
+        before = job.origin.priority
+        if job.state is not JobState.QUEUED or not any(each is job for each in self.queue):
+            raise ConflictError(f"job {job.id} does not wait any more; only such can be moved")
+        if priority not in (None, before):
+            assert priority is not None
+            self.queue.remove(job)
+            job.origin = replace(job.origin, priority=priority)
+            self.queue.add(job)
+        if place is not None:
+            self.queue.move(job, place)
+        if job.origin.priority != before:
+            await self.history.do(self.history.set_priority, job.id, job.origin.priority)
+        job.log.add("state", job.report())
 
     # ------------------------------------------------------------------ what engines say
 
