@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.diffusion.server.live_server import run_on_thread
 from tests.diffusion.server.test_schema import WORK
+from tests.processes import environment
 
 CONFIG = """
 [checks.not_a_server_error]
@@ -51,7 +52,7 @@ def main() -> int:
                 *("--exclude-tag", "not built yet", "--seed", str(options.seed)),
                 *("--continue-on-failure", "--generation-database", "none"),
             ]
-            status = subprocess.run(command, cwd=folder, check=False).returncode
+            status = subprocess.run(command, cwd=folder, env=environment(), check=False).returncode
             lively = live.get("/healthz").ok
     print("the server answers" if lively else "the server is gone")
     return status if lively else 1

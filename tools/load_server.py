@@ -45,6 +45,7 @@ from diffusion.server.logs import configure_logs
 from diffusion.server.settings import load_settings
 from diffusion.settings import Defaults
 from tests.diffusion.server.fake_studio import FakeStudio
+from tests.processes import environment
 
 SIDE = 512
 BODY = {"prompt": "a red apple", "steps": 20, "width": SIDE, "height": SIDE, "seed": 3}
@@ -241,8 +242,19 @@ def start_server(folder: Path, kind: str) -> tuple[subprocess.Popen[bytes], int]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "tools.load_server", "serve", str(folder), str(port), kind]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "tools.load_server",
+        "serve",
+        str(folder),
+        str(port),
+        kind,
+    ]
+    process = subprocess.Popen(
+        command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:

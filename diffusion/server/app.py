@@ -154,8 +154,8 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
 def _methods_of(path: str) -> list[str]:
     """Return the methods of all routes of a path."""
     routes = (route for router in ROUTERS for route in router.routes)
-    fitting = (route for route in routes if isinstance(route, APIRoute))
-    return sorted({m for each in fitting if each.path_regex.match(path) for m in each.methods})
+    own = (route for route in routes if isinstance(route, APIRoute))
+    return sorted({m for each in own if each.path_regex.match(path) for m in each.methods or ()})
 
 
 def _without_input(problem: Mapping[str, object]) -> dict[str, object]:

@@ -66,7 +66,7 @@ async def draw_series(
     finally:
         leaving.cancel()
         await _drop(jobs, scheduler)
-    return _finished(jobs, scheduler)
+    return _find_done(jobs, scheduler)
 
 
 async def _submit(
@@ -98,7 +98,7 @@ def _is_cut(jobs: Sequence[Job]) -> bool:
     return any(job.stop is not None or job.state in ends for job in jobs)
 
 
-def _finished(jobs: Sequence[Job], scheduler: Scheduler) -> list[Job]:
+def _find_done(jobs: Sequence[Job], scheduler: Scheduler) -> list[Job]:
     """Return the jobs that have pictures. Raises `ServerError` where one failed, or none has."""
     for job in jobs:
         if job.state is JobState.FAILED:

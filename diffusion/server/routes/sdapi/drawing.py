@@ -147,7 +147,7 @@ def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[li
         images = [Image.open(io.BytesIO(png), formats=["PNG"]) for png in pngs]
         grids = [Shown(arrange_grid(images), texts[0])]
     elif plan is not None:
-        grids = plan.make_grids(_shown(jobs, pngs))
+        grids = plan.make_grids(_open_pictures(jobs, pngs))
         if not plan.keeps_pictures:
             pngs, texts = [], []
     pngs = [*(_png(each) for each in grids), *pngs]
@@ -158,7 +158,7 @@ def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[li
     return [base64.b64encode(png).decode() for png in pngs], grid_texts
 
 
-def _shown(jobs: Sequence[Job], pngs: Sequence[bytes]) -> list[list[Shown]]:
+def _open_pictures(jobs: Sequence[Job], pngs: Sequence[bytes]) -> list[list[Shown]]:
     """Return the pictures of each job, opened."""
     files = iter(pngs)
     return [

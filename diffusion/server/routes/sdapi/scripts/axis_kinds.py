@@ -16,7 +16,7 @@ from diffusion.server.errors import NotBuiltError
 from diffusion.server.routes.sdapi.requests import DrawBody
 from diffusion.settings import random_seed
 
-__all__ = ["AxisKind", "axis_kinds"]
+__all__ = ["AxisKind", "find_axis_kinds"]
 
 MOST_ORDERED: Final = 6
 """Texts whose orders make an axis."""
@@ -151,7 +151,7 @@ _KINDS: Final = (
 )
 
 
-def axis_kinds(is_img2img: bool) -> dict[str, AxisKind]:
+def find_axis_kinds(is_img2img: bool) -> dict[str, AxisKind]:
     """Return the kinds of axes by their names, in the WebUI's order."""
     fitting = (_BOTH, _PICTURE if is_img2img else _TEXT)
     return {kind.label: kind for kind in _KINDS if kind.start in fitting}

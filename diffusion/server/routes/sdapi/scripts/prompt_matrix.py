@@ -50,7 +50,7 @@ class PromptMatrix:
         fixed = fix_seeds(body).model_copy(update={"batch_size": 1, "n_iter": 1})
         bodies = []
         for number in range(2 ** len(parts)):
-            chosen_parts = _chosen(parts, number)
+            chosen_parts = _select_parts(parts, number)
             words = [*chosen_parts, constant] if comes_first else [constant, *chosen_parts]
             text = (", " if joint == "comma" else " ").join(words)
             seed = fixed.seed + number * bool(varies_seed)
@@ -79,12 +79,12 @@ class MatrixPlan:
             return []
         halves = self.parts[:wide], self.parts[wide:]
         labels = [
-            [", ".join(_chosen(half, number)) for number in range(2 ** len(half))]
+            [", ".join(_select_parts(half, number)) for number in range(2 ** len(half))]
             for half in halves
         ]
         first = next(pictures[0] for pictures in drawn if pictures)
         return [Shown(draw_grid(images, labels, ["", ""], self.margin), first.infotext)]
 
 
-def _chosen(parts: Sequence[str], number: int) -> list[str]:
+def _select_parts(parts: Sequence[str], number: int) -> list[str]:
     return [part for bit, part in enumerate(parts) if number >> bit & 1]

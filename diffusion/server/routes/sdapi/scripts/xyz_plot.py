@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from diffusion.grids import Axis, Cell, draw_grid, grid_infotext, make_cells, split_values
 from diffusion.images import arrange_grid
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody
-from diffusion.server.routes.sdapi.scripts.axis_kinds import axis_kinds
+from diffusion.server.routes.sdapi.scripts.axis_kinds import find_axis_kinds
 from diffusion.server.routes.sdapi.scripts.plan import Argument, Shown, change_body, fix_seeds
 
 __all__ = ["XyzPlot"]
@@ -39,7 +39,7 @@ class XyzPlot:
 
     def arguments(self, is_img2img: bool) -> Sequence[Argument]:
         """Return its arguments, in their order."""
-        kinds = tuple(axis_kinds(is_img2img))
+        kinds = tuple(find_axis_kinds(is_img2img))
         axes = [
             argument
             for letter in "XYZ"
@@ -67,7 +67,7 @@ class XyzPlot:
         choices = _Choices(*arguments[9:])
         if not choices.keeps_random_seeds:
             body = fix_seeds(body)
-        kinds = axis_kinds(isinstance(body, Img2ImgBody))
+        kinds = find_axis_kinds(isinstance(body, Img2ImgBody))
         axes = []
         for place in (0, 3, 6):
             name, text, listed = arguments[place : place + 3]
