@@ -56,8 +56,10 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
     _require(len(body.init_images) == 1, "several init_images")
     _require(body.resize_mode < len(RESIZE_MODES), "resize_mode 3 (latent upscale)")
     _require(body.initial_noise_multiplier in (None, 1), "initial_noise_multiplier")
-    image = read_upload(body.init_images[0], "init_images")
-    inpaint = None if body.mask is None else _inpaint(body, body.mask, image)
+    image, inpaint = body.init_images[0], None  # the job checks it, and writes it anew
+    if body.mask is not None:
+        image = read_upload(image, "init_images")
+        inpaint = _inpaint(body, body.mask, image)
     strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
     init_image = InitImageRequest(
         image=image, strength=strength, resize=RESIZE_MODES[body.resize_mode], inpaint=inpaint
