@@ -22,6 +22,7 @@ from diffusion.server.pictures import convert_png
 from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.routes.sdapi.info import info_text
+from diffusion.server.routes.sdapi.infotexts import fill_from_infotext
 from diffusion.server.routes.sdapi.option_values import OptionValues, read_options
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
 from diffusion.server.routes.sdapi.scripts import Plan, Shown, make_plan
@@ -70,6 +71,7 @@ async def draw_from_picture(
 
 async def _answer(request: Request, services: Services, body: DrawBody, user: User) -> Response:
     options = await read_options(services, user.name)
+    body = fill_from_infotext(body)
     plan: Plan | None = None
     bodies: Sequence[DrawBody] = [body]
     if body.script_name:

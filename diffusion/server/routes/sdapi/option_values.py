@@ -27,7 +27,6 @@ MOST_ORDER: Final = 50
 
 FIXED: Final[Mapping[str, object]] = {
     "sd_vae": "Automatic",
-    "eta_noise_seed_delta": 0,
     "token_merging_ratio": 0,
     "img2img_color_correction": False,
     "enable_pnginfo": True,
@@ -44,7 +43,8 @@ ALSO_FIXED: Final = {"sd_vae": ("None", None), "live_previews_enable": (1,)}
 class OptionValues:
     """A user's choices. ``model``: a name; None for the server's default.
 
-    0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC.
+    0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC;
+    ``noise_seed_delta``: ENSD.
     """
 
     table: ModelTable
@@ -56,6 +56,7 @@ class OptionValues:
     sigma_max: float = 0
     rho: float = 0
     order: int = USUAL_ORDER
+    noise_seed_delta: int = 0
 
     def as_shown(self) -> dict[str, object]:
         """Return what ``GET options`` shows."""
@@ -70,6 +71,7 @@ class OptionValues:
             "sigma_max": self.sigma_max,
             "rho": self.rho,
             "uni_pc_order": self.order,
+            "eta_noise_seed_delta": self.noise_seed_delta,
             **FIXED,
         }
 
@@ -125,6 +127,12 @@ def _set_order(values: OptionValues, given: object) -> OptionValues:
     return replace(values, order=given)
 
 
+def _set_delta(values: OptionValues, given: object) -> OptionValues:
+    if type(given) is not int or abs(given) >= 2**63:
+        raise SettingsError("eta_noise_seed_delta", given, "must be a whole number of 64 bits")
+    return replace(values, noise_seed_delta=given)
+
+
 def _number_setter(name: str) -> Callable[[OptionValues, object], OptionValues]:
     """Return the setter of a number that is 0 where the schedule's own is meant."""
 
@@ -146,6 +154,7 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
     "sigma_max": _number_setter("sigma_max"),
     "rho": _number_setter("rho"),
     "uni_pc_order": _set_order,
+    "eta_noise_seed_delta": _set_delta,
 }
 
 

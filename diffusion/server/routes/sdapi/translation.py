@@ -108,7 +108,6 @@ def _refuse_missing(body: DrawBody) -> None:
     _require(not body.restore_faces, "restore_faces")
     _require(not body.refiner_checkpoint, "refiner_checkpoint over HTTP")
     _require(not body.firstpass_image, "firstpass_image")
-    _require(not body.infotext, "infotext as the source of a request's settings")
     _require(not body.s_min_uncond, "s_min_uncond")
     for name in body.alwayson_scripts:
         raise RefusedError(f"always on script {quote(name)} not found; this server has none")
@@ -143,6 +142,7 @@ def _sampling(body: DrawBody, chosen: OptionValues) -> SamplingRequest:
         sigma_max=chosen.sigma_max or None,
         rho=chosen.rho or None,
         order=None if chosen.order == USUAL_ORDER else chosen.order,
+        noise_seed_delta=chosen.noise_seed_delta or None,
     )
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from PIL import Image
-from pydantic import ValidationError
 
-from diffusion.errors import SettingsError, quote
+from diffusion.errors import quote
 from diffusion.server.errors import RefusedError
 from diffusion.server.routes.sdapi.requests import DrawBody
 from diffusion.settings import random_seed
@@ -19,7 +18,6 @@ __all__ = [
     "Plan",
     "Script",
     "Shown",
-    "change_body",
     "fix_seeds",
     "read_arguments",
 ]
@@ -140,21 +138,3 @@ def fix_seeds(body: DrawBody) -> DrawBody:
     seed = random_seed() if body.seed < 0 else body.seed
     subseed = random_seed() if body.subseed < 0 else body.subseed
     return body.model_copy(update={"seed": seed, "subseed": subseed})
-
-
-def change_body(body: DrawBody, changes: Mapping[str, object]) -> DrawBody:
-    """Return a body with other fields, and other options where a name is no field.
-
-    Raises `SettingsError` for a value that a field cannot have.
-    """
-    names = type(body).model_fields
-    fields = {name: value for name, value in changes.items() if name in names}
-    options = {name: value for name, value in changes.items() if name not in names}
-    if options:
-        fields["override_settings"] = {**(body.override_settings or {}), **options}
-    try:
-        return type(body).model_validate({**body.model_dump(), **fields})
-    except ValidationError as error:
-        found = error.errors()[0]
-        name = str(found["loc"][0])
-        raise SettingsError(name, changes.get(name), found["msg"].lower()) from error

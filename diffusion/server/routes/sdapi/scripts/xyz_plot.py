@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from diffusion.grids import Axis, Cell, draw_grid, grid_infotext, make_cells, split_values
 from diffusion.images import arrange_grid
-from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody
+from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, change_body
 from diffusion.server.routes.sdapi.scripts.axis_kinds import find_axis_kinds
-from diffusion.server.routes.sdapi.scripts.plan import Argument, Shown, change_body, fix_seeds
+from diffusion.server.routes.sdapi.scripts.plan import Argument, Shown, fix_seeds
 
 __all__ = ["XyzPlot"]
 
