@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.errors import ServerError
+from diffusion.server.refusals import REFUSALS
 from diffusion.server.routes import (
     health,
     internal,
@@ -52,31 +51,6 @@ ROUTERS = (
 )
 
 
-class ErrorBody(BaseModel):
-    """The answer to a request that is refused; ``detail``: a sentence, or problems by field."""
-
-    error: str
-    detail: Any
-    body: str = ""
-    errors: str = ""
-
-
-ERRORS: Mapping[int | str, str] = {
-    400: "The request is no HTTP, or its body no JSON.",
-    401: "No credential, or a wrong one.",
-    403: "The user lacks a scope, the Host is unknown, or a page of another site asks.",
-    404: "There is no such job, picture or model.",
-    409: "The request contradicts an earlier one, or its job was cancelled.",
-    413: "The body is too large.",
-    422: "A field has a value that cannot be; the answer says what it must be.",
-    429: "The queue is full, or a client sent too many wrong credentials; see Retry-After.",
-    500: "The job failed, or the server made a mistake; its log has the details.",
-    501: "This server does not have the feature.",
-    503: "The server is stopping, or no device can draw.",
-}
-"""What each status of a refusal means."""
-
-
 @dataclass(frozen=True)
 class Application:
     """The application of the web server: ``gate`` is the whole, ``inner`` has the routes."""
@@ -104,9 +78,7 @@ def create_app(services: Services) -> Application:
         docs_url=None,  # FastAPI's page loads from other hosts
         redoc_url=None,
         max_body_size=settings.largest_body,
-        responses={
-            status: {"model": ErrorBody, "description": why} for status, why in ERRORS.items()
-        },
+        responses=REFUSALS,
     )
     inner.state.services = services
     for router in ROUTERS:

@@ -15,7 +15,7 @@ from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import MEDIA_TYPES, convert_png
 from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
-from diffusion.server.routes.waiting import draw_and_wait
+from diffusion.server.routes.waiting import draw_and_wait, require_pictures
 
 __all__ = ["router"]
 
@@ -43,6 +43,7 @@ async def draw_picture(
     if asked.count > 1 and not as_json:
         raise RefusedError("count must be 1 for a picture; send Accept: application/json for more")
     job = await draw_and_wait(request, services, asked, Origin(user.name, "txt2img", False))
+    require_pictures(job)
     files = []
     for picture in job.pictures:
         png = await asyncio.to_thread(services.outputs.read, picture.file)

@@ -22,7 +22,7 @@ from diffusion.server.jobs.request import JobRequest
 from diffusion.server.jobs.scheduler import Scheduler
 from diffusion.server.services import Services
 
-__all__ = ["draw_and_wait", "draw_series"]
+__all__ = ["draw_and_wait", "draw_series", "end_of_job", "require_pictures"]
 
 AHEAD: Final = 4
 """Jobs of a series that wait or are drawn at once, so that engines always have some."""
@@ -66,7 +66,7 @@ async def draw_series(
     finally:
         leaving.cancel()
         await _drop(jobs, scheduler)
-    return _find_done(jobs, scheduler)
+    return _find_done(services, jobs)
 
 
 async def _submit(
@@ -98,17 +98,33 @@ def _is_cut(jobs: Sequence[Job]) -> bool:
     return any(job.stop is not None or job.state in ends for job in jobs)
 
 
-def _find_done(jobs: Sequence[Job], scheduler: Scheduler) -> list[Job]:
-    """Return the jobs that have pictures. Raises `ServerError` where one failed, or none has."""
-    for job in jobs:
-        if job.state is JobState.FAILED:
-            raise RefusedError(job.message) if job.wrong_input else ServerError(job.message)
+def _find_done(services: Services, jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs that were drawn. Raises `ServerError` where one failed, or none was drawn."""
     done = [job for job in jobs if job.state is JobState.DONE]
-    if done:
-        return done
-    if scheduler.draining:
-        raise UnavailableError("the server is stopping; come again once it is back", 5)
-    raise ConflictError("the job was cancelled before its pictures were there")
+    for job in jobs:
+        problem = end_of_job(services, job)
+        if problem is not None and (not done or job.state is JobState.FAILED):
+            raise problem
+    if not done:
+        raise ConflictError("the client left before a picture was there")
+    return done
+
+
+def end_of_job(services: Services, job: Job) -> ServerError | None:
+    """Return the error that tells how a job has ended without its pictures; None for done."""
+    if job.state is JobState.DONE:
+        return None
+    if job.state is JobState.FAILED:
+        return RefusedError(job.message) if job.wrong_input else ServerError(job.message)
+    if services.scheduler.draining:
+        return UnavailableError("the server is stopping; come again once it is back", 5)
+    return ConflictError("the job was cancelled before its pictures were there")
+
+
+def require_pictures(job: Job) -> None:
+    """Raise `ConflictError` for a job that was interrupted before its first picture."""
+    if not job.pictures:
+        raise ConflictError("the job was interrupted before its first picture was there")
 
 
 async def _wait(job: Job, leaving: asyncio.Task[None]) -> None:

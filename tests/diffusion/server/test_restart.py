@@ -65,12 +65,12 @@ def test_kill_9_at_any_write_loses_nothing_that_was_acknowledged(
             break
     assert server.process.wait(30) == -signal.SIGKILL
     with run_on_thread(tmp_path) as live:
-        assert list(tmp_path.rglob("*.part")) == []
         jobs = live.get("/api/v1/jobs").json()["jobs"]
         assert set(numbers) <= {job["id"] for job in jobs}
         for job in jobs:  # one more may have been written that was not acknowledged
             live.wait_for(job["id"], "done")
             assert live.get(f"/api/v1/jobs/{job['id']}/result").ok
+    assert list(tmp_path.rglob("*.part")) == []
     for file in tmp_path.rglob("*.png"):
         Image.open(file).verify()
     with sqlite3.connect(tmp_path / "history.sqlite") as database:

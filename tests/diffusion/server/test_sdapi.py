@@ -219,8 +219,8 @@ def test_an_infotext_fills_what_a_request_leaves_out(live: Live) -> None:
     }
     first = live.post("/sdapi/v1/txt2img", body).json()
     text = json.loads(first["info"])["infotexts"][0]
-    entry = live.server.services.models.default
-    text = text.replace("0123456789", entry.digest or "")
+    digest = wait_until(lambda: live.server.services.models.default.digest)
+    text = text.replace("0123456789", digest)
     again = live.post("/sdapi/v1/txt2img", {"infotext": text})
     assert again.status_code == 200, again.text
     live.post("/sdapi/v1/txt2img", {"infotext": text, "seed": 12, "prompt": "a dog"})
