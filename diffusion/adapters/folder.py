@@ -34,7 +34,14 @@ class LoraFolder:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._files: Mapping[str, Path] = {} if folder is None else _find_files(folder)
+        self._files: Mapping[str, Path] = {}
+        self._look()
+
+    def _look(self) -> None:
+        """Find the files that lie there now."""
+        self._files = {} if self.folder is None else _find_files(self.folder)
+        self.__dict__.pop("_aliases", None)
+        self.__dict__.pop("_hashes", None)
 
     def __bool__(self) -> bool:
         return self.folder is not None
@@ -45,8 +52,11 @@ class LoraFolder:
         return sorted(self._files)
 
     def find(self, name: str) -> Path:
-        """Return the file of a name. Raises `SettingsError`."""
+        """Return the file of a name, which may be newer than this. Raises `SettingsError`."""
         found = self.matches(name)
+        if not found and self.folder is not None:
+            self._look()
+            found = self.matches(name)
         if len(found) == 1:
             return found[0]
         if found:
@@ -76,7 +86,8 @@ class LoraFolder:
         stems = {key.rpartition("/")[2] for key in self._files}
         near = get_close_matches(name, stems, 3)
         meant = f"; did you mean {' or '.join(map(quote, near))}?" if near else ""
-        return f"the folder {quote(str(self.folder))} has no such .safetensors file{meant}"
+        folder = quote("" if self.folder is None else self.folder.name)
+        return f"the folder {folder} has no such .safetensors file{meant}"
 
     @cached_property
     def _aliases(self) -> dict[str, list[Path]]:

@@ -10,22 +10,26 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
 from diffusion.errors import DiffusionError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.error_answers import HTTP_ERRORS, answer_to
+from diffusion.server.refusals import REFUSALS
 from diffusion.server.routes import (
     download_routes,
     health,
+    internal,
     job_routes,
     missing,
     model_routes,
+    queue_routes,
     simple,
 )
 from diffusion.server.routes.openai import drawing as openai_drawing
 from diffusion.server.routes.openai import models as openai_models
-from diffusion.server.routes.sdapi import drawing, lists, options, picture_texts, progress
+from diffusion.server.routes.sdapi import drawing, extras, lists, options, picture_texts, progress
 from diffusion.server.services import Services
 
 __all__ = ["Application", "create_app"]
@@ -36,15 +40,18 @@ ROUTERS = (
     health.router,
     simple.router,
     job_routes.router,
+    queue_routes.router,
     model_routes.router,
     download_routes.router,
     drawing.router,
+    extras.router,
     lists.router,
     options.router,
     picture_texts.router,
     progress.router,
     openai_drawing.router,
     openai_models.router,
+    internal.router,
     missing.router,  # last: it answers what nothing else does
 )
 
@@ -76,6 +83,7 @@ def create_app(services: Services) -> Application:
         docs_url=None,  # FastAPI's page loads from other hosts
         redoc_url=None,
         max_body_size=settings.largest_body,
+        responses=REFUSALS,
     )
     inner.state.services = services
     for router in ROUTERS:
@@ -100,4 +108,14 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     answer = answer_to(request.url.path, error)
     if not isinstance(error, (DiffusionError, RequestValidationError, *HTTP_ERRORS)):
         log.error("a request failed", path=request.url.path, exc_info=error)
-    return JSONResponse(dict(answer.body), answer.status, dict(answer.headers))
+    headers = dict(answer.headers)
+    if answer.status == 405:
+        headers = {"allow": ", ".join(_methods_of(request.url.path))}
+    return JSONResponse(dict(answer.body), answer.status, headers)
+
+
+def _methods_of(path: str) -> list[str]:
+    """Return the methods of all routes of a path."""
+    routes = (route for router in ROUTERS for route in router.routes)
+    own = (route for route in routes if isinstance(route, APIRoute))
+    return sorted({m for each in own if each.path_regex.match(path) for m in each.methods or ()})

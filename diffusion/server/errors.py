@@ -5,6 +5,7 @@
     DiffusionError
     └── ServerError              root of what the server refuses; each has an HTTP status
         ├── ConfigurationError   the server cannot start as it is configured
+        ├── MalformedError       400: a request that another program could read otherwise
         ├── NotSignedInError     401: no credential, or a wrong one
         ├── ForbiddenError       403: the user lacks the scope, or a page of another site asks
         ├── NotFoundError        404: no such job, picture or model
@@ -41,6 +42,12 @@ class ServerError(DiffusionError):
 
 class ConfigurationError(ServerError):
     """The server cannot start as it is configured."""
+
+
+class MalformedError(ServerError):
+    """A request that another program could read otherwise."""
+
+    status = 400
 
 
 class NotSignedInError(ServerError):

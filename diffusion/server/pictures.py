@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from PIL import Image
@@ -21,6 +22,7 @@ MEDIA_TYPES: Final = {name: f"image/{name}" for name in FORMATS}
 QUALITY: Final = 90
 
 _PREFIX = re.compile(r"data:image/[\w.+-]{1,40};base64,")
+_PIECE: Final = 1 << 20
 _SHOWN = 24
 """Characters of a text that is no picture which an error shows."""
 
@@ -35,12 +37,27 @@ def decode_base64(text: str, field: str) -> bytes:
     if re.match(r"(https?|ftp|file):", head, re.IGNORECASE):
         raise SettingsError(field, head[:_SHOWN], "no URL is fetched; send the picture as base64")
     found = _PREFIX.match(head)
-    body = text.lstrip()[found.end() :] if found else text
-    body = "".join(body.split())
+    start = len(text) - len(text.lstrip()) + found.end() if found else 0
     try:
-        return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+        return b"".join(_decode_pieces(text, start))
     except (binascii.Error, ValueError) as error:
         raise SettingsError(field, text[:_SHOWN], "must be a picture as base64") from error
+
+
+def _decode_pieces(text: str, start: int) -> Iterator[bytes]:
+    """Yield the bytes of base64 piece by piece: in between, other threads have their turn.
+
+    Raises ``ValueError``.
+    """
+    rest = ""
+    for place in range(start, len(text), _PIECE):
+        if rest.endswith("="):
+            raise ValueError("something follows its end")
+        piece = rest + "".join(text[place : place + _PIECE].split())
+        whole = (len(piece) - 1) // 4 * 4  # the last group may have padding
+        yield base64.b64decode(piece[:whole], validate=True)
+        rest = piece[whole:]
+    yield base64.b64decode(rest + "=" * (-len(rest) % 4), validate=True)
 
 
 def read_upload(text: str, field: str) -> str:

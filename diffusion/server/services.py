@@ -13,9 +13,11 @@ from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.scheduler import Scheduler, SchedulerOptions
+from diffusion.server.loras import LoraTable
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
 from diffusion.server.settings import ServerSettings
+from diffusion.server.styles import StyleTable
 from diffusion.server.worker.process import WorkerOptions
 
 __all__ = ["Services", "make_services"]
@@ -32,6 +34,8 @@ class Services:
     outputs: Outputs
     models: ModelTable
     downloads: Downloads
+    loras: LoraTable
+    styles: StyleTable
     scheduler: Scheduler
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -73,13 +77,29 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
     outputs = Outputs(settings.output)
     history = History(outputs.folder)
     models = ModelTable(settings.models, settings.model, history)
+    loras, styles = LoraTable(settings.loras), StyleTable(settings.styles)
     if engines is None:
         studio = WorkerOptions(
-            settings.device, settings.dtype, settings.vram, settings.jobs_at_once
+            device=settings.device,
+            dtype=settings.dtype,
+            budget=settings.vram,
+            jobs=settings.jobs_at_once,
+            loras=settings.loras,
         )
         patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
         engines = [ProcessEngine("worker 0", studio, patience)]
     options = SchedulerOptions(settings.queue, settings.preview_every, settings.work)
     scheduler = Scheduler(engines, history, outputs, models, metrics, options)
     downloads = Downloads(models)
-    return Services(settings, credentials, metrics, history, outputs, models, downloads, scheduler)
+    return Services(
+        settings,
+        credentials,
+        metrics,
+        history,
+        outputs,
+        models,
+        downloads,
+        loras,
+        styles,
+        scheduler,
+    )

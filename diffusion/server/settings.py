@@ -54,6 +54,8 @@ class ServerSettings(BaseSettings):
     output: Path = Field(default_factory=lambda: user_pictures_path() / "avila")
     model: str | None = None
     models: Path | None = None
+    loras: Path | None = None
+    styles: Path | None = None
     device: str | None = None
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")
     vram: Bytes | None = Field(default=None, ge=1)

@@ -5,7 +5,7 @@ before the first step or after the last; their work on latents runs on the devic
 """
 
 from diffusion.tasks.guidance import FreeU, GuidanceOptions, Thresholding
-from diffusion.tasks.hires import UPSCALERS, Hires
+from diffusion.tasks.hires import PIXEL_UPSCALERS, UPSCALERS, Hires
 from diffusion.tasks.init_image import InitImage
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
 from diffusion.tasks.outpaint import extend_image
@@ -18,6 +18,7 @@ from diffusion.tasks.variation import Variation
 __all__ = [
     "AREAS",
     "CONTENTS",
+    "PIXEL_UPSCALERS",
     "RESIZE_MODES",
     "TILINGS",
     "UPSCALERS",

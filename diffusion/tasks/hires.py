@@ -13,7 +13,7 @@ from diffusion.errors import SettingsError
 from diffusion.samplers import SamplerChoice, choose_schedule, find_sampler_and_schedule
 from diffusion.schedules import ScheduleChoice, find_schedule
 
-__all__ = ["UPSCALERS", "Hires", "Upscaler"]
+__all__ = ["PIXEL_UPSCALERS", "UPSCALERS", "Hires", "Upscaler"]
 
 GRAIN: Final = 8
 LEAST_STRENGTH: Final = 0.05
@@ -45,6 +45,11 @@ UPSCALERS: Final = Catalogue(
         Upscaler("nearest", "Nearest", (), filter=Image.Resampling.NEAREST),
     ],
 )
+
+PIXEL_UPSCALERS: Final = Catalogue(
+    "upscaler", [each for each in UPSCALERS if each.filter is not None]
+)
+"""Those that enlarge any picture."""
 
 
 @dataclass(frozen=True)

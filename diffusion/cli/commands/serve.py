@@ -55,6 +55,14 @@ def run_server(
         Path | None,
         Option(metavar="FOLDER", help="Folder of models that requests may name, too."),
     ] = None,
+    loras: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of the LoRAs that prompts name."),
+    ] = None,
+    styles: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
+    ] = None,
     device: DeviceOption = None,
     dtype: Annotated[
         str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
@@ -95,6 +103,8 @@ def run_server(
             "output": output,
             "model": model,
             "models": models,
+            "loras": loras,
+            "styles": styles,
             "device": device,
             "dtype": dtype,
             "vram": vram,

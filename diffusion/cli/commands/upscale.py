@@ -9,7 +9,6 @@ from typing import Annotated
 import PIL.Image
 from typer import Option
 
-from diffusion.catalogue import Catalogue
 from diffusion.checks import MOST_SIDE, check_number
 from diffusion.cli.app import examples
 from diffusion.cli.drawing import drawing_command
@@ -24,7 +23,7 @@ from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.infotext.to_settings import seamless_axes
 from diffusion.settings import Settings, random_seed
-from diffusion.tasks import UPSCALERS, InitImage
+from diffusion.tasks import PIXEL_UPSCALERS, InitImage
 from diffusion.tasks.seamless import resize_seamless
 from gpustd.matmul.conv import Wrap
 
@@ -36,7 +35,6 @@ EXAMPLES = examples(
     "avila upscale old.png --scale 4 --vae-tiling on --output large.png",
     "avila upscale apple.png --strength 0.4 --count 4 --sampler euler_a --eta 0.5",
 )
-FILTERS = Catalogue("upscaler", [each for each in UPSCALERS if each.filter is not None])
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class UpscaleOptions(OptionGroup):
         str,
         Option(
             metavar="NAME",
-            autocompletion=complete_from(FILTERS.names),
-            help=f"One of {', '.join(FILTERS.names)}.",
+            autocompletion=complete_from(PIXEL_UPSCALERS.names),
+            help=f"One of {', '.join(PIXEL_UPSCALERS.names)}.",
         ),
     ] = "lanczos"
     strength: Annotated[
@@ -105,7 +103,7 @@ def enlarge(
     Edges meet along ``axes``. Raises `SettingsError`.
     """
     check_number("scale", scale, 1, 16)
-    resampling = FILTERS.find(upscaler).filter
+    resampling = PIXEL_UPSCALERS.find(upscaler).filter
     assert resampling is not None
     width, height = (max(8, round(side * scale / 8) * 8) for side in image.size)
     if max(width, height) > MOST_SIDE:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from diffusion.server.access.users import LOCAL, Credentials
 from diffusion.server.error_answers import answer_to
-from diffusion.server.errors import ForbiddenError, ServerError
+from diffusion.server.errors import ForbiddenError, MalformedError, ServerError
 from diffusion.server.settings import is_loopback
 
 __all__ = ["ASGIApp", "AccessControl", "Receive", "Scope", "Send"]
@@ -68,6 +68,7 @@ class AccessControl:
         sending = _with_headers(send)
         if scope["path"] not in OPEN_PATHS:
             try:
+                _check_framing(headers)
                 self._check_host(headers.get(b"host", ""))
                 if scope["method"] not in SAFE_METHODS:
                     self._check_origin(headers)
@@ -117,6 +118,12 @@ class AccessControl:
             return LOCAL
         address = (scope.get("client") or ("unknown", 0))[0]
         return self._credentials.find(authorization, address)
+
+
+def _check_framing(headers: Mapping[bytes, str]) -> None:
+    """Raise `MalformedError` for two lengths of a body: a proxy may take the other one."""
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        raise MalformedError("a request has Content-Length or Transfer-Encoding, not both")
 
 
 def _host_name(header: str) -> str:

@@ -143,6 +143,10 @@ class History:
         )
         self._db.execute("COMMIT")
 
+    def set_priority(self, job: str, priority: int) -> None:
+        """Write another priority of a job."""
+        self._db.execute("UPDATE jobs SET priority = ? WHERE id = ?", (priority, job))
+
     def end_job(self, job: str, state: JobState, message: str) -> None:
         """Write the end of a job. Its request goes: pictures in it are large."""
         self._db.execute(

@@ -81,6 +81,7 @@ class Origin:
     ``acknowledged``: its number was handed out, so that it outlives a restart; otherwise a client
     waits for the pictures. ``interface``: the routes that it came through; ``task``: a client's own
     name for it. ``deadline``: seconds since 1970 after which nobody needs it; None for never.
+    ``part``: its place among the ``parts`` jobs of one request.
     """
 
     user: str
@@ -90,6 +91,8 @@ class Origin:
     key: str | None = None
     task: str = ""
     deadline: float | None = None
+    part: int = 0
+    parts: int = 1
 
 
 @dataclass(eq=False)
@@ -120,6 +123,11 @@ class Job:
     pictures: list[PictureRecord] = field(default_factory=list, repr=False)
     log: EventLog = field(default_factory=EventLog, repr=False)
     final: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def share(self) -> float:
+        """The share of its request that is done, 0 to 1."""
+        return (self.origin.part + self.progress.share) / self.origin.parts
 
     def report(self) -> Mapping[str, object]:
         """Return what clients see of it."""

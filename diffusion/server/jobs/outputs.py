@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -44,7 +45,8 @@ class Outputs:
             part.write_bytes(png)
             os.replace(part, path)  # noqa: PTH105 - an atomic step, as everybody knows its name
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             hint = "make room there" if error.errno == errno.ENOSPC else "check the folder"
             raise OutputError(path, error.strerror or str(error), hint) from error
         return name

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -47,7 +47,7 @@ from diffusion.server.jobs.placement import Running, choose_engine
 from diffusion.server.jobs.request import JobRequest, WorkLimits
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
-from diffusion.settings import random_seed
+from diffusion.settings import Settings, random_seed
 
 __all__ = ["Scheduler", "SchedulerOptions"]
 
@@ -180,7 +180,7 @@ class Scheduler:
         One that was sent before with the same idempotency key is returned as it is now.
         Raises `SettingsError`, `RefusedError`, `BusyError`, `UnavailableError`, `ConflictError`.
         """
-        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        digest = "" if origin.key is None else await asyncio.to_thread(_digest_of, request)
         earlier = await self._find_by_key(origin, digest)
         if earlier is not None:
             return earlier
@@ -199,10 +199,10 @@ class Scheduler:
 
     async def _add(self, request: JobRequest, origin: Origin, digest: str) -> Job:
         model = self.models.find(request.model)
-        clean = await asyncio.to_thread(request.clean)
-        if clean.seed is None:
-            clean = clean.model_copy(update={"seed": random_seed()})
-        settings = await asyncio.to_thread(clean.settings)
+        has_pictures = request.init_image is not None
+        clean, settings = (
+            await asyncio.to_thread(_check, request) if has_pictures else _check(request)
+        )
         self.options.work.check(settings)
         now = time.time()
         number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"
@@ -289,6 +289,25 @@ class Scheduler:
         elif job.state is JobState.RUNNING:
             job.late = True
             await self.stop(job, Stop.DROP)
+
+    async def reorder(self, job: Job, priority: int | None, place: int | None) -> None:
+        """Change the priority of a job that waits, or its place in its user's line, from 0.
+
+        None leaves one as it is; with another priority the job comes last. Raises `ConflictError`.
+        """
+        before = job.origin.priority
+        if job.state is not JobState.QUEUED or not any(each is job for each in self.queue):
+            raise ConflictError(f"job {job.id} does not wait any more; only such can be moved")
+        if priority not in (None, before):
+            assert priority is not None
+            self.queue.remove(job)
+            job.origin = replace(job.origin, priority=priority)
+            self.queue.add(job)
+        if place is not None:
+            self.queue.move(job, place)
+        if job.origin.priority != before:
+            await self.history.do(self.history.set_priority, job.id, job.origin.priority)
+        job.log.add("state", job.report())
 
     # ------------------------------------------------------------------ what engines say
 
@@ -447,3 +466,19 @@ class Scheduler:
     def waiting_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that wait, the next first."""
         return [job for job in self.queue if job.origin.user == user]
+
+
+def _check(request: JobRequest) -> tuple[JobRequest, Settings]:
+    """Return a request with its seed and clean pictures, and its settings.
+
+    Raises `SettingsError`.
+    """
+    clean = request.clean()
+    if clean.seed is None:
+        clean = clean.model_copy(update={"seed": random_seed()})
+    return clean, clean.settings()
+
+
+def _digest_of(request: JobRequest) -> str:
+    """Return what tells a request from others with the same key."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()

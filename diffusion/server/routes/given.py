@@ -13,19 +13,21 @@ from diffusion.server.services import Services
 __all__ = ["Admin", "CurrentUser", "Parts"]
 
 
-def _services(request: Request) -> Services:
+# These are coroutines, as FastAPI runs plain functions on a thread, for which each request would
+# wait several times.
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _user(request: Request) -> User:
+async def _user(request: Request) -> User:
     """Return the user whom `AccessControl` found."""
     user: User = request.scope["user"]
     return user
 
 
-def _admin(request: Request) -> User:
-    user = _user(request)
+async def _admin(request: Request) -> User:
+    user = await _user(request)
     if not user.admin:
         raise ForbiddenError(f"{user.name} lacks the scope admin, which this needs")
     return user

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from diffusion.server.routes.given import Parts
 
@@ -36,7 +36,7 @@ async def tell_readiness(services: Parts) -> JSONResponse:
     return JSONResponse(body, 503 if reasons else 200)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def tell_metrics(services: Parts) -> Response:
     """Return numbers for Prometheus."""
     return Response(services.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -16,13 +16,14 @@ from diffusion.server.jobs.history import StoredJob
 from diffusion.server.jobs.job import Job, Origin
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import MEDIA_TYPES, convert_png
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.event_stream import event_text, follow_log, stream_answer
 from diffusion.server.routes.finding import find_job, find_picture
 from diffusion.server.routes.given import CurrentUser, Parts
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], route_class=PictureRoute)
 
 JobNumber = Annotated[str, Path(alias="job", pattern="^[0-9a-f]{24}$")]
 Report = Mapping[str, object]

@@ -18,17 +18,10 @@ router = APIRouter(tags=["not built yet"])
 MISSING: Final[Mapping[str, str]] = {
     "GET /": "The page is not built yet; POST /txt2img draws, and GET /openapi.json lists the rest",
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
-    "POST /sdapi/v1/extra-single-image": "Upscaling of a finished picture is not here yet; "
-        "send it to img2img at a larger size",
-    "POST /sdapi/v1/extra-batch-images": "Upscaling of finished pictures is not here yet; "
-        "send each to img2img at a larger size",
     "POST /sdapi/v1/interrogate": "Describing a picture needs a model that this server lacks",
-    "POST /sdapi/v1/refresh-loras": "LoRA is not here yet, so there are none to look for",
     "POST /sdapi/v1/refresh-embeddings": "Embeddings are not here yet, so there are none to "
         "look for",
     "POST /sdapi/v1/refresh-vae": "A VAE in place of the model's own is not here yet",
-    "POST /sdapi/v1/reload-checkpoint": "A model is loaded by the job that names it, or by POST "
-        "/api/v1/models/load",
     "POST /sdapi/v1/create/embedding": "Training is not part of this server",
     "POST /sdapi/v1/create/hypernetwork": "Training is not part of this server",
     "POST /sdapi/v1/train/embedding": "Training is not part of this server",
@@ -41,10 +34,7 @@ MISSING: Final[Mapping[str, str]] = {
     "GET /controlnet/module_list": "ControlNet is not here yet",
     "GET /controlnet/control_types": "ControlNet is not here yet",
     "POST /controlnet/detect": "ControlNet is not here yet",
-    "POST /internal/progress": "The WebUI's own routes are not here; ask GET "
-        "/sdapi/v1/progress, or follow GET /api/v1/jobs/JOB/events",
-    "GET /internal/pending-tasks": "The WebUI's own routes are not here; ask GET /api/v1/jobs",
-    "GET /internal/ping": "The WebUI's own routes are not here; ask GET /healthz",
+    "GET /internal/profile-startup": "Times of the start are not kept; its log has them",
     "GET /api/v1/gallery": "The gallery is not here yet; GET /api/v1/jobs lists all that was drawn",
 }
 # fmt: on

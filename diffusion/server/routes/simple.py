@@ -13,12 +13,13 @@ from diffusion.server.errors import RefusedError
 from diffusion.server.jobs.job import Origin
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import MEDIA_TYPES, convert_png
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.routes.waiting import draw_and_wait, require_pictures
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["simple"])
+router = APIRouter(tags=["simple"], route_class=PictureRoute)
 
 
 @router.post(

@@ -135,7 +135,8 @@ class Drawing:
 
     def _infotext(self, part: Settings, number: int) -> str:
         about = self.pipeline.provenance
-        model, more = about["model"], other_networks_fields(about, None)
+        model = about["model"]
+        more = other_networks_fields(about, None) | self.pipeline.loras.fields(part)
         program = f"Avila {version()}"
         return infotext_from_settings(part, number, model["name"], model["hash"], program, more)
 

@@ -53,16 +53,18 @@ class WorkerOptions:
 
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
+    ``loras``: the folder of those that prompts name.
     """
 
     device: str | None = None
     dtype: str | None = None
     budget: int | None = None
     jobs: int | None = None
+    loras: Path | None = None
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
-        return Pipeline.load(model, device, self.dtype)
+        return Pipeline.load(model, device, self.dtype, loras=self.loras)
 
     def open_device(self) -> Device:
         """Open the device. Raises `GpuError`."""

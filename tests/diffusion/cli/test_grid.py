@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffusion.cli.series.axes import _expand_range
-from diffusion.cli.series.grid_picture import draw_grid
+from diffusion.grids import draw_grid, expand_range
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import parse_infotext
 from tests.diffusion.cli.fake_pipeline import (
@@ -138,7 +137,7 @@ def test_a_grid_of_variations_has_one_other_seed(fake_pipeline: type[FakePipelin
     ],
 )
 def test_ranges_are_read_as_in_the_webui(text: str, is_float: bool, expected: str) -> None:
-    assert list(_expand_range(text, is_float)) == expected.split()
+    assert list(expand_range(text, is_float)) == expected.split()
 
 
 @pytest.mark.parametrize(

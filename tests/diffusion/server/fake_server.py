@@ -1,16 +1,49 @@
-"""Run a server with a `FakeEngine`: ``python -m … FOLDER PORT STEP_SECONDS``."""
+"""Run a server with a `FakeEngine`: ``python -m … FOLDER PORT STEP_SECONDS [POINT]``.
+
+With POINT the process is killed, as by ``kill -9``, at its write of that number: before a file is
+opened or renamed in the folder, or before a statement of the history.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
+from diffusion.server.jobs.history import History
 from diffusion.server.launch import make_server
 from diffusion.server.logs import configure_logs
 from diffusion.server.settings import load_settings
 from tests.diffusion.server.fake_engine import FakeEngine
 
+
+def kill_at(point: int, folder: Path) -> None:
+    """Kill this process at a write of a number, counted from 1."""
+    left = [point]
+
+    def count(*arguments: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("open", "os.rename") and str(arguments[0]).startswith(str(folder)):
+            count()
+
+    opening = History._open
+
+    def open_counting(self: History) -> None:
+        opening(self)
+        self._db.set_trace_callback(count)
+
+    History._open = open_counting  # type: ignore[method-assign]
+    sys.addaudithook(watch)
+
+
 if __name__ == "__main__":
+    if sys.argv[4:]:
+        kill_at(int(sys.argv[4]), Path(sys.argv[1]))
     configure_logs(as_json=False)
     engine = FakeEngine()
     engine.step_seconds = float(sys.argv[3])

@@ -109,12 +109,13 @@ def run_on_thread(
 class ServerProcess:
     """A server with a `FakeEngine` in a process of its own."""
 
-    def __init__(self, folder: Path, step_seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, step_seconds: float = 0.0, kill_at: int = 0) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         command = [sys.executable, "-m", "tests.diffusion.server.fake_server"]
         arguments = [str(folder), str(self.port), str(step_seconds)]
+        arguments += [str(kill_at)] if kill_at else []
         self.process = subprocess.Popen([*command, *arguments], env=environment())
         self.url = f"http://127.0.0.1:{self.port}"
         wait_until(self.answers)

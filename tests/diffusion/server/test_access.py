@@ -103,6 +103,22 @@ def test_users_see_their_own_jobs_and_options_alone(guarded: Live) -> None:
     assert {each["id"] for each in listed} == {job, mine}
 
 
+def test_users_move_their_own_jobs_alone(guarded: Live) -> None:
+    held = guarded.post("/api/v1/jobs", {"prompt": "hold on"}, headers=bearer("ana")).json()["id"]
+    mine = guarded.post("/api/v1/jobs", {"prompt": "x"}, headers=bearer("ana")).json()["id"]
+
+    def change(name: str, **fields: int) -> int:
+        url = f"{guarded.url}/api/v1/jobs/{mine}"
+        return requests.patch(url, json=fields, headers=bearer(name), timeout=30).status_code
+
+    assert change("bo", place=0) == 404
+    assert change("bo", priority=1) == 403
+    assert change("ana", priority=1) == 200
+    assert guarded.get("/api/v1/queue", headers=bearer("bo")).json()["jobs"] == []
+    for job in (held, mine):
+        requests.delete(f"{guarded.url}/api/v1/jobs/{job}", headers=bearer("ana"), timeout=30)
+
+
 def test_admin_routes_need_the_scope(guarded: Live) -> None:
     for path, body in (
         ("/api/v1/models/load", {"model": "emoji"}),
@@ -110,6 +126,8 @@ def test_admin_routes_need_the_scope(guarded: Live) -> None:
         ("/api/v1/models/refresh", None),
         ("/sdapi/v1/unload-checkpoint", None),
         ("/sdapi/v1/refresh-checkpoints", None),
+        ("/sdapi/v1/refresh-loras", None),
+        ("/sdapi/v1/reload-checkpoint", None),
         ("/api/v1/jobs?priority=1", {"prompt": "x"}),
     ):
         assert guarded.post(path, body, headers=bearer("bo")).status_code == 403

@@ -227,3 +227,49 @@ def test_a_retried_job_comes_first_and_any_can_leave() -> None:
     assert queue.remove(jobs["a1"])
     assert not queue.remove(jobs["a1"])
     assert [job.id for job in queue] == ["b1", "a2"]
+
+
+def test_jobs_that_wait_are_moved_and_get_other_priorities(live: Live) -> None:
+    running = live.submit("hold on")
+    live.wait_for(running, "running")
+    a, b, c, d = (live.submit(name) for name in "abcd")
+
+    def order() -> list[str]:
+        return [job["id"] for job in live.get("/api/v1/queue").json()["jobs"]]
+
+    def change(number: str, **fields: Any) -> requests.Response:
+        url = f"{live.url}/api/v1/jobs/{number}"
+        return requests.patch(url, json=fields, timeout=30)
+
+    assert order() == [a, b, c, d]
+    assert change(d, place=0).json()["state"] == "queued"
+    assert order() == [d, a, b, c]
+    assert change(a, place=99).ok
+    assert order() == [d, b, c, a]
+    assert change(c, priority=3).json()["priority"] == 3
+    assert change(b, priority=3, place=0).ok
+    assert order() == [b, c, d, a]
+    assert change(b, priority=-2).ok
+    assert order() == [c, d, a, b]
+    assert [job["place"] for job in live.get("/api/v1/queue").json()["jobs"]] == [0, 1, 2, 3]
+    assert change(running, place=0).status_code == 409
+    assert change("0" * 24, place=0).status_code == 404
+    assert [change(a, **each).status_code for each in ({}, {"place": -1}, {"priority": 11})] == [
+        422
+    ] * 3
+    live.engine.released.set()
+    for number in (a, b, c, d):
+        live.wait_for(number, "done")
+    assert [each.prompt for each in live.engine.drawn] == ["hold on", "c", "d", "a", "b"]
+
+
+def test_another_priority_outlives_a_restart(tmp_path: Path) -> None:
+    with run_on_thread(tmp_path) as live:
+        live.wait_for(live.submit("hold on"), "running")
+        first, second = live.submit("first"), live.submit("second")
+        requests.patch(f"{live.url}/api/v1/jobs/{second}", json={"priority": 1}, timeout=30)
+    with run_on_thread(tmp_path) as live:
+        live.engine.released.set()
+        live.wait_for(first, "done")
+        live.wait_for(second, "done")
+        assert [each.prompt for each in live.engine.drawn] == ["second", "hold on", "first"]

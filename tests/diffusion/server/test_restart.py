@@ -47,6 +47,37 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     database.close()
 
 
+FEW = (12, 20)
+POINTS = [*FEW, *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 48) if n not in FEW)]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_kill_9_at_any_write_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, point: int
+) -> None:
+    """The process ends before a file is opened or renamed, or a statement of the history runs."""
+    server = ServerProcess(tmp_path, kill_at=point)
+    numbers: list[str] = []
+    for number in range(8):
+        try:
+            numbers.append(submit(server, f"picture {number}"))
+        except requests.RequestException:
+            break
+    assert server.process.wait(30) == -signal.SIGKILL
+    with run_on_thread(tmp_path) as live:
+        jobs = live.get("/api/v1/jobs").json()["jobs"]
+        assert set(numbers) <= {job["id"] for job in jobs}
+        for job in jobs:  # one more may have been written that was not acknowledged
+            live.wait_for(job["id"], "done")
+            assert live.get(f"/api/v1/jobs/{job['id']}/result").ok
+    assert list(tmp_path.rglob("*.part")) == []
+    for file in tmp_path.rglob("*.png"):
+        Image.open(file).verify()
+    with sqlite3.connect(tmp_path / "history.sqlite") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
 def test_a_job_whose_client_waited_is_not_drawn_after_a_restart(tmp_path: Path) -> None:
     with run_on_thread(tmp_path) as live:
         with pytest.raises(requests.Timeout):

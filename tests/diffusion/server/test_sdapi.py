@@ -114,7 +114,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     for name in ("loras", "sd_vae", "hypernetworks", "face_restorers", "prompt_styles"):
         assert getattr(client, f"get_{name}")() == []
     assert client.get_embeddings() == {"loaded": {}, "skipped": {}}
-    assert client.get_scripts() == {"txt2img": [], "img2img": []}
+    assert client.get_scripts()["txt2img"] == ["prompt matrix", "x/y/z plot"]
     assert client.get_cmd_flags()["api"] is True
     assert set(client.get_memory()["ram"]) == {"free", "used", "total"}
 
@@ -125,7 +125,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
         ({"restore_faces": True}, 501, "restore_faces"),
         ({"refiner_checkpoint": "x"}, 501, "refiner"),
         ({"styles": ["x"]}, 422, "Style not found"),
-        ({"script_name": "x/y/z plot"}, 422, "Script not found"),
+        ({"script_name": "no such script"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "always on script"),
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
         ({"override_settings": {"sd_model_checkpoint": "other"}}, 422, "there is no model"),
@@ -190,6 +190,79 @@ def test_hires_variation_tiling_and_formats(live: Live) -> None:
     images = [Image.open(io.BytesIO(base64.b64decode(each))) for each in answer["images"]]
     assert [image.format for image in images] == ["WEBP"] * 3
     assert images[0].width == 2 * images[1].width, "a grid comes first"
+
+
+def test_an_infotext_fills_what_a_request_leaves_out(live: Live) -> None:
+    """The text of a picture draws it again; fields that are there count."""
+    body = {
+        "prompt": "a cat, (red:1.2)",
+        "negative_prompt": "bad",
+        "steps": 6,
+        "cfg_scale": 4.5,
+        "seed": 11,
+        "width": 64,
+        "height": 48,
+        "sampler_name": "Euler a",
+        "scheduler": "Karras",
+        "subseed": 5,
+        "subseed_strength": 0.25,
+        "eta": 0.5,
+        "enable_hr": True,
+        "hr_scale": 2,
+        "hr_second_pass_steps": 4,
+        "denoising_strength": 0.6,
+        "override_settings": {
+            "CLIP_stop_at_last_layers": 2,
+            "randn_source": "CPU",
+            "eta_noise_seed_delta": 31337,
+        },
+    }
+    first = live.post("/sdapi/v1/txt2img", body).json()
+    text = json.loads(first["info"])["infotexts"][0]
+    digest = wait_until(lambda: live.server.services.models.default.digest)
+    text = text.replace("0123456789", digest)
+    again = live.post("/sdapi/v1/txt2img", {"infotext": text})
+    assert again.status_code == 200, again.text
+    live.post("/sdapi/v1/txt2img", {"infotext": text, "seed": 12, "prompt": "a dog"})
+    one, two, three = live.engine.drawn
+    assert one == two
+    assert (three.seed, three.prompt, three.negative) == (12, "a dog", "bad")
+    assert one.sampling.noise_seed_delta == 31337
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x\nSteps: many, Seed: 1, Size: 64x48", "steps"),
+        ("x\nSteps: 2, Seed: 1, Size: 64x4x8", ""),
+        ("x\nSteps: 2, Seed: 1, Size: 64x48, Clip skip: two", "Clip skip"),
+        ("x\nSteps: 2, Seed: 1, Size: 64x48, Model hash: ffffffffff", "there is no model"),
+    ],
+)
+def test_a_wrong_infotext_is_refused(live: Live, text: str, words: str) -> None:
+    answer = live.post("/sdapi/v1/txt2img", {"infotext": text})
+    if words:
+        assert (answer.status_code, words in answer.text) == (422, True), answer.text
+    else:
+        assert answer.status_code in (200, 422)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"uni_pc_order": 0},
+        {"sigma_min": -1},
+        {"rho": "x"},
+        {"eta_noise_seed_delta": 1.5},
+        {"eta_noise_seed_delta": 2**70},
+    ],
+)
+def test_wrong_options_are_refused(live: Live, option: dict[str, Any]) -> None:
+    assert live.post("/sdapi/v1/options", option).status_code == 422
+    assert live.post("/sdapi/v1/options", {"sigma_min": 0.1, "uni_pc_order": 2}).json() is None
+    live.post("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "sampler_name": "UniPC"})
+    (drawn,) = live.engine.drawn
+    assert (drawn.sampling.sigma_min, drawn.sampling.order) == (0.1, 2)
 
 
 def test_routes_without_a_feature_say_so(live: Live) -> None:

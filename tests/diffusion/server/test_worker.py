@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 from diffusion import Pipeline, Settings
+from diffusion.adapters import LoraFolder
 from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.worker.model_cache import ModelCache
 from diffusion.server.worker.process import WorkerOptions
 from gpucore import Device, OutOfMemoryError
+from tests.diffusion.adapters.test_pipeline_loras import write_lora
 from tests.diffusion.server.fake_studio import FakePipeline, FakeStudio
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
 
@@ -131,6 +133,38 @@ def test_the_bundled_model_draws_as_it_does_in_python(tmp_path: Path, first: Dev
         models = live.get("/api/v1/models").json()["models"]
         assert models[0]["loaded"]
         assert models[0]["bytes"] > 1_000_000
+
+
+@pytest.mark.slow
+def test_a_lora_that_a_prompt_names_changes_the_picture(tmp_path: Path, first: Device) -> None:
+    """It may be newer than the server; a name that no file has tells no path."""
+    folder = tmp_path / "loras"
+    folder.mkdir()
+    device = first.info.backend.partition("-")[0]
+    engine = ProcessEngine("worker", WorkerOptions(device, loras=folder))
+    pipeline = Pipeline.load(device=first)
+    with run_on_thread(tmp_path / "out", [engine], loras=folder) as live:
+        body = {"seed": 4, "steps": 2, "width": 64, "height": 64}
+
+        def draw(prompt: str) -> Any:
+            answer = live.post("/txt2img", {**body, "prompt": prompt})
+            assert answer.status_code == 200, answer.text
+            return Image.open(io.BytesIO(answer.content))
+
+        plain = draw("a red apple")
+        write_lora(folder / "style.safetensors", pipeline.networks, "a")
+        changed = draw("a red apple<lora:style:0.5>")
+        assert plain.tobytes() != changed.tobytes()
+        pipeline.loras.folder = LoraFolder(folder)
+        settings = Settings("a red apple<lora:style:0.5>", **body)
+        picture = pipeline.draw(settings)[0]
+        assert changed.tobytes() == picture.tobytes()
+        assert changed.info["parameters"] == picture.infotext
+        assert "Lora hashes" in picture.infotext
+        wrong = live.post("/txt2img", {**body, "prompt": "a red apple<lora:stile:1>"})
+        assert wrong.status_code == 422
+        assert "did you mean 'style'?" in wrong.json()["detail"]
+        assert str(tmp_path) not in wrong.text
 
 
 def _device() -> Any:

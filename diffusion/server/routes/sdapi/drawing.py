@@ -5,84 +5,174 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from PIL import Image
+from pydantic import BaseModel, TypeAdapter
 
 from diffusion.images import arrange_grid
+from diffusion.infotext.files import png_info
+from diffusion.server.access.users import User
 from diffusion.server.jobs.job import Job, Origin
+from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import convert_png
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.routes.sdapi.info import info_text
+from diffusion.server.routes.sdapi.infotexts import fill_from_infotext
 from diffusion.server.routes.sdapi.option_values import OptionValues, read_options
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
-from diffusion.server.routes.sdapi.translation import img2img_job, txt2img_job
-from diffusion.server.routes.waiting import draw_and_wait
+from diffusion.server.routes.sdapi.scripts import Plan, Shown, make_plan
+from diffusion.server.routes.sdapi.translation import check_body, img2img_job, txt2img_job
+from diffusion.server.routes.waiting import draw_series
 from diffusion.server.services import Services
+from diffusion.server.styles import StyleTable
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
-Answer = Mapping[str, object]
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=PictureRoute)
 
 
-@router.post("/txt2img")
+class DrawAnswer(BaseModel):
+    """Pictures as base64, the request, and AUTOMATIC1111's ``info`` as JSON text."""
+
+    images: list[str]
+    parameters: dict[str, Any]
+    info: str
+
+
+_ANSWER: Final = TypeAdapter(DrawAnswer)
+
+
+@router.post("/txt2img", response_model=DrawAnswer)
 async def draw_from_text(
     request: Request, body: Txt2ImgBody, services: Parts, user: CurrentUser
-) -> Answer:
-    """Draw pictures from text, and wait for them."""
-    options = await read_options(services, user.name)
-    asked = txt2img_job(body, options)
-    return await _answer(request, services, asked, body, (user.name, options))
+) -> Response:
+    """Draw pictures from text, and wait for them.
+
+    With ``script_name`` and ``script_args`` a built-in script draws several, and a grid of them.
+    """
+    return await _answer(request, services, body, user)
 
 
-@router.post("/img2img")
+@router.post("/img2img", response_model=DrawAnswer)
 async def draw_from_picture(
     request: Request, body: Img2ImgBody, services: Parts, user: CurrentUser
-) -> Answer:
-    """Draw pictures from a picture, or a part of it anew, and wait for them."""
+) -> Response:
+    """Draw pictures from a picture, or a part of it anew, and wait for them.
+
+    With ``script_name`` and ``script_args`` a built-in script draws several, and a grid of them.
+    """
+    return await _answer(request, services, body, user)
+
+
+async def _answer(request: Request, services: Services, body: DrawBody, user: User) -> Response:
     options = await read_options(services, user.name)
-    asked = await asyncio.to_thread(img2img_job, body, options)
-    return await _answer(request, services, asked, body, (user.name, options))
-
-
-async def _answer(
-    request: Request,
-    services: Services,
-    asked: JobRequest,
-    body: DrawBody,
-    chosen: tuple[str, OptionValues],
-) -> Answer:
-    user, options = chosen
+    body = fill_from_infotext(body)
+    plan: Plan | None = None
+    bodies: Sequence[DrawBody] = [body]
+    if body.script_name:
+        plan = await asyncio.to_thread(make_plan, body, services.settings.work)
+        bodies = bodies if plan is None else plan.bodies
+    bodies = [_with_styles(each, services.styles) for each in bodies]
+    for each in bodies if plan is not None else []:
+        check_body(each, options)  # before the first is drawn
     kind = "img2img" if isinstance(body, Img2ImgBody) else "txt2img"
     task = body.force_task_id or ""
-    origin = Origin(user, f"sdapi/{kind}", False, task=task)
-    job = await draw_and_wait(request, services, asked, origin)
+    origin = Origin(user.name, f"sdapi/{kind}", False, task=task, parts=len(bodies))
+    jobs = await draw_series(request, services, _requests(bodies, options), origin)
     # AUTOMATIC1111 puts a grid first where it saves pictures and has several.
-    with_grid = body.save_images and len(job.pictures) > 1
-    images: list[str] = []
-    if body.send_images:
-        values = options.override(body.override_settings or {})
-        images = await asyncio.to_thread(_images, services, job, values.kind, with_grid)
+    with_grid = plan is None and body.save_images and len(jobs[0].pictures) > 1
+    values = options.override(body.override_settings or {})
+    layout = _Layout(plan, with_grid, values.kind, body.send_images)
+    content = await asyncio.to_thread(_content, services.outputs, jobs, layout, body)
+    return Response(content, media_type="application/json")
+
+
+def _content(outputs: Outputs, jobs: Sequence[Job], layout: _Layout, body: DrawBody) -> bytes:
+    """Return the answer as JSON."""
+    images, texts = _lay_out(outputs, jobs, layout)
     parameters = body.model_dump()
     if not getattr(body, "include_init_images", True):
         parameters |= {"init_images": None, "mask": None}
-    return {"images": images, "parameters": parameters, "info": info_text(job, with_grid)}
+    info = info_text(jobs, texts, body.styles or [])
+    answer = DrawAnswer.model_construct(images=images, parameters=parameters, info=info)
+    return _ANSWER.dump_json(answer)
 
 
-def _images(services: Services, job: Job, kind: str, with_grid: bool) -> list[str]:
-    """Return the pictures as base64, without a prefix: clients would stumble over one."""
-    pngs = [services.outputs.read(picture.file) for picture in job.pictures]
-    texts = [picture.infotext for picture in job.pictures]
-    if with_grid:
-        file = io.BytesIO()
-        arrange_grid([Image.open(io.BytesIO(png), formats=["PNG"]) for png in pngs]).save(
-            file, "PNG"
-        )
-        pngs.insert(0, convert_png(file.getvalue(), "png", texts[0]))
-        texts.insert(0, texts[0])
-    if kind != "png":
-        pngs = [convert_png(png, kind, text) for png, text in zip(pngs, texts, strict=True)]
-    return [base64.b64encode(png).decode() for png in pngs]
+def _with_styles(body: DrawBody, styles: StyleTable) -> DrawBody:
+    """Return a body whose styles are in its prompts. Raises `RefusedError` for an unknown one."""
+    if not body.styles:
+        return body
+    prompt, negative = styles.apply(body.styles, body.prompt, body.negative_prompt)
+    changes = {"prompt": prompt, "negative_prompt": negative, "styles": None}
+    if isinstance(body, Txt2ImgBody):
+        second = styles.apply(body.styles, body.hr_prompt, body.hr_negative_prompt)
+        changes |= {"hr_prompt": second[0]} if body.hr_prompt else {}
+        changes |= {"hr_negative_prompt": second[1]} if body.hr_negative_prompt else {}
+    return body.model_copy(update=changes)
+
+
+async def _requests(bodies: Sequence[DrawBody], options: OptionValues) -> AsyncIterator[JobRequest]:
+    for body in bodies:
+        if isinstance(body, Img2ImgBody):
+            yield await asyncio.to_thread(img2img_job, body, options)
+        else:
+            assert isinstance(body, Txt2ImgBody)
+            yield txt2img_job(body, options)
+
+
+class _Layout(NamedTuple):
+    """What an answer shows: grids of a plan or of a batch, the ``kind`` of files, and whether."""
+
+    plan: Plan | None
+    with_grid: bool
+    kind: str
+    sends: bool
+
+
+def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[list[str], list[str]]:
+    """Return the pictures as base64, and the texts of the grids among them, which come first.
+
+    The base64 has no prefix: clients would stumble over one.
+    """
+    if not layout.sends:
+        return [], []
+    plan, files = layout.plan, [(each, job) for job in jobs for each in job.pictures]
+    pngs = [outputs.read(picture.file) for picture, _ in files]
+    texts = [picture.infotext for picture, _ in files]
+    grids: list[Shown] = []
+    if layout.with_grid:
+        images = [Image.open(io.BytesIO(png), formats=["PNG"]) for png in pngs]
+        grids = [Shown(arrange_grid(images), texts[0])]
+    elif plan is not None:
+        grids = plan.make_grids(_open_pictures(jobs, pngs))
+        if not plan.keeps_pictures:
+            pngs, texts = [], []
+    pngs = [*(_png(each) for each in grids), *pngs]
+    grid_texts = [each.infotext for each in grids]
+    if layout.kind != "png":
+        pairs = zip(pngs, [*grid_texts, *texts], strict=True)
+        pngs = [convert_png(png, layout.kind, text) for png, text in pairs]
+    return [base64.b64encode(png).decode() for png in pngs], grid_texts
+
+
+def _open_pictures(jobs: Sequence[Job], pngs: Sequence[bytes]) -> list[list[Shown]]:
+    """Return the pictures of each job, opened."""
+    files = iter(pngs)
+    return [
+        [
+            Shown(Image.open(io.BytesIO(next(files)), formats=["PNG"]), picture.infotext)
+            for picture in job.pictures
+        ]
+        for job in jobs
+    ]
+
+
+def _png(shown: Shown) -> bytes:
+    file = io.BytesIO()
+    shown.image.save(file, "PNG", pnginfo=png_info(shown.infotext))
+    return file.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from diffusion.infotext.grammar import parse_infotext
@@ -28,20 +29,24 @@ _SHOWN_ELSEWHERE: Final = {
 }
 
 
-def info_text(job: Job, with_grid: bool) -> str:
-    """Return the JSON of a finished job. ``with_grid``: a grid stands before the pictures."""
-    settings, pictures = job.settings, job.pictures
+def info_text(jobs: Sequence[Job], grids: Sequence[str], styles: Sequence[str]) -> str:
+    """Return the JSON of the finished jobs of a request.
+
+    ``grids``: the texts of grids that stand before the pictures; ``styles``: that were asked for.
+    """
+    job, pictures = jobs[0], [picture for each in jobs for picture in each.pictures]
+    settings, drawn = job.settings, [each for each in jobs for _ in each.pictures]
     variation, part = settings.variation, settings.init_image or settings.hires
     parsed = parse_infotext(pictures[0].infotext if pictures else "")
-    count, fields = len(pictures), parsed.settings
+    fields = parsed.settings
     subseed = variation.seed if variation else 0
     infotexts = [each.infotext for each in pictures]
     resize = variation.resize_from if variation and variation.resize_from else (-1, -1)
     content = {
         "prompt": settings.prompt,
-        "all_prompts": [settings.prompt] * count,
+        "all_prompts": [each.settings.prompt for each in drawn],
         "negative_prompt": settings.negative,
-        "all_negative_prompts": [settings.negative] * count,
+        "all_negative_prompts": [each.settings.negative for each in drawn],
         "seed": pictures[0].seed if pictures else settings.seed,
         "all_seeds": [each.seed for each in pictures],
         "subseed": subseed,
@@ -65,9 +70,9 @@ def info_text(job: Job, with_grid: bool) -> str:
         "extra_generation_params": {
             key: value for key, value in fields.items() if key not in _SHOWN_ELSEWHERE
         },
-        "index_of_first_image": int(with_grid),
-        "infotexts": [*infotexts[: int(with_grid)], *infotexts],
-        "styles": [],
+        "index_of_first_image": len(grids),
+        "infotexts": [*grids, *infotexts],
+        "styles": list(styles),
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.created)),
         "clip_skip": settings.clip_skip,
         "is_using_inpainting_conditioning": False,

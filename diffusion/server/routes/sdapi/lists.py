@@ -13,10 +13,11 @@ from fastapi import APIRouter
 
 from diffusion.samplers.registry import SAMPLERS
 from diffusion.schedules.registry import SCHEDULES
-from diffusion.server.routes.given import CurrentUser, Parts
-from diffusion.tasks import UPSCALERS
+from diffusion.server.routes.given import Admin, CurrentUser, Parts
+from diffusion.server.routes.sdapi.scripts import SCRIPTS
+from diffusion.tasks import PIXEL_UPSCALERS, UPSCALERS
 
-__all__ = ["router"]
+__all__ = ["ram", "router"]
 
 router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
 Rows = Sequence[Mapping[str, object]]
@@ -61,7 +62,7 @@ async def list_models(services: Parts, user: CurrentUser) -> Rows:
 @router.get("/upscalers")
 async def list_upscalers(user: CurrentUser) -> Rows:
     """List the upscalers of pixels; clients expect "None" first."""
-    names = ["None", *(each.label for each in UPSCALERS if each.filter is not None)]
+    names = ["None", *(each.label for each in PIXEL_UPSCALERS)]
     return [
         {"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4}
         for name in names
@@ -74,14 +75,57 @@ async def list_latent_upscalers(user: CurrentUser) -> Rows:
     return [{"name": each.label} for each in UPSCALERS if each.kernel is not None]
 
 
+@router.get("/loras")
+async def list_loras(services: Parts, user: CurrentUser) -> Rows:
+    """List the LoRAs that prompts may name. ``path`` is a name, since no path leaves the server."""
+    return [
+        {"name": each.name, "alias": each.alias, "path": each.name, "metadata": dict(each.notes)}
+        for each in await services.loras.entries()
+    ]
+
+
+@router.post("/refresh-loras")
+async def refresh_loras(services: Parts, user: Admin) -> None:
+    """Look for LoRAs again."""
+    await services.loras.refresh()
+
+
+@router.get("/prompt-styles")
+async def list_styles(services: Parts, user: CurrentUser) -> Rows:
+    """List the prompt styles."""
+    return [
+        {"name": each.name, "prompt": each.prompt, "negative_prompt": each.negative}
+        for each in services.styles.styles
+    ]
+
+
+@router.get("/scripts")
+async def list_scripts(user: CurrentUser) -> Mapping[str, Sequence[str]]:
+    """List the scripts that ``script_name`` may name; all are built in."""
+    names = [script.title.lower() for script in SCRIPTS]
+    return {"txt2img": names, "img2img": names}
+
+
+@router.get("/script-info")
+async def describe_scripts(user: CurrentUser) -> Rows:
+    """List the scripts with their arguments, in the order of ``script_args``."""
+    return [
+        {
+            "name": script.title.lower(),
+            "is_alwayson": False,
+            "is_img2img": is_img2img,
+            "args": [argument.as_shown() for argument in script.arguments(is_img2img)],
+        }
+        for script in SCRIPTS
+        for is_img2img in (False, True)
+    ]
+
+
 @router.get("/sd-vae")
 @router.get("/sd-modules")
-@router.get("/loras")
 @router.get("/hypernetworks")
 @router.get("/face-restorers")
 @router.get("/realesrgan-models")
-@router.get("/prompt-styles")
-@router.get("/script-info")
 @router.get("/extensions")
 async def list_nothing(user: CurrentUser) -> Rows:
     """List nothing: this server has none of these."""
@@ -94,24 +138,19 @@ async def list_embeddings(user: CurrentUser) -> Mapping[str, Mapping[str, object
     return {"loaded": {}, "skipped": {}}
 
 
-@router.get("/scripts")
-async def list_scripts(user: CurrentUser) -> Mapping[str, Sequence[str]]:
-    """List the scripts: none yet."""
-    return {"txt2img": [], "img2img": []}
-
-
 @router.get("/memory")
 async def show_memory(services: Parts, user: CurrentUser) -> Mapping[str, object]:
     """Show the machine's memory, and what the devices have given out."""
     reserved = sum(engine.status.reserved for engine in services.engines)
     return {
-        "ram": _ram(),
+        "ram": ram(),
         "cuda": {"error": "not CUDA: see avila"},
         "avila": {"device_reserved": reserved},
     }
 
 
-def _ram() -> Mapping[str, object]:
+def ram() -> Mapping[str, object]:
+    """Return the bytes of the machine's memory: free, used and in all."""
     if sys.platform == "win32" or "SC_AVPHYS_PAGES" not in os.sysconf_names:
         return {"error": "this system does not tell"}
     page = os.sysconf("SC_PAGE_SIZE")

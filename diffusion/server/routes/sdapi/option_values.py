@@ -6,7 +6,7 @@ They count for that user alone, and no job of another user ever sees them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from diffusion.errors import SettingsError, quote
@@ -16,12 +16,17 @@ from diffusion.server.services import Services
 
 __all__ = ["OptionValues", "read_options", "write_options"]
 
+USUAL_ORDER: Final = 3
+"""AUTOMATIC1111's order of UniPC; it stands for the sampler's own."""
+
 FORMATS: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 GENERATORS: Final = {"NV": "nv", "GPU": "nv", "CPU": "cpu"}
 
+MOST_NUMBER: Final = 1000
+MOST_ORDER: Final = 50
+
 FIXED: Final[Mapping[str, object]] = {
     "sd_vae": "Automatic",
-    "eta_noise_seed_delta": 0,
     "token_merging_ratio": 0,
     "img2img_color_correction": False,
     "enable_pnginfo": True,
@@ -36,13 +41,22 @@ ALSO_FIXED: Final = {"sd_vae": ("None", None), "live_previews_enable": (1,)}
 
 @dataclass(frozen=True)
 class OptionValues:
-    """A user's choices. ``model``: a name; None for the server's default."""
+    """A user's choices. ``model``: a name; None for the server's default.
+
+    0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC;
+    ``noise_seed_delta``: ENSD.
+    """
 
     table: ModelTable
     model: str | None = None
     clip_skip: int = 1
     rng: str = "nv"
     kind: str = "png"
+    sigma_min: float = 0
+    sigma_max: float = 0
+    rho: float = 0
+    order: int = USUAL_ORDER
+    noise_seed_delta: int = 0
 
     def as_shown(self) -> dict[str, object]:
         """Return what ``GET options`` shows."""
@@ -53,6 +67,11 @@ class OptionValues:
             "CLIP_stop_at_last_layers": self.clip_skip,
             "randn_source": next(name for name, rng in GENERATORS.items() if rng == self.rng),
             "samples_format": next(name for name, kind in FORMATS.items() if kind == self.kind),
+            "sigma_min": self.sigma_min,
+            "sigma_max": self.sigma_max,
+            "rho": self.rho,
+            "uni_pc_order": self.order,
+            "eta_noise_seed_delta": self.noise_seed_delta,
             **FIXED,
         }
 
@@ -73,10 +92,7 @@ class OptionValues:
     def as_stored(self) -> dict[str, object]:
         """Return what the history keeps."""
         return {
-            "model": self.model,
-            "clip_skip": self.clip_skip,
-            "rng": self.rng,
-            "kind": self.kind,
+            each.name: getattr(self, each.name) for each in fields(self) if each.name != "table"
         }
 
 
@@ -105,11 +121,40 @@ def _set_format(values: OptionValues, given: object) -> OptionValues:
     return replace(values, kind=FORMATS[str(given)])
 
 
+def _set_order(values: OptionValues, given: object) -> OptionValues:
+    if type(given) is not int or not 1 <= given <= MOST_ORDER:
+        raise SettingsError("uni_pc_order", given, f"must be from 1 to {MOST_ORDER}")
+    return replace(values, order=given)
+
+
+def _set_delta(values: OptionValues, given: object) -> OptionValues:
+    if type(given) is not int or abs(given) >= 2**63:
+        raise SettingsError("eta_noise_seed_delta", given, "must be a whole number of 64 bits")
+    return replace(values, noise_seed_delta=given)
+
+
+def _number_setter(name: str) -> Callable[[OptionValues, object], OptionValues]:
+    """Return the setter of a number that is 0 where the schedule's own is meant."""
+
+    def set_number(values: OptionValues, given: object) -> OptionValues:
+        if not isinstance(given, int | float) or not 0 <= given <= MOST_NUMBER:
+            raise SettingsError(name, given, f"must be a number from 0 to {MOST_NUMBER}")
+        changes: dict[str, Any] = {name: float(given)}
+        return replace(values, **changes)
+
+    return set_number
+
+
 _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = {
     "sd_model_checkpoint": _set_model,
     "CLIP_stop_at_last_layers": _set_clip_skip,
     "randn_source": _set_generator,
     "samples_format": _set_format,
+    "sigma_min": _number_setter("sigma_min"),
+    "sigma_max": _number_setter("sigma_max"),
+    "rho": _number_setter("rho"),
+    "uni_pc_order": _set_order,
+    "eta_noise_seed_delta": _set_delta,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from diffusion.server.engine.messages import UnloadModels
+from diffusion.server.engine.messages import LoadModel, UnloadModels
 from diffusion.server.routes.given import Admin, CurrentUser, Parts
 from diffusion.server.routes.sdapi.option_values import read_options, write_options
 
@@ -42,6 +42,14 @@ async def unload_checkpoint(services: Parts, user: Admin) -> Mapping[str, object
     for engine in services.engines:
         engine.send(UnloadModels())
     return {}
+
+
+@router.post("/reload-checkpoint")
+async def reload_checkpoint(services: Parts, user: Admin) -> None:
+    """Load the model of the user's options into memory, before a job asks for it."""
+    options = await read_options(services, user.name)
+    for engine in services.engines:
+        engine.send(LoadModel(services.models.find(options.model).path))
 
 
 @router.get("/cmd-flags")

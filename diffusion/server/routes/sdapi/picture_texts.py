@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from diffusion.infotext.files import read_texts
 from diffusion.infotext.grammar import parse_infotext
 from diffusion.server.pictures import decode_base64
+from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=PictureRoute)
 
 
 class PngInfoBody(BaseModel):

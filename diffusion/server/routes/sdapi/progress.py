@@ -13,7 +13,7 @@ from diffusion.server.jobs.job import Job
 from diffusion.server.routes.given import CurrentUser, Parts
 from gpucore.integers import ceil_div
 
-__all__ = ["router"]
+__all__ = ["remaining_seconds", "router"]
 
 router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
 
@@ -37,13 +37,22 @@ async def tell_progress(
     job = running[0]
     preview = None if skip_current_image else job.progress.preview
     return {
-        "progress": round(job.progress.share, 4),
-        "eta_relative": job.progress.eta or 0.0,
+        "progress": round(job.share, 4),
+        "eta_relative": remaining_seconds(job) or 0.0,
         "state": _state(job),
         "current_image": None if preview is None else base64.b64encode(preview).decode(),
         "textinfo": job.progress.stage or None,
         "current_task": job.origin.task or job.id,
     }
+
+
+def remaining_seconds(job: Job) -> float | None:
+    """Return the seconds until a request's last job ends; None where that is not known yet."""
+    eta, started = job.progress.eta, job.progress.started
+    if eta is None or started is None:
+        return None
+    later = job.origin.parts - job.origin.part - 1
+    return eta + later * (time.monotonic() - started + eta)
 
 
 def _state(job: Job | None, starting: bool = False) -> Mapping[str, object]:
@@ -67,9 +76,9 @@ def _state(job: Job | None, starting: bool = False) -> Mapping[str, object]:
     return state | {
         "interrupted": job.stop is not None,
         "job": job.origin.interface.rpartition("/")[2],
-        "job_count": batches,
+        "job_count": batches * job.origin.parts,
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.created)),
-        "job_no": batch,
+        "job_no": job.origin.part * batches + batch,
         "sampling_step": job.progress.index - batch * steps,
         "sampling_steps": job.progress.total // batches,
     }

@@ -5,11 +5,14 @@ Unknown fields are ignored, and numbers may be texts, as there: clients count on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["DrawBody", "Img2ImgBody", "Txt2ImgBody"]
+from diffusion.errors import SettingsError
+
+__all__ = ["DrawBody", "Img2ImgBody", "Txt2ImgBody", "change_body"]
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -100,3 +103,21 @@ class Img2ImgBody(DrawBody):
     inpainting_mask_invert: int = 0
     initial_noise_multiplier: Number | None = None
     include_init_images: bool = False
+
+
+def change_body(body: DrawBody, changes: Mapping[str, object]) -> DrawBody:
+    """Return a body with other fields, and other options where a name is no field.
+
+    Raises `SettingsError` for a value that a field cannot have.
+    """
+    names = type(body).model_fields
+    fields = {name: value for name, value in changes.items() if name in names}
+    options = {name: value for name, value in changes.items() if name not in names}
+    if options:
+        fields["override_settings"] = {**(body.override_settings or {}), **options}
+    try:
+        return type(body).model_validate({**body.model_dump(), **fields})
+    except ValidationError as error:
+        found = error.errors()[0]
+        name = str(found["loc"][0])
+        raise SettingsError(name, changes.get(name), found["msg"].lower()) from error

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from PIL import Image
 
+from diffusion.adapters.tags import remove_tags
+from diffusion.errors import quote
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.server.errors import NotBuiltError, NotFoundError, RefusedError
 from diffusion.server.jobs.request import (
@@ -19,15 +21,20 @@ from diffusion.server.jobs.request import (
     VariationRequest,
 )
 from diffusion.server.pictures import read_upload
-from diffusion.server.routes.sdapi.option_values import OptionValues
+from diffusion.server.routes.sdapi.option_values import USUAL_ORDER, OptionValues
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
 from diffusion.settings import random_seed
 
-__all__ = ["img2img_job", "txt2img_job"]
+__all__ = ["check_body", "img2img_job", "txt2img_job"]
 
 RESIZE_MODES: Final = ("stretch", "crop", "fill")
 CONTENTS: Final = ("fill", "original", "latent_noise", "latent_nothing")
 DEFAULT_STRENGTH: Final = 0.75
+
+
+def check_body(body: DrawBody, options: OptionValues) -> None:
+    """Check what needs no picture of a request. Raises `SettingsError` and `ServerError`."""
+    _shared_fields(body, options)
 
 
 def txt2img_job(body: Txt2ImgBody, options: OptionValues) -> JobRequest:
@@ -49,8 +56,10 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
     _require(len(body.init_images) == 1, "several init_images")
     _require(body.resize_mode < len(RESIZE_MODES), "resize_mode 3 (latent upscale)")
     _require(body.initial_noise_multiplier in (None, 1), "initial_noise_multiplier")
-    image = read_upload(body.init_images[0], "init_images")
-    inpaint = None if body.mask is None else _inpaint(body, body.mask, image)
+    image, inpaint = body.init_images[0], None  # the job checks it, and writes it anew
+    if body.mask is not None:
+        image = read_upload(image, "init_images")
+        inpaint = _inpaint(body, body.mask, image)
     strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
     init_image = InitImageRequest(
         image=image, strength=strength, resize=RESIZE_MODES[body.resize_mode], inpaint=inpaint
@@ -72,7 +81,7 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
     found, _ = find_sampler_and_schedule(sampler)
     count = body.batch_size * body.n_iter
     return {
-        "prompt": body.prompt,
+        "prompt": remove_tags(body.prompt) if body.disable_extra_networks else body.prompt,
         "negative": body.negative_prompt,
         "model": chosen.model,
         "width": body.width,
@@ -90,7 +99,7 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "rng": chosen.rng,
         "seamless": "xy" if body.tiling else "",
         "variation": _variation(body),
-        "sampling": _sampling(body),
+        "sampling": _sampling(body, chosen),
     }
 
 
@@ -99,14 +108,9 @@ def _refuse_missing(body: DrawBody) -> None:
     _require(not body.restore_faces, "restore_faces")
     _require(not body.refiner_checkpoint, "refiner_checkpoint over HTTP")
     _require(not body.firstpass_image, "firstpass_image")
-    _require(not body.infotext, "infotext as the source of a request's settings")
     _require(not body.s_min_uncond, "s_min_uncond")
-    if body.styles:
-        raise RefusedError(f"Style not found: {body.styles[0][:60]!r}; this server has no styles")
-    if body.script_name:
-        raise RefusedError(f"Script not found: {body.script_name[:60]!r}; this server has none")
     for name in body.alwayson_scripts:
-        raise RefusedError(f"always on script {name[:60]!r} not found; this server has none")
+        raise RefusedError(f"always on script {quote(name)} not found; this server has none")
 
 
 def _schedule(name: str | None) -> str | None:
@@ -124,8 +128,8 @@ def _variation(body: DrawBody) -> VariationRequest | None:
     return VariationRequest(seed=seed, strength=body.subseed_strength, resize_from=size)
 
 
-def _sampling(body: DrawBody) -> SamplingRequest:
-    """Return the choices about noise, without those that have AUTOMATIC1111's defaults.
+def _sampling(body: DrawBody, chosen: OptionValues) -> SamplingRequest:
+    """Return the choices about sampling, without those that have AUTOMATIC1111's defaults.
 
     There 0 stands for no upper end of the noise levels.
     """
@@ -134,6 +138,11 @@ def _sampling(body: DrawBody) -> SamplingRequest:
         s_tmin=body.s_tmin or None,
         s_tmax=body.s_tmax or None,
         s_noise=None if body.s_noise in (None, 1) else body.s_noise,
+        sigma_min=chosen.sigma_min or None,
+        sigma_max=chosen.sigma_max or None,
+        rho=chosen.rho or None,
+        order=None if chosen.order == USUAL_ORDER else chosen.order,
+        noise_seed_delta=chosen.noise_seed_delta or None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_grid"]
+__all__ = ["GAP", "draw_grid"]
 
 GAP: Final = 4
 """Pixels between cells."""
@@ -35,16 +35,19 @@ class Label:
 
 
 def draw_grid(
-    images: Mapping[Place, Image.Image], labels: Sequence[Sequence[str]], titles: Sequence[str]
+    images: Mapping[Place, Image.Image],
+    labels: Sequence[Sequence[str]],
+    titles: Sequence[str],
+    gap: int = GAP,
 ) -> Image.Image:
     """Return the grid of ``images`` by place: column, row, number of the grid.
 
-    ``labels``: the values of each axis; ``titles``: the names of the axes. Where there is no image
-    the place stays white.
+    ``labels``: the values of each axis; ``titles``: the names of the axes, which may be empty.
+    ``gap``: pixels between cells. Where there is no image the place stays white.
     """
     width = max(image.width for image in images.values())
     height = max(image.height for image in images.values())
-    sheets = Sheets(width, height, labels, titles)
+    sheets = Sheets((width + gap, height + gap), width, labels, titles)
     result = Image.new("RGB", sheets.size, PAPER)
     draw = ImageDraw.Draw(result)
     for place, image in images.items():
@@ -61,22 +64,31 @@ class Sheets:
     """Places of the cells and labels. A third axis puts several grids below each other."""
 
     def __init__(
-        self, width: int, height: int, labels: Sequence[Sequence[str]], titles: Sequence[str]
+        self,
+        cell: tuple[int, int],
+        width: int,
+        labels: Sequence[Sequence[str]],
+        titles: Sequence[str],
     ) -> None:
-        self._cell = width + GAP, height + GAP
+        self._cell = cell
         letters = max(SMALLEST_LETTERS, width // LETTERS_OF_A_CELL)
         self.font = ImageFont.load_default(letters)
         texts = [
-            [text if number else f"{title}: {text}" for number, text in enumerate(values)]
+            [
+                text if number or not title else f"{title}: {text}"
+                for number, text in enumerate(values)
+            ]
             for title, values in zip(titles, labels, strict=True)
         ]
         self._axes = [[self._wrap(text, width) for text in values] for values in texts]
         self._axes += [[self._wrap("", width)]] * (3 - len(texts))
         margin = letters // 2
         columns, rows, grids = self._axes
-        self._left = max(label.width for label in rows) + (2 * margin if rows[0].text else 0)
-        self._top = max(label.height for label in columns) + 2 * margin
-        self._title = max(label.height for label in grids) + (2 * margin if grids[0].text else 0)
+        self._left = max(label.width for label in rows) + (
+            2 * margin if any(label.text for label in rows) else 0
+        )
+        self._top = max(label.height for label in columns) + _margin(columns, margin)
+        self._title = max(label.height for label in grids) + _margin(grids, margin)
         self._sheet = self._title + self._top + len(rows) * self._cell[1]
         self.size = (self._left + len(columns) * self._cell[0], len(grids) * self._sheet)
 
@@ -119,3 +131,8 @@ class Sheets:
                 middle = top + self._top + row * self._cell[1] + self._cell[1] // 2
                 placed.append((label, self._left // 2, middle))
         return [each for each in placed if each[0].text]
+
+
+def _margin(labels: Sequence[Label], pixels: int) -> int:
+    """Return the pixels before and after labels; 0 where all are empty."""
+    return 2 * pixels if any(label.text for label in labels) else 0
