@@ -15,7 +15,17 @@ from diffusion.errors import DiffusionError, SettingsError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.errors import ServerError
-from diffusion.server.routes import health, job_routes, missing, model_routes, simple
+from diffusion.server.routes import (
+    choice_routes,
+    gallery_routes,
+    health,
+    job_routes,
+    missing,
+    model_routes,
+    page_files,
+    session_routes,
+    simple,
+)
 from diffusion.server.routes.sdapi import drawing, lists, options, picture_texts, progress
 from diffusion.server.services import Services
 
@@ -28,6 +38,10 @@ ROUTERS = (
     simple.router,
     job_routes.router,
     model_routes.router,
+    gallery_routes.router,
+    choice_routes.router,
+    session_routes.router,
+    page_files.router,
     drawing.router,
     lists.router,
     options.router,

@@ -58,6 +58,19 @@ class FairQueue:
         self._leave(job.origin.priority, job.origin.user, served=False)
         return True
 
+    def move(self, job: Job, place: int) -> bool:
+        """Move a job to a place, from 0, among those of its user and priority.
+
+        Tell whether it waits.
+        """
+        level = self._levels.get(job.origin.priority)
+        line = level.get(job.origin.user) if level is not None else None
+        if line is None or job not in line:
+            return False
+        line.remove(job)
+        line.insert(place, job)
+        return True
+
     def _leave(self, priority: int, user: str, served: bool) -> None:
         """Drop an empty line; a user who was served stands last."""
         level = self._levels[priority]

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from diffusion.server.access.users import User
 from diffusion.server.engine.messages import Stop
-from diffusion.server.errors import ForbiddenError, NotFoundError
+from diffusion.server.errors import ConflictError, ForbiddenError, NotFoundError
 from diffusion.server.jobs.event_log import Event
 from diffusion.server.jobs.history import StoredJob
 from diffusion.server.jobs.job import Job, Origin
@@ -58,10 +58,15 @@ async def list_jobs(
     before: Annotated[str | None, Query(pattern="^[0-9a-f]{24}$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Mapping[str, list[Report]]:
-    """List jobs, newest first: one's own, for admins all; ``before`` a job, for the next page."""
+    """List jobs, newest first: one's own, for admins all; ``before`` a job, for the next page.
+
+    ``place``: where a waiting job stands in the queue, from 0.
+    """
     owner = None if user.admin else user.name
     stored = await services.history.do(services.history.jobs, owner, before, limit)
-    return {"jobs": [_report(services.scheduler.jobs.get(each.id) or each) for each in stored]}
+    reports = [_report(services.scheduler.jobs.get(each.id) or each) for each in stored]
+    places = {job.id: place for place, job in enumerate(services.scheduler.queue)}
+    return {"jobs": [{**each, "place": places.get(str(each["id"]))} for each in reports]}
 
 
 @router.get("/{job}")
@@ -83,6 +88,23 @@ async def cancel_job(number: JobNumber, services: Parts, user: CurrentUser) -> R
 
 
 router.post("/{job}/cancel")(cancel_job)
+
+
+@router.post("/{job}/move")
+async def move_job(
+    number: JobNumber,
+    services: Parts,
+    user: CurrentUser,
+    place: Annotated[int, Query(ge=0, le=100_000)] = 0,
+) -> Report:
+    """Move a waiting job to a place, from 0, among its user's jobs of the same priority.
+
+    The order holds until the server is started anew.
+    """
+    job = await _find(services, user, number)
+    if not isinstance(job, Job) or not services.scheduler.queue.move(job, place):
+        raise ConflictError("this job does not wait any more")
+    return _report(job)
 
 
 @router.get("/{job}/events", response_class=StreamingResponse)

@@ -16,7 +16,6 @@ router = APIRouter(tags=["not built yet"])
 
 # fmt: off
 MISSING: Final[Mapping[str, str]] = {
-    "GET /": "The page is not built yet; POST /txt2img draws, and GET /openapi.json lists the rest",
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
     "POST /sdapi/v1/extra-single-image": "Upscaling of a finished picture is not here yet; "
         "send it to img2img at a larger size",
@@ -49,7 +48,6 @@ MISSING: Final[Mapping[str, str]] = {
     "POST /v1/images/edits": "OpenAI's routes are not here yet; use POST /sdapi/v1/img2img",
     "POST /v1/images/variations": "OpenAI's routes are not here yet; use POST /sdapi/v1/img2img",
     "GET /v1/models": "OpenAI's routes are not here yet; use GET /api/v1/models",
-    "GET /api/v1/gallery": "The gallery is not here yet; GET /api/v1/jobs lists all that was drawn",
     "POST /api/v1/models/download": "Downloading is not here yet; run 'avila model pull NAME'",
 }
 # fmt: on

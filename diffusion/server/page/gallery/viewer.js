@@ -1,0 +1,86 @@
+// One picture as large as the window, with its settings; arrow keys go on to the next.
+
+import { openDialog } from "/page/core/dialog.js";
+import { confirmAction } from "/page/core/dialog.js";
+import { fill, h } from "/page/core/dom.js";
+import { icon } from "/page/core/icons.js";
+import { notifyError } from "/page/core/notices.js";
+import { moment } from "/page/core/words.js";
+import { pictureActions } from "/page/gallery/actions.js";
+import { openComparison } from "/page/gallery/compare.js";
+import { deletePictures, pictureDetails } from "/page/gallery/pictures.js";
+import { fullLabel } from "/page/settings/fields.js";
+
+/** @typedef {{count: () => number, at: (place: number) => Promise<any>}} Pictures */
+
+/** @param {number} first @param {Pictures} pictures */
+export function openViewer(first, pictures) {
+  return openDialog("Picture", (close) => {
+    const frame = h("div", { class: "viewer-frame" });
+    const facts = h("div", { class: "viewer-facts" });
+    let place = first;
+    const go = async (/** @type {number} */ next) => {
+      if (next < 0 || next >= pictures.count()) return;
+      place = next;
+      const picture = await pictures.at(place);
+      if (!picture || place !== next) return;
+      fill(frame, h("img", { src: picture.url, alt: picture.prompt || "no prompt", width: picture.width, height: picture.height }));
+      before.disabled = place === 0;
+      after.disabled = place === pictures.count() - 1;
+      fill(facts, viewerFacts(picture, close, { place, pictures }));
+    };
+    const arrow = (/** @type {string} */ name, /** @type {string} */ label, /** @type {number} */ step) =>
+      h("button", { class: `plain turn ${name}`, "aria-label": label, onclick: () => go(place + step).catch(notifyError) }, icon(name));
+    const before = arrow("left", "Newer picture", -1);
+    const after = arrow("right", "Older picture", 1);
+    const body = h("div", { class: "viewer", onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step && !event.ctrlKey && !event.altKey) go(place + step).catch(notifyError);
+    } }, h("div", { class: "viewer-stage" }, before, frame, after), facts);
+    go(first).catch(notifyError);
+    return body;
+  }, { kind: "full" });
+}
+
+/** @param {any} picture @param {() => void} close @param {{place: number, pictures: Pictures}} around */
+function viewerFacts(picture, close, { place, pictures }) {
+  const list = h("dl", { class: "facts-list" });
+  const notes = h("ul", { class: "notes", hidden: true });
+  pictureDetails(picture.id).then((found) => {
+    fill(list, factRows(found));
+    notes.hidden = !found.notes.length;
+    fill(notes, found.notes.map((/** @type {string} */ each) => h("li", {}, each)));
+  }).catch(notifyError);
+  const remove = async () => {
+    if (!(await confirmAction("Delete this picture?", "Its file is deleted for good.", "Delete"))) return;
+    await deletePictures([picture.id]);
+    close();
+  };
+  const other = place + 1 < pictures.count() ? place + 1 : place - 1;
+  return [
+    h("p", { class: "viewer-prompt" }, picture.prompt || "No prompt"),
+    h("div", { class: "actions" }, pictureActions(picture, close),
+      pictures.count() > 1 && h("button", { class: "small", title: "Compare with the picture beside it",
+        onclick: async () => openComparison(picture, await pictures.at(other)) }, icon("compare"), "Compare"),
+      h("button", { class: "small danger", onclick: () => remove().catch(notifyError) }, icon("trash"), "Delete")),
+    list, notes,
+  ];
+}
+
+/** @param {any} found */
+function factRows(found) {
+  const flat = flatten(found.settings ?? {});
+  delete flat.prompt;
+  const rows = Object.entries({
+    created: moment(found.created), size: `${found.width} × ${found.height}`, ...flat,
+  }).filter((/** @type {[string, any]} */ [, value]) => value !== "" && value !== false && value !== null);
+  /** @type {Record<string, string>} */
+  const own = { created: "Drawn", size: "Size" };
+  return rows.map(([key, value]) => h("div", {}, h("dt", {}, own[key] ?? fullLabel(key)), h("dd", {}, String(value))));
+}
+
+/** @param {any} part @param {string} [head] @returns {Record<string, any>} */
+function flatten(part, head = "") {
+  return Object.fromEntries(Object.entries(part).flatMap(([key, value]) =>
+    value && typeof value === "object" && !Array.isArray(value) ? Object.entries(flatten(value, `${head}${key}.`)) : [[head + key, value]]));
+}
