@@ -16,7 +16,8 @@
  * @property {string} [choices]
  * @property {{name: string, label: string}[]} [values]
  * @property {string} [unset] the name of null in a list, or what an empty box shows
- * @property {string} [hint]
+ * @property {string} [hint] stands below the control
+ * @property {string} [tip] is shown on hovering
  * @property {string[]} [modes]
  * @property {boolean} [wide]
  */
@@ -41,7 +42,7 @@ export const FIELDS = [
   { key: "width", label: "Width", kind: "integer", group: "main", min: 8, max: 16384, step: 8, unset: "auto", modes: ["text", "image", "inpaint"] },
   { key: "height", label: "Height", kind: "integer", group: "main", min: 8, max: 16384, step: 8, unset: "auto", modes: ["text", "image", "inpaint"] },
   { key: "steps", label: "Steps", kind: "integer", group: "main", min: 1, max: 1000, unset: MODEL },
-  { key: "guidance", label: "Guidance", kind: "number", group: "main", min: 0, max: 100, step: 0.5, unset: MODEL, hint: "How closely to follow the prompt. 1 turns guidance off and halves the work." },
+  { key: "guidance", label: "Guidance", kind: "number", group: "main", min: 0, max: 100, step: 0.5, unset: MODEL, tip: "How closely to follow the prompt. 1 turns guidance off and halves the work." },
   { key: "sampler", label: "Sampler", kind: "choice", group: "main", choices: "sampler", unset: "The model’s own" },
   { key: "schedule", label: "Schedule", kind: "choice", group: "main", choices: "schedule", unset: "The sampler’s own" },
   { key: "seed", label: "Seed", kind: "seed", group: "main", min: 0, max: 2 ** 53 - 1, unset: "random" },
