@@ -58,7 +58,7 @@ export function createView() {
   });
   drawAsked.on(draw);
 
-  const element = h("div", { class: "create" }, panel.element, picture.element,
+  const element = h("div", { class: "create" }, h("h1", { class: "unseen" }, "Create pictures"), panel.element, picture.element,
     h("aside", { class: "side", "aria-label": "Queue and newest pictures" }, queuePanel(), recent.element));
   return {
     element,

@@ -7,12 +7,12 @@ import { icon } from "/page/core/icons.js";
  * Open a dialog; its promise ends when it closes.
  * @param {string} title
  * @param {(close: () => void) => import("/page/core/dom.js").Child} build makes the body
- * @param {{kind?: string}} [options]
+ * @param {{kind?: string, onkeydown?: (event: KeyboardEvent) => void}} [options]
  * @returns {Promise<void>}
  */
-export function openDialog(title, build, { kind = "" } = {}) {
+export function openDialog(title, build, { kind = "", onkeydown } = {}) {
   const id = newId("dialog");
-  const dialog = h("dialog", { class: `dialog ${kind}`, "aria-labelledby": id });
+  const dialog = h("dialog", { class: `dialog ${kind}`, "aria-labelledby": id, onkeydown });
   const close = () => dialog.close();
   fill(
     dialog,

@@ -80,6 +80,7 @@ export function galleryView() {
   }
 
   const element = h("section", { class: "gallery", "aria-label": "Gallery" },
+    h("h1", { class: "unseen" }, "Gallery"),
     h("div", { class: "gallery-head" }, filters.element, total), bar, none, grid.element);
   const renew = () => {
     stale = true;

@@ -1,7 +1,6 @@
 // One picture as large as the window, with its settings; arrow keys go on to the next.
 
-import { openDialog } from "/page/core/dialog.js";
-import { confirmAction } from "/page/core/dialog.js";
+import { confirmAction, openDialog } from "/page/core/dialog.js";
 import { fill, h } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
 import { notifyError } from "/page/core/notices.js";
@@ -15,11 +14,16 @@ import { fullLabel } from "/page/settings/fields.js";
 
 /** @param {number} first @param {Pictures} pictures */
 export function openViewer(first, pictures) {
-  return openDialog("Picture", (close) => {
+  let place = first;
+  let go = async (/** @type {number} */ _next) => {};
+  const build = (/** @type {() => void} */ close) => {
     const frame = h("div", { class: "viewer-frame" });
     const facts = h("div", { class: "viewer-facts" });
-    let place = first;
-    const go = async (/** @type {number} */ next) => {
+    const arrow = (/** @type {string} */ name, /** @type {string} */ label, /** @type {number} */ step) =>
+      h("button", { class: `plain turn ${name}`, "aria-label": label, onclick: () => go(place + step).catch(notifyError) }, icon(name));
+    const before = arrow("left", "Newer picture", -1);
+    const after = arrow("right", "Older picture", 1);
+    go = async (next) => {
       if (next < 0 || next >= pictures.count()) return;
       place = next;
       const picture = await pictures.at(place);
@@ -29,17 +33,14 @@ export function openViewer(first, pictures) {
       after.disabled = place === pictures.count() - 1;
       fill(facts, viewerFacts(picture, close, { place, pictures }));
     };
-    const arrow = (/** @type {string} */ name, /** @type {string} */ label, /** @type {number} */ step) =>
-      h("button", { class: `plain turn ${name}`, "aria-label": label, onclick: () => go(place + step).catch(notifyError) }, icon(name));
-    const before = arrow("left", "Newer picture", -1);
-    const after = arrow("right", "Older picture", 1);
-    const body = h("div", { class: "viewer", onkeydown: (/** @type {KeyboardEvent} */ event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step && !event.ctrlKey && !event.altKey) go(place + step).catch(notifyError);
-    } }, h("div", { class: "viewer-stage" }, before, frame, after), facts);
     go(first).catch(notifyError);
-    return body;
-  }, { kind: "full" });
+    return h("div", { class: "viewer" }, h("div", { class: "viewer-stage" }, before, frame, after), facts);
+  };
+  const onkeydown = (/** @type {KeyboardEvent} */ event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step && !event.ctrlKey && !event.altKey) go(place + step).catch(notifyError);
+  };
+  return openDialog("Picture", build, { kind: "full", onkeydown });
 }
 
 /** @param {any} picture @param {() => void} close @param {{place: number, pictures: Pictures}} around */

@@ -4,7 +4,7 @@ import { ApiError, call, connection, isOnline, newKey, signedOut } from "/page/c
 import { Signal } from "/page/core/signal.js";
 
 const BUSY_MS = 1500;
-const IDLE_MS = 8000;
+const IDLE_MS = 4000;
 const AWAY_MS = 1500;
 const MOST_WAIT_S = 60;
 
@@ -74,8 +74,9 @@ export async function refresh() {
   } catch (error) {
     if (/** @type {ApiError} */ (error).status === 401) return;
   }
-  const pause = isOnline() ? (openJobs().length ? BUSY_MS : IDLE_MS) : AWAY_MS;
-  timer = setTimeout(() => (document.hidden ? undefined : refresh()), pause);
+  clearTimeout(timer);
+  const wait = isOnline() ? (openJobs().length ? BUSY_MS : IDLE_MS) : AWAY_MS;
+  timer = setTimeout(() => (document.hidden ? undefined : refresh()), wait);
 }
 
 /** @param {string} id */

@@ -83,7 +83,8 @@ function queueRow(id) {
 /** @param {any} job */
 export function progressText(job) {
   if (!job.steps) return job.stage || "begins";
-  const eta = job.eta_seconds === null || job.eta_seconds === undefined ? "" : `, ${duration(job.eta_seconds)} left`;
+  if (job.step === job.steps) return "decoding";
+  const eta = job.eta_seconds >= 0.5 ? `, ${duration(job.eta_seconds)} left` : "";
   return `step ${job.step} of ${job.steps}${eta}`;
 }
 

@@ -3,7 +3,7 @@
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
 import { arrived, choicesOf } from "/page/settings/choices.js";
-import { BY_KEY, fullLabel } from "/page/settings/fields.js";
+import { fullLabel } from "/page/settings/fields.js";
 import { randomSeed } from "/page/settings/request.js";
 import { changed, get, set } from "/page/settings/values.js";
 
@@ -26,7 +26,7 @@ export function fieldControl(field) {
   input.dataset.key = field.key;
   if (field.tip) input.title = field.tip;
   // Groups have fields of the same name, such as the steps of hires fix.
-  if (BY_KEY.has(field.key) && fullLabel(field.key) !== field.label) input.setAttribute("aria-label", fullLabel(field.key));
+  if (field.group && fullLabel(field.key) !== field.label) input.setAttribute("aria-label", fullLabel(field.key));
   show(get(field.key));
   changed.on((keys) => {
     if (keys.has(field.key)) show(get(field.key));

@@ -117,7 +117,7 @@ function axisPicker(name, place) {
 
 /** @param {Cell[]} cells @param {any[]} x @param {any[]} y @param {any[]} z */
 function tables(cells, x, y, z) {
-  return z.map((c, k) => h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": c.label || "Table" },
+  return z.map((c, k) => h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": c.label || "The pictures of the table" },
     h("table", { class: "xyz" }, c.label && h("caption", {}, c.label),
       h("thead", {}, h("tr", {}, h("td"), x.map((a) => h("th", { scope: "col" }, shorten(a.label, 60))))),
       h("tbody", {}, y.map((b, j) => h("tr", {}, h("th", { scope: "row" }, shorten(b.label, 60)),

@@ -25,7 +25,7 @@ def show_create(page: Any) -> None:
 
 
 def show_inpaint(page: Any) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png(), "paste")
     expect(page.locator(".editor-canvas")).to_be_visible()
 
