@@ -6,7 +6,7 @@ setting that cannot be read is left out, and a note says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -14,12 +14,15 @@ from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import FEWEST_SETTINGS, parse_infotext, write_infotext
 from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.infotext.unreproduced import unreproduced_settings
+from diffusion.noise import NOISES
+from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
 from diffusion.server.errors import RefusedError
 from diffusion.server.jobs.request import JobRequest, SamplingRequest
 from diffusion.server.models import ModelTable
 from diffusion.settings import Settings
+from diffusion.tasks import TILINGS, UPSCALERS, Hires
 
 __all__ = ["Restored", "restore_request"]
 
@@ -69,25 +72,41 @@ def _read(prompt: str, negative: str, settings: Mapping[str, str]) -> Settings:
     missing = FEWEST_SETTINGS - len(settings)
     more = dict(list(FILLING.items())[: max(0, missing)])
     found = settings_from_infotext(write_infotext(prompt, negative, {**settings, **more}))
-    for key, name in (("Sampler", found.sampler), ("Schedule type", found.schedule)):
-        find = find_sampler_and_schedule if key == "Sampler" else find_schedule
+    for key, check in _name_checks(found).items():
         try:
-            if isinstance(name, str) and name.casefold() != AUTOMATIC:
-                find(name)
+            check()
         except SettingsError as error:
-            raise SettingsError(key, name, error.hint) from error
+            raise SettingsError(key, settings.get(key), error.hint) from error
     return found
 
 
+def _name_checks(found: Settings) -> Mapping[str, Callable[[], object]]:
+    """Return what finds each choice by its name, under the key of the text."""
+    checks: dict[str, Callable[[], object]] = {
+        "Sampler": lambda: _sampler_names(found.sampler, None),
+        "Schedule type": lambda: _sampler_names(None, found.schedule),
+        "Emphasis": lambda: EMPHASES.find(found.emphasis),
+        "RNG": lambda: NOISES.find(found.rng),
+        "VAE tiling": lambda: TILINGS.find(found.vae_tiling),
+    }
+    hires = found.hires
+    if hires is not None:
+        checks["Hires upscaler"] = lambda: UPSCALERS.find(hires.upscaler)
+        checks["Hires sampler"] = lambda: _sampler_names(hires.sampler, None)
+        checks["Hires schedule type"] = lambda: _sampler_names(None, hires.schedule)
+    return checks
+
+
 def _fields(settings: Settings) -> dict[str, object]:
-    """Return the fields of a request that differ from its defaults."""
-    known = set(JobRequest.model_fields) - {"model", "init_image", "sampling", "hires", "variation"}
+    """Return the fields of a request."""
     fields: dict[str, object] = {
-        name: value for name in known if (value := getattr(settings, name)) is not None
+        name: value
+        for name in JobRequest.model_fields
+        if isinstance(value := getattr(settings, name, None), str | int | float)
     }
     fields |= _names(settings)
     if settings.hires is not None:
-        fields["hires"] = {k: v for k, v in asdict(settings.hires).items() if v is not None}
+        fields["hires"] = _hires_fields(settings.hires)
     if settings.variation is not None:
         fields["variation"] = {k: v for k, v in asdict(settings.variation).items() if v is not None}
     rare = {name: getattr(settings.sampling, name, None) for name in SamplingRequest.model_fields}
@@ -96,17 +115,33 @@ def _fields(settings: Settings) -> dict[str, object]:
 
 
 def _names(settings: Settings) -> dict[str, object]:
-    """Return the sampler and the schedule under their own names; texts have their labels."""
+    """Return choices under their own names; texts of pictures have their labels."""
+    names: dict[str, object] = {
+        "emphasis": EMPHASES.find(settings.emphasis).name,
+        "rng": NOISES.find(settings.rng).name,
+        "vae_tiling": TILINGS.find(settings.vae_tiling).name,
+    }
+    return {**names, **_sampler_names(settings.sampler, settings.schedule)}
+
+
+def _sampler_names(sampler: object, schedule: object) -> dict[str, object]:
+    """Return the names of a sampler and a schedule, as far as they are given."""
     names: dict[str, object] = {}
-    if isinstance(settings.schedule, str):
-        schedule = find_schedule(settings.schedule)
-        names["schedule"] = AUTOMATIC if schedule is None else schedule.name
-    if isinstance(settings.sampler, str):
-        sampler, schedule = find_sampler_and_schedule(settings.sampler)
-        names["sampler"] = sampler.name
-        if schedule is not None:
-            names.setdefault("schedule", schedule.name)
+    if isinstance(schedule, str):
+        found = find_schedule(schedule)
+        names["schedule"] = AUTOMATIC if found is None else found.name
+    if isinstance(sampler, str):
+        first, second = find_sampler_and_schedule(sampler)
+        names["sampler"] = first.name
+        if second is not None:
+            names.setdefault("schedule", second.name)
     return names
+
+
+def _hires_fields(hires: Hires) -> dict[str, object]:
+    given = {name: value for name, value in asdict(hires).items() if value is not None}
+    given |= _sampler_names(hires.sampler, hires.schedule)
+    return {**given, "upscaler": UPSCALERS.find(hires.upscaler).name}
 
 
 def _find_model(settings: Mapping[str, str], models: ModelTable) -> str | None:

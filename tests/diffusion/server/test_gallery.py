@@ -78,7 +78,8 @@ def test_a_picture_shows_settings_that_draw_it_again(live: Live) -> None:
         "width": 32,
         "height": 24,
         "clip_skip": 2,
-        "hires": {"scale": 2.0, "strength": 0.6, "steps": 2},
+        "hires": {"scale": 2.0, "strength": 0.6, "steps": 2, "sampler": "euler_a"},
+        "rng": "cpu",
         "sampling": {"order": 3},
     }
     number = live.post("/api/v1/jobs", asked).json()["id"]
@@ -86,6 +87,9 @@ def test_a_picture_shows_settings_that_draw_it_again(live: Live) -> None:
     shown = live.get(f"/api/v1/gallery/{number}-0").json()
     again = JobRequest.model_validate(shown["settings"]).settings()
     drawn = live.engine.drawn[-1]
+    assert shown["settings"]["rng"] == "cpu"
+    assert shown["settings"]["hires"]["upscaler"] == "latent"
+    assert shown["settings"]["hires"]["sampler"] == "euler_a"
     for name in ("prompt", "negative", "seed", "steps", "guidance", "sampler", "schedule"):
         assert getattr(again, name) == getattr(drawn, name), name
     assert again.sampling == drawn.sampling

@@ -5,7 +5,7 @@ import { icon } from "/page/core/icons.js";
 import { shorten } from "/page/core/words.js";
 
 const LEAST_CELL = 176;
-const LEAST_CELL_NARROW = 112;
+const LEAST_CELL_NARROW = 100;
 const GAP = 10;
 const ROWS_BEYOND = 3;
 

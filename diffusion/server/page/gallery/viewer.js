@@ -8,7 +8,7 @@ import { moment } from "/page/core/words.js";
 import { pictureActions } from "/page/gallery/actions.js";
 import { openComparison } from "/page/gallery/compare.js";
 import { deletePictures, pictureDetails } from "/page/gallery/pictures.js";
-import { fullLabel } from "/page/settings/fields.js";
+import { FIELDS, fullLabel, standardValue } from "/page/settings/fields.js";
 
 /** @typedef {{count: () => number, at: (place: number) => Promise<any>}} Pictures */
 
@@ -68,16 +68,17 @@ function viewerFacts(picture, close, { place, pictures }) {
   ];
 }
 
-/** @param {any} found */
+/** Return a row for each setting that is not as ever. @param {any} found */
 function factRows(found) {
-  const flat = flatten(found.settings ?? {});
-  delete flat.prompt;
-  const rows = Object.entries({
-    created: moment(found.created), size: `${found.width} × ${found.height}`, ...flat,
-  }).filter((/** @type {[string, any]} */ [, value]) => value !== "" && value !== false && value !== null);
-  /** @type {Record<string, string>} */
-  const own = { created: "Drawn", size: "Size" };
-  return rows.map(([key, value]) => h("div", {}, h("dt", {}, own[key] ?? fullLabel(key)), h("dd", {}, String(value))));
+  const values = flatten(found.settings ?? {});
+  const rows = [["Drawn", moment(found.created)], ["Size", `${found.width} × ${found.height}`]];
+  for (const { key } of FIELDS) {
+    const value = values[key];
+    if (value === undefined || value === standardValue(key) || ["width", "height", "count"].includes(key)) continue;
+    rows.push([fullLabel(key), String(value)]);
+  }
+  if (values.negative) rows.push(["Negative prompt", values.negative]);
+  return rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)));
 }
 
 /** @param {any} part @param {string} [head] @returns {Record<string, any>} */
