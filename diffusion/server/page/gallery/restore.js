@@ -3,6 +3,7 @@
 import { call } from "/page/core/api.js";
 import { openDialog } from "/page/core/dialog.js";
 import { h } from "/page/core/dom.js";
+import { icon } from "/page/core/icons.js";
 import { notify, notifyError } from "/page/core/notices.js";
 import { shorten, toBase64 } from "/page/core/words.js";
 import { takeFile } from "/page/picture/source.js";
@@ -31,7 +32,7 @@ export async function offerSettings({ settings, notes, infotext }, file) {
     return [
       differences.length ? differenceTable(differences, boxes) : settings && h("p", {}, "Your settings are the same."),
       notes.length > 0 && h("ul", { class: "notes" }, notes.map((note) => h("li", {}, note))),
-      infotext && h("details", { class: "inset" }, h("summary", {}, "The text in the picture"), h("pre", { tabindex: "0" }, infotext)),
+      infotext && h("details", { class: "inset" }, h("summary", {}, h("span", {}, "The text in the picture"), icon("chevron")), h("pre", { tabindex: "0" }, infotext)),
       h("div", { class: "buttons end" },
         file && h("button", { onclick: start }, "Start from this picture"),
         h("button", { onclick: close }, "Cancel"),

@@ -8,6 +8,7 @@ import { moment } from "/page/core/words.js";
 import { pictureActions } from "/page/gallery/actions.js";
 import { openComparison } from "/page/gallery/compare.js";
 import { deletePictures, pictureDetails } from "/page/gallery/pictures.js";
+import { valueText } from "/page/settings/differences.js";
 import { FIELDS, fullLabel, standardValue } from "/page/settings/fields.js";
 
 /** @typedef {{count: () => number, at: (place: number) => Promise<any>}} Pictures */
@@ -75,7 +76,7 @@ function factRows(found) {
   for (const { key } of FIELDS) {
     const value = values[key];
     if (value === undefined || value === standardValue(key) || ["width", "height", "count"].includes(key)) continue;
-    rows.push([fullLabel(key), String(value)]);
+    rows.push([fullLabel(key), valueText(key, value)]);
   }
   if (values.negative) rows.push(["Negative prompt", values.negative]);
   return rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)));

@@ -1,5 +1,6 @@
 // What differs between the values of the page and those of a picture.
 
+import { choicesOf } from "/page/settings/choices.js";
 import { BY_KEY, fullLabel } from "/page/settings/fields.js";
 
 /** @typedef {{key: string, label: string, now: any, then: any}} Difference */
@@ -28,9 +29,11 @@ function same(a, b) {
 
 /** Return a value as text. @param {string} key @param {any} value */
 export function valueText(key, value) {
-  if (value === null || value === undefined || value === "") {
+  if (value === null || value === undefined || (value === "" && !BY_KEY.get(key)?.values)) {
     return BY_KEY.get(key)?.unset ?? "none";
   }
   if (typeof value === "boolean") return value ? "on" : "off";
-  return String(value);
+  const { choices, values } = BY_KEY.get(key) ?? {};
+  const list = values ?? (choices ? choicesOf(choices) : []);
+  return list.find((each) => each.name === value)?.label ?? String(value);
 }
