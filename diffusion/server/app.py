@@ -18,13 +18,17 @@ from diffusion.server.access.control import AccessControl
 from diffusion.server.error_answers import HTTP_ERRORS, answer_to
 from diffusion.server.refusals import REFUSALS
 from diffusion.server.routes import (
+    choice_routes,
     download_routes,
+    gallery_routes,
     health,
     internal,
     job_routes,
     missing,
     model_routes,
+    page_files,
     queue_routes,
+    session_routes,
     simple,
 )
 from diffusion.server.routes.openai import drawing as openai_drawing
@@ -43,6 +47,10 @@ ROUTERS = (
     queue_routes.router,
     model_routes.router,
     download_routes.router,
+    gallery_routes.router,
+    choice_routes.router,
+    session_routes.router,
+    page_files.router,
     drawing.router,
     extras.router,
     lists.router,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from diffusion.server.access.sessions import read_cookie
 from diffusion.server.access.users import LOCAL, Credentials
 from diffusion.server.error_answers import answer_to
 from diffusion.server.errors import ForbiddenError, MalformedError, ServerError
@@ -20,7 +21,9 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN_PATHS: Final = frozenset({"/healthz"})
+OPEN_PATHS: Final = frozenset({"/", "/healthz"})
+OPEN_FOLDER: Final = "/page/"
+"""The page's own files, which hold no secret."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = (
     (
@@ -66,17 +69,25 @@ class AccessControl:
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         sending = _with_headers(send)
-        if scope["path"] not in OPEN_PATHS:
-            try:
-                _check_framing(headers)
-                self._check_host(headers.get(b"host", ""))
-                if scope["method"] not in SAFE_METHODS:
-                    self._check_origin(headers)
-                scope["user"] = self._find_user(scope, headers.get(b"authorization", ""))
-            except ServerError as error:
-                await _answer(sending, scope["path"], error)
-                return
+        try:
+            self._let_in(scope, headers)
+        except ServerError as error:
+            await _answer(sending, scope["path"], error, headers)
+            return
         await self._app(scope, receive, sending)
+
+    def _let_in(self, scope: Scope, headers: dict[bytes, str]) -> None:
+        """Check a request, and note its user. Raises `ServerError`."""
+        path = scope["path"]
+        if path == "/healthz":
+            return
+        _check_framing(headers)
+        self._check_host(headers.get(b"host", ""))
+        if scope["method"] not in SAFE_METHODS:
+            self._check_origin(headers)
+        elif path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+            return
+        scope["user"] = self._find_user(scope, headers)
 
     def _check_host(self, header: str) -> None:
         """Raise `ForbiddenError` for a ``Host`` that is not ours."""
@@ -112,10 +123,16 @@ class AccessControl:
             "a page of another site may not change anything here; add it to allowed_origins"
         )
 
-    def _find_user(self, scope: Scope, authorization: str) -> object:
+    def _find_user(self, scope: Scope, headers: dict[bytes, str]) -> object:
         """Return the user of a request; `LOCAL` where the server has no users."""
         if self._credentials is None:
             return LOCAL
+        authorization = headers.get(b"authorization", "")
+        session = None if authorization else read_cookie(headers.get(b"cookie", ""))
+        if session is not None:
+            user = self._credentials.find_by_session(session)
+            if user is not None:
+                return user
         address = (scope.get("client") or ("unknown", 0))[0]
         return self._credentials.find(authorization, address)
 
@@ -147,15 +164,21 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _answer(send: Send, path: str, error: ServerError) -> None:
-    """Answer a request that is not let through."""
+async def _answer(send: Send, path: str, error: ServerError, asked: Mapping[bytes, str]) -> None:
+    """Answer a request that is not let through.
+
+    A browser that is sent ``Basic`` asks for a password in a window of its own. That is right where
+    a person opens an address, and wrong where the page asks, which has its own form.
+    """
     answer = answer_to(path, error)
     body = json.dumps(answer.body).encode()
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     headers.append((b"content-type", b"application/json"))
     headers.append((b"content-length", str(len(body)).encode()))
     if answer.status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="avila"'))
+        by_page = asked.get(b"sec-fetch-dest", "document") != "document"
+        scheme = b"Bearer" if by_page else b"Basic"
+        headers.append((b"www-authenticate", scheme + b' realm="avila"'))
     headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

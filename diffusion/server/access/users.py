@@ -20,6 +20,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from diffusion.server.access.sessions import session_name, sign_session
 from diffusion.server.errors import BusyError, ConfigurationError, NotSignedInError
 
 __all__ = ["LOCAL", "SCOPES", "Credentials", "User", "create_users_file"]
@@ -90,6 +91,19 @@ class Credentials:
         if not tries or len(self._tries) > MOST_ADDRESSES:
             self._tries.pop(address, None)
         raise NotSignedInError("sign in: send 'Authorization: Bearer TOKEN', or Basic NAME:TOKEN")
+
+    def session_for(self, user: User) -> str:
+        """Return the cookie that stands for a user's token."""
+        return next(sign_session(user.name, digest) for digest, each in self._users if each == user)
+
+    def find_by_session(self, cookie: str) -> User | None:
+        """Return the user of a browser's session; None where it has ended or is not ours."""
+        name, ends = session_name(cookie), cookie.split("|")[1:2]
+        for digest, user in self._users if name is not None else ():
+            expected = sign_session(user.name, digest, int(ends[0]))
+            if hmac.compare_digest(expected.encode(), cookie.encode("utf-8", "replace")):
+                return user
+        return None
 
     def _match(self, name: str | None, token: str) -> User | None:
         """Return the user of a token, in a time that does not depend on which one it is."""

@@ -12,16 +12,17 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
+from diffusion.infotext.grammar import parse_infotext
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, picture_report
 
-__all__ = ["History", "StoredJob"]
+__all__ = ["FoundPicture", "FoundPictures", "History", "PictureSearch", "StoredJob"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,6 +50,61 @@ CREATE TABLE IF NOT EXISTS hashes (
   path TEXT PRIMARY KEY, size INT NOT NULL, changed INT NOT NULL, sha256 TEXT NOT NULL
 ) STRICT;
 """
+
+_PROMPTS: Final = (
+    "substr(infotext, 1, instr(infotext || char(10) || 'Steps: ', char(10) || 'Steps: '))"
+)
+"""The text of a picture before its settings: the prompt and the negative one."""
+
+
+@dataclass(frozen=True)
+class PictureSearch:
+    """Which pictures are looked for.
+
+    ``user``: None for those of all; ``words``: each in the prompt or the negative one; ``since``
+    and ``until``: seconds since 1970; ``picture``: a job and a number.
+    """
+
+    user: str | None = None
+    words: tuple[str, ...] = ()
+    model: str | None = None
+    since: float | None = None
+    until: float | None = None
+    picture: tuple[str, int] | None = None
+
+    def condition(self) -> tuple[str, tuple[object, ...]]:
+        """Return the condition in SQL, and its values."""
+        job, number = self.picture or (None, None)
+        tests: list[tuple[str, object]] = [
+            ("jobs.user = ?", self.user),
+            ("jobs.model = ?", self.model),
+            ("jobs.created >= ?", self.since),
+            ("jobs.created < ?", self.until),
+            ("pictures.job = ?", job),
+            ("pictures.number = ?", number),
+            *((f"instr(lower({_PROMPTS}), lower(?)) > 0", word) for word in self.words),
+        ]
+        given = [each for each in tests if each[1] is not None]
+        text = " AND ".join(["1", *(test for test, _ in given)])
+        return text, tuple(value for _, value in given)
+
+
+@dataclass(frozen=True)
+class FoundPicture:
+    """A picture with what the gallery shows of its job."""
+
+    job: str
+    model: str
+    created: float
+    picture: PictureRecord
+
+
+@dataclass(frozen=True)
+class FoundPictures:
+    """A part of a search's pictures, and the number of all."""
+
+    total: int
+    pictures: list[FoundPicture]
 
 
 @dataclass(frozen=True)
@@ -198,23 +254,34 @@ class History:
     def pictures(self, job: str) -> list[PictureRecord]:
         """Return the pictures of a job in order."""
         rows = self._db.execute("SELECT * FROM pictures WHERE job = ? ORDER BY number", (job,))
-        return [
-            PictureRecord(
-                number=row["number"],
-                file=row["file"],
-                seed=int(row["seed"]),
-                width=row["width"],
-                height=row["height"],
-                infotext=row["infotext"],
-                partial=bool(row["partial"]),
-            )
+        return [_picture(row) for row in rows.fetchall()]
+
+    def search_pictures(self, search: PictureSearch, offset: int, limit: int) -> FoundPictures:
+        """Return pictures of a search, newest first, and how many there are in all."""
+        where, values = search.condition()
+        source = f"FROM pictures JOIN jobs ON jobs.id = pictures.job WHERE {where}"
+        total = self._db.execute(f"SELECT count(*) {source}", values).fetchone()[0]
+        rows = self._db.execute(
+            f"SELECT pictures.*, jobs.model AS model, jobs.created AS created {source}"
+            " ORDER BY pictures.job DESC, pictures.number DESC LIMIT ? OFFSET ?",
+            (*values, limit, offset),
+        )
+        found = [
+            FoundPicture(row["job"], row["model"], row["created"], _picture(row))
             for row in rows.fetchall()
         ]
+        return FoundPictures(total, found)
+
+    def drop_picture(self, job: str, number: int) -> None:
+        """Forget a picture, whose file may then be deleted."""
+        self._db.execute("DELETE FROM pictures WHERE job = ? AND number = ?", (job, number))
 
     def _job(self, row: Any) -> StoredJob:
         done = row["state"] == JobState.DONE.value
+        pictures = self.pictures(row["id"])
         report = {
             **{name: row[name] for name in ("id", "state", "model", "count", "priority")},
+            "prompt": _prompt(row["request"], pictures),
             "seed": int(row["seed"]),
             "created": row["created"],
             "ended": row["ended"],
@@ -225,7 +292,7 @@ class History:
             "eta_seconds": None,
             "preview": None,
             "message": row["message"],
-            "pictures": [picture_report(row["id"], each) for each in self.pictures(row["id"])],
+            "pictures": [picture_report(row["id"], each) for each in pictures],
         }
         origin = Origin(
             user=row["user"],
@@ -274,3 +341,22 @@ class History:
                 "INSERT OR REPLACE INTO hashes (path, size, changed, sha256) VALUES (?, ?, ?, ?)",
                 (str(path), facts.st_size, facts.st_mtime_ns, digest),
             )
+
+
+def _picture(row: Any) -> PictureRecord:
+    return PictureRecord(
+        number=row["number"],
+        file=row["file"],
+        seed=int(row["seed"]),
+        width=row["width"],
+        height=row["height"],
+        infotext=row["infotext"],
+        partial=bool(row["partial"]),
+    )
+
+
+def _prompt(request: str | None, pictures: Sequence[PictureRecord]) -> str:
+    """Return the prompt of a job; once it has ended, that of its first picture."""
+    if request is not None:
+        return str(json.loads(request).get("prompt", ""))
+    return parse_infotext(pictures[0].infotext).prompt if pictures else ""

@@ -137,6 +137,7 @@ class Job:
             "id": self.id,
             "state": self.state.value,
             "model": self.model,
+            "prompt": self.request.prompt,
             "seed": self.settings.seed,
             "count": self.settings.count,
             "priority": self.origin.priority,

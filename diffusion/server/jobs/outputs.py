@@ -51,15 +51,29 @@ class Outputs:
             raise OutputError(path, error.strerror or str(error), hint) from error
         return name
 
+    def delete(self, name: str) -> None:
+        """Delete a picture, if it is still there. ``name``: from the history.
+
+        Raises `OutputError`.
+        """
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError("the picture", error.strerror or str(error), "check it") from error
+
+    def _path(self, name: str) -> Path:
+        """Return the path of a picture. Raises `NotFoundError` where a link leads out."""
+        path = self.folder / name
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise NotFoundError("the picture lies outside of the output folder")
+        return path
+
     def read(self, name: str) -> bytes:
         """Return the bytes of a picture. ``name``: from the history, never from a request.
 
         Raises `NotFoundError` where the file was deleted.
         """
-        path = self.folder / name
-        if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise NotFoundError("the picture lies outside of the output folder")
         try:
-            return path.read_bytes()
+            return self._path(name).read_bytes()
         except OSError as error:
             raise NotFoundError("the picture's file was moved or deleted") from error

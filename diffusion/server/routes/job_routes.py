@@ -60,10 +60,15 @@ async def list_jobs(
     before: Annotated[str | None, Query(pattern="^[0-9a-f]{24}$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Mapping[str, list[Report]]:
-    """List jobs, newest first: one's own, for admins all; ``before`` a job, for the next page."""
+    """List jobs, newest first: one's own, for admins all; ``before`` a job, for the next page.
+
+    ``place``: where a waiting job stands in the queue, from 0.
+    """
     owner = None if user.admin else user.name
     stored = await services.history.do(services.history.jobs, owner, before, limit)
-    return {"jobs": [_report(services.scheduler.jobs.get(each.id) or each) for each in stored]}
+    reports = [_report(services.scheduler.jobs.get(each.id) or each) for each in stored]
+    places = {job.id: place for place, job in enumerate(services.scheduler.queue)}
+    return {"jobs": [{**each, "place": places.get(str(each["id"]))} for each in reports]}
 
 
 @router.get("/{job}")

@@ -16,7 +16,6 @@ router = APIRouter(tags=["not built yet"])
 
 # fmt: off
 MISSING: Final[Mapping[str, str]] = {
-    "GET /": "The page is not built yet; POST /txt2img draws, and GET /openapi.json lists the rest",
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
     "POST /sdapi/v1/interrogate": "Describing a picture needs a model that this server lacks",
     "POST /sdapi/v1/refresh-embeddings": "Embeddings are not here yet, so there are none to "
@@ -35,7 +34,6 @@ MISSING: Final[Mapping[str, str]] = {
     "GET /controlnet/control_types": "ControlNet is not here yet",
     "POST /controlnet/detect": "ControlNet is not here yet",
     "GET /internal/profile-startup": "Times of the start are not kept; its log has them",
-    "GET /api/v1/gallery": "The gallery is not here yet; GET /api/v1/jobs lists all that was drawn",
 }
 # fmt: on
 """Method and path, and the sentence."""

@@ -65,8 +65,11 @@ class Live:
     def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
         return requests.post(self.url + path, json=body, timeout=SECONDS, **options)
 
-    def delete(self, path: str) -> requests.Response:
-        return requests.delete(self.url + path, timeout=SECONDS)
+    def patch(self, path: str, body: Any, **options: Any) -> requests.Response:
+        return requests.patch(self.url + path, json=body, timeout=SECONDS, **options)
+
+    def delete(self, path: str, **options: Any) -> requests.Response:
+        return requests.delete(self.url + path, timeout=SECONDS, **options)
 
     def submit(self, prompt: str, **fields: Any) -> str:
         """Submit a job; return its number."""
@@ -107,12 +110,19 @@ def run_on_thread(
 
 
 class ServerProcess:
-    """A server with a `FakeEngine` in a process of its own."""
+    """A server with a `FakeEngine` in a process of its own. ``port``: None for a free one."""
 
-    def __init__(self, folder: Path, step_seconds: float = 0.0, kill_at: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        step_seconds: float = 0.0,
+        *,
+        kill_at: int = 0,
+        port: int | None = None,
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+            self.port = port or probe.getsockname()[1]
         command = [sys.executable, "-m", "tests.diffusion.server.fake_server"]
         arguments = [str(folder), str(self.port), str(step_seconds)]
         arguments += [str(kill_at)] if kill_at else []

@@ -63,8 +63,37 @@ def test_every_route_is_behind_the_credential(guarded: Live) -> None:
         (method, path): requests.request(method, guarded.url + path, timeout=30).status_code
         for method, path in walked
     }
-    open_routes = [route for route, status in answers.items() if status != 401]
-    assert open_routes == [("GET", "/healthz")]
+    open_routes = [path for (_, path), status in answers.items() if status != 401]
+    assert sorted(open_routes) == ["/", "/healthz", f"/page/{'0' * 24}"]
+
+
+def test_a_browser_signs_in_once(guarded: Live) -> None:
+    """The cookie stands for the token, holds for its user alone, and cannot be made up."""
+    assert guarded.get("/api/v1/session").status_code == 401
+    answer = guarded.post("/api/v1/session", headers=bearer("bo"))
+    assert answer.json() == {"user": "bo", "admin": False, "users": True}
+    header = answer.headers["set-cookie"]
+    for word in ("HttpOnly", "SameSite=strict", "Max-Age"):
+        assert word in header
+    assert TOKENS["bo"] not in header
+    cookie = dict(answer.cookies)
+    assert guarded.get("/api/v1/session", cookies=cookie).json()["user"] == "bo"
+    value = cookie["avila-session"].strip('"')
+    ended = value.replace(value.split("|")[1], "1000000000")
+    for wrong in (value.replace("bo", "ana", 1), ended, value[:-1], "bo|x|y", "", "|||"):
+        headers = {"cookie": f"avila-session={wrong}"}
+        assert guarded.get("/api/v1/session", headers=headers).status_code == 401
+    assert guarded.get("/api/v1/session", headers=bearer("bo")).status_code == 200
+    left = guarded.delete("/api/v1/session", cookies=cookie)
+    assert 'avila-session=""' in left.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(("dest", "scheme"), [("document", "Basic"), ("empty", "Bearer")])
+def test_browsers_ask_for_a_password_only_for_an_address(
+    guarded: Live, dest: str, scheme: str
+) -> None:
+    answer = guarded.get("/api/v1/jobs", headers={"sec-fetch-dest": dest})
+    assert answer.headers["www-authenticate"] == f'{scheme} realm="avila"'
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,128 @@
+// The settings as a table: what each is called, which values it takes, where it stands.
+//
+// A key is the field's place in a job's request. `choices` names a list of GET /api/v1/choices.
+// A value of null leaves the field to the model. `modes` are those that have the field.
+
+/**
+ * @typedef {object} Field
+ * @property {string} key
+ * @property {string} label
+ * @property {"integer" | "number" | "slider" | "choice" | "text" | "switch" | "seed"} kind
+ * @property {string} group
+ * @property {any} [standard] the value of a field that nobody touched
+ * @property {number} [min]
+ * @property {number} [max]
+ * @property {number} [step]
+ * @property {string} [choices]
+ * @property {{name: string, label: string}[]} [values]
+ * @property {string} [unset] the name of null in a list, or what an empty box shows
+ * @property {string} [hint] stands below the control
+ * @property {string} [tip] is shown on hovering
+ * @property {string[]} [modes]
+ * @property {boolean} [wide]
+ */
+
+/** @type {{name: string, label: string, open?: boolean, modes?: string[], toggle?: string}[]} */
+export const GROUPS = [
+  { name: "source", label: "Picture", open: true, modes: ["image", "inpaint", "upscale"] },
+  { name: "mask", label: "Mask", open: true, modes: ["inpaint"] },
+  { name: "main", label: "Settings", open: true },
+  { name: "hires", label: "Hires fix", modes: ["text"], toggle: "hires.on" },
+  { name: "variation", label: "Variation", toggle: "variation.on" },
+  { name: "more", label: "More" },
+  { name: "rare", label: "Rare" },
+];
+
+const MODEL = "the model’s own";
+
+
+/** @type {Field[]} */
+export const FIELDS = [
+  { key: "model", label: "Model", kind: "choice", group: "main", choices: "models", unset: "The server’s default", wide: true },
+  { key: "width", label: "Width", kind: "integer", group: "main", min: 8, max: 16384, step: 8, unset: "auto", modes: ["text", "image", "inpaint"] },
+  { key: "height", label: "Height", kind: "integer", group: "main", min: 8, max: 16384, step: 8, unset: "auto", modes: ["text", "image", "inpaint"] },
+  { key: "steps", label: "Steps", kind: "integer", group: "main", min: 1, max: 1000, unset: MODEL },
+  { key: "guidance", label: "Guidance", kind: "number", group: "main", min: 0, max: 100, step: 0.5, unset: MODEL, tip: "How closely to follow the prompt. 1 turns guidance off and halves the work." },
+  { key: "sampler", label: "Sampler", kind: "choice", group: "main", choices: "sampler", unset: "The model’s own" },
+  { key: "schedule", label: "Schedule", kind: "choice", group: "main", choices: "schedule", unset: "The sampler’s own" },
+  { key: "seed", label: "Seed", kind: "seed", group: "main", min: 0, max: 2 ** 53 - 1, unset: "random" },
+  { key: "count", label: "Pictures", kind: "integer", group: "main", min: 1, max: 1000, standard: 1 },
+
+  { key: "init_image.strength", label: "Strength", kind: "slider", group: "source", min: 0, max: 1, step: 0.01, standard: 0.75, modes: ["image", "inpaint"], hint: "How much is drawn anew: 0.2 changes little, 0.9 keeps hardly anything." },
+  { key: "init_image.resize", label: "Fit", kind: "choice", group: "source", choices: "resize", standard: "stretch", modes: ["image", "inpaint"], hint: "How the picture comes to the size that is drawn." },
+  { key: "upscale.scale", label: "Scale", kind: "slider", group: "source", min: 1, max: 4, step: 0.25, standard: 2, modes: ["upscale"] },
+  { key: "upscale.strength", label: "Strength", kind: "slider", group: "source", min: 0, max: 1, step: 0.01, standard: 0.3, modes: ["upscale"], hint: "0.2 sharpens, 0.5 invents." },
+
+  { key: "init_image.inpaint.content", label: "Starts from", kind: "choice", group: "mask", choices: "content", standard: "original", modes: ["inpaint"], hint: "All but the original need a strength near 1." },
+  { key: "init_image.inpaint.area", label: "Area", kind: "choice", group: "mask", choices: "area", standard: "whole", modes: ["inpaint"], hint: "“Only masked” draws a box around the mask at full size, which gives detail to small things." },
+  { key: "init_image.inpaint.blur", label: "Soft edge", kind: "number", group: "mask", min: 0, max: 64, step: 1, standard: 4, modes: ["inpaint"], hint: "Pixels over which old and new are mixed." },
+  { key: "init_image.inpaint.padding", label: "Padding", kind: "integer", group: "mask", min: 0, max: 1024, standard: 32, modes: ["inpaint"], hint: "Pixels of surroundings in the box of “only masked”." },
+  { key: "init_image.inpaint.invert", label: "Draw what is not painted", kind: "switch", group: "mask", standard: false, modes: ["inpaint"], wide: true },
+
+  { key: "hires.scale", label: "Scale", kind: "slider", group: "hires", min: 1, max: 4, step: 0.05, standard: 2 },
+  { key: "hires.strength", label: "Strength", kind: "slider", group: "hires", min: 0.05, max: 1, step: 0.01, standard: 0.7 },
+  { key: "hires.upscaler", label: "Upscaler", kind: "choice", group: "hires", choices: "upscaler", standard: "latent", hint: "Those of latents need a strength of 0.5 and more." },
+  { key: "hires.steps", label: "Steps", kind: "integer", group: "hires", min: 1, max: 1000, unset: "as above" },
+  { key: "hires.sampler", label: "Sampler", kind: "choice", group: "hires", choices: "sampler", unset: "As above" },
+  { key: "hires.schedule", label: "Schedule", kind: "choice", group: "hires", choices: "schedule", unset: "As above" },
+  { key: "hires.guidance", label: "Guidance", kind: "number", group: "hires", min: 0, max: 100, step: 0.5, unset: "as above" },
+  { key: "hires.prompt", label: "Prompt", kind: "text", group: "hires", unset: "as above", wide: true },
+  { key: "hires.negative", label: "Negative prompt", kind: "text", group: "hires", unset: "as above", wide: true },
+
+  { key: "variation.strength", label: "Strength", kind: "slider", group: "variation", min: 0, max: 1, step: 0.01, standard: 0.1, hint: "0 is the seed’s own noise, 1 that of the other seed." },
+  { key: "variation.seed", label: "Other seed", kind: "seed", group: "variation", min: 0, max: 2 ** 53 - 1, unset: "random" },
+  { key: "variation.from_width", label: "Seed’s width", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn", hint: "Keeps a picture recognisable at another size: give the size that the seed drew." },
+  { key: "variation.from_height", label: "Seed’s height", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn" },
+
+  { key: "batch", label: "At once", kind: "integer", group: "more", min: 1, max: 64, unset: "up to 4", hint: "Pictures that are computed together. It changes no picture." },
+  { key: "clip_skip", label: "Clip skip", kind: "integer", group: "more", min: 1, max: 12, standard: 1 },
+  { key: "seamless", label: "Seamless", kind: "choice", group: "more", standard: "", values: [
+    { name: "", label: "No" }, { name: "x", label: "Left and right" }, { name: "y", label: "Top and bottom" }, { name: "xy", label: "All edges" }], hint: "Edges that meet when the picture is repeated." },
+  { key: "emphasis", label: "Weights in prompts", kind: "choice", group: "more", choices: "emphasis", standard: "original" },
+  { key: "eta", label: "Eta", kind: "number", group: "more", min: 0, max: 1, step: 0.05, unset: "the sampler’s", hint: "Noise that DDIM or an ancestral sampler adds." },
+  { key: "rng", label: "Noise", kind: "choice", group: "more", choices: "rng", standard: "nv", hint: "The generator that a seed is for: NV, or PyTorch’s on a CPU." },
+  { key: "vae_tiling", label: "VAE in tiles", kind: "choice", group: "more", choices: "vae_tiling", standard: "auto" },
+
+  { key: "sampling.order", label: "Order", kind: "integer", group: "rare", min: 1, max: 4, unset: "the sampler’s", hint: "Of a multistep sampler." },
+  { key: "sampling.s_churn", label: "Churn", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the sampler’s", hint: "Noise that is added before a step." },
+  { key: "sampling.s_tmin", label: "Churn from σ", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the sampler’s" },
+  { key: "sampling.s_tmax", label: "Churn to σ", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the sampler’s" },
+  { key: "sampling.s_noise", label: "Noise scale", kind: "number", group: "rare", min: 0, step: 0.01, unset: "the sampler’s" },
+  { key: "sampling.sigma_min", label: "Least σ", kind: "number", group: "rare", min: 0, step: 0.01, unset: "the schedule’s" },
+  { key: "sampling.sigma_max", label: "Largest σ", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s" },
+  { key: "sampling.rho", label: "Rho", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s", hint: "The exponent of the schedule." },
+  { key: "zero_snr", label: "Rescale noise to zero terminal SNR", kind: "switch", group: "rare", standard: false, wide: true },
+];
+
+/** Prompts and switches that stand outside of the groups. @type {Field[]} */
+const OTHERS = [
+  { key: "prompt", label: "Prompt", kind: "text", group: "", standard: "" },
+  { key: "negative", label: "Negative prompt", kind: "text", group: "", standard: "" },
+  { key: "hires.on", label: "Hires fix", kind: "switch", group: "", standard: false },
+  { key: "variation.on", label: "Variation", kind: "switch", group: "", standard: false },
+  { key: "mode", label: "Mode", kind: "text", group: "", standard: "text" },
+];
+
+/** @type {Map<string, Field>} */
+export const BY_KEY = new Map([...OTHERS, ...FIELDS].map((field) => [field.key, field]));
+
+/** Return the value of a field that nobody touched. @param {string} key */
+export function standardValue(key) {
+  return BY_KEY.get(key)?.standard ?? null;
+}
+
+/** Return a field's full name, such as "Hires fix: steps". @param {string} key */
+export function fullLabel(key) {
+  const field = BY_KEY.get(key);
+  if (!field) return key;
+  const group = GROUPS.find((each) => each.name === field.group);
+  const alone = !group || ["main", "more", "rare", "source"].includes(group.name);
+  return alone ? field.label : `${group.label}: ${field.label.toLowerCase()}`;
+}
+
+/** Tell whether a mode has a field. @param {Field} field @param {string} mode */
+export function inMode(field, mode) {
+  return !field.modes || field.modes.includes(mode);
+}
+
+

@@ -1,0 +1,157 @@
+// The panel of settings: modes, prompts, groups that fold, and the button that draws.
+
+import { fill, h, newId } from "/page/core/dom.js";
+import { icon } from "/page/core/icons.js";
+import { fieldControl } from "/page/settings/controls.js";
+import { FIELDS, GROUPS, inMode, standardValue } from "/page/settings/fields.js";
+import { promptBox } from "/page/settings/prompt.js";
+import { changed, get, reset, set } from "/page/settings/values.js";
+
+export const MODES = [
+  { name: "text", label: "Text", icon: "spark", title: "Text to image" },
+  { name: "image", label: "Image", icon: "image", title: "Image to image" },
+  { name: "inpaint", label: "Inpaint", icon: "brush", title: "Inpainting and outpainting" },
+  { name: "upscale", label: "Upscale", icon: "upscale", title: "Enlarge, and draw detail" },
+];
+
+/**
+ * Return the panel.
+ * @param {{ondraw: () => void, source: Element, extension: Element}} options `source`: the picture
+ *   to start from; `extension`: the controls of outpainting
+ */
+export function settingsPanel({ ondraw, source, extension }) {
+  const problem = h("div", { class: "problem", role: "alert", hidden: true });
+  const draw = h("button", { class: "primary draw", type: "submit" }, icon("spark"), "Generate");
+  const folded = new Map(GROUPS.map((group) => [group.name, groupOf(group)]));
+  /** @type {any} */ (folded.get("source")).content.prepend(source);
+  /** @type {any} */ (folded.get("mask")).content.append(extension);
+  const form = h(
+    "form",
+    {
+      class: "panel", "aria-label": "Settings", novalidate: true,
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        const wrong = form.querySelector("input:invalid");
+        if (!wrong) ondraw();
+        else showProblem(problem, form, wrongText(wrong), wrong);
+      },
+    },
+    modeTabs(),
+    h("div", { class: "panel-scroll", tabindex: "-1" },
+      promptBox("prompt", "Prompt", "What the picture shows", 4),
+      promptBox("negative", "Negative prompt", "What it must not show", 2),
+      [...folded.values()].map((each) => each.element),
+      h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
+    ),
+    h("div", { class: "panel-foot" }, problem, draw, h("p", { class: "hint keys" }, "Ctrl + Enter")),
+  );
+  const showMode = () => {
+    for (const group of GROUPS) {
+      const { element } = /** @type {any} */ (folded.get(group.name));
+      element.hidden = Boolean(group.modes && !group.modes.includes(get("mode")));
+    }
+    for (const each of form.querySelectorAll("[data-modes]")) {
+      each.hidden = !each.dataset.modes.split(" ").includes(get("mode"));
+    }
+  };
+  changed.on((keys) => keys.has("mode") && showMode());
+  showMode();
+  return {
+    element: form,
+    draw,
+    submit: () => form.requestSubmit(),
+    refuse: (/** @type {string} */ text) => showProblem(problem, form, text, fieldNamed(form, text)),
+    clear: () => clearProblem(problem, form),
+  };
+}
+
+function modeTabs() {
+  const name = newId("mode");
+  const inputs = MODES.map((mode) => {
+    const input = h("input", {
+      type: "radio", name, value: mode.name, class: "unseen", onchange: () => set("mode", mode.name),
+    });
+    return h("label", { class: "mode", title: mode.title }, input, icon(mode.icon), h("span", {}, mode.label));
+  });
+  const show = () => {
+    for (const each of inputs) each.firstChild.checked = each.firstChild.value === get("mode");
+  };
+  changed.on((keys) => keys.has("mode") && show());
+  show();
+  return h("fieldset", { class: "modes" }, h("legend", { class: "unseen" }, "Mode"), inputs);
+}
+
+/** @param {(typeof GROUPS)[number]} group */
+function groupOf(group) {
+  const fields = FIELDS.filter((field) => field.group === group.name);
+  const content = h("div", { class: "fields" }, fields.map((field) => {
+    const control = fieldControl(field);
+    if (field.modes) control.dataset.modes = field.modes.join(" ");
+    return control;
+  }));
+  if (group.open) {
+    const id = newId("group");
+    return { content, element: h("section", { class: "group", "aria-labelledby": id },
+      h("h2", { id, class: "group-head" }, group.label), content) };
+  }
+  const state = h("span", { class: "badge", hidden: true });
+  const details = h("details", { class: "group" },
+    h("summary", { class: "group-head" }, h("span", {}, group.label), state, icon("chevron")),
+    group.toggle && fieldControl(toggleField(group.toggle, group.label)),
+    content);
+  const show = () => {
+    const on = group.toggle ? get(group.toggle) : true;
+    const touched = fields.filter((field) => inMode(field, get("mode")) && get(field.key) !== standardValue(field.key));
+    content.hidden = !on;
+    state.hidden = group.toggle ? !on : touched.length === 0;
+    state.textContent = group.toggle ? "on" : String(touched.length);
+  };
+  changed.on(show);
+  show();
+  return { content, element: details };
+}
+
+/** @param {string} key @param {string} label @returns {import("/page/settings/fields.js").Field} */
+function toggleField(key, label) {
+  return { key, label: `Use ${label.toLowerCase()}`, kind: "switch", group: "", wide: true };
+}
+
+/** @param {HTMLInputElement} input */
+function wrongText(input) {
+  const label = input.labels?.[0]?.textContent ?? "A setting";
+  return `${label}: ${input.validationMessage}`;
+}
+
+/** @param {HTMLElement} problem @param {HTMLElement} form @param {string} text @param {any} input */
+function showProblem(problem, form, text, input) {
+  clearProblem(problem, form);
+  problem.id ||= newId("problem");
+  problem.hidden = false;
+  fill(problem, text);
+  if (!input) return;
+  input.closest("details")?.setAttribute("open", "");
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-errormessage", problem.id);
+  input.focus();
+}
+
+/** @param {HTMLElement} problem @param {HTMLElement} form */
+function clearProblem(problem, form) {
+  problem.hidden = true;
+  for (const each of form.querySelectorAll("[aria-invalid]")) {
+    each.removeAttribute("aria-invalid");
+    each.removeAttribute("aria-errormessage");
+  }
+}
+
+/** Return the control that a sentence of the server is about: its name stands first.
+ * @param {HTMLElement} form @param {string} text */
+function fieldNamed(form, text) {
+  const inputs = /** @type {HTMLElement[]} */ ([...form.querySelectorAll("[data-key]")]);
+  const named = inputs.filter((each) => {
+    const key = String(each.dataset.key);
+    const names = [key, key.split(".").slice(-2).join(" "), /** @type {string} */ (key.split(".").pop())];
+    return names.some((name) => new RegExp(`^${name.replaceAll("_", "[ _]")}\\b`).test(text));
+  });
+  return named.sort((a, b) => String(b.dataset.key).length - String(a.dataset.key).length)[0];
+}

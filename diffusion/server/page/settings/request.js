@@ -1,0 +1,105 @@
+// From the values of the page to a job's request, and from a picture's settings to values.
+
+import { FIELDS, inMode, standardValue } from "/page/settings/fields.js";
+
+/**
+ * @typedef {object} Source
+ * @property {string} image base64
+ * @property {number} width
+ * @property {number} height
+ * @property {string} [mask] base64
+ */
+
+/**
+ * Return the body of POST /api/v1/jobs.
+ * @param {Record<string, any>} values
+ * @param {Source | null} source
+ */
+export function buildRequest(values, source) {
+  const mode = values.mode;
+  /** @type {any} */
+  const body = { prompt: values.prompt, negative: values.negative };
+  for (const field of FIELDS) {
+    const value = values[field.key];
+    if (value === null || !inMode(field, mode) || left(field.key, values)) continue;
+    put(body, field.key, value);
+  }
+  if (body.variation) finishVariation(body);
+  if (mode === "upscale" && source) finishUpscale(body, values, source);
+  delete body.upscale;
+  if (mode === "text" || !source) delete body.init_image;
+  else finishSource(body, mode, source);
+  return body;
+}
+
+/** Tell whether a group that has a switch is off. @param {string} key @param {any} values */
+function left(key, values) {
+  const group = key.split(".")[0];
+  if (group === "hires") return !values["hires.on"] || values.mode !== "text";
+  return group === "variation" && !values["variation.on"];
+}
+
+/** @param {any} body @param {string} key @param {any} value */
+function put(body, key, value) {
+  const names = key.split(".");
+  const last = /** @type {string} */ (names.pop());
+  let part = body;
+  for (const name of names) part = part[name] ??= {};
+  part[last] = value;
+}
+
+/** @param {any} body */
+function finishVariation(body) {
+  const { from_width, from_height, ...rest } = body.variation;
+  body.variation = { seed: randomSeed(), ...rest };
+  if (from_width && from_height) body.variation.resize_from = [from_width, from_height];
+}
+
+/** @param {any} body @param {any} values @param {Source} source */
+function finishUpscale(body, values, source) {
+  for (const side of /** @type {const} */ (["width", "height"])) {
+    body[side] = Math.max(8, Math.round((source[side] * values["upscale.scale"]) / 8) * 8);
+  }
+  body.init_image = { strength: values["upscale.strength"], resize: "stretch" };
+}
+
+/** @param {any} body @param {string} mode @param {Source} source */
+function finishSource(body, mode, source) {
+  body.init_image.image = source.image;
+  if (mode === "inpaint" && source.mask) body.init_image.inpaint.mask = source.mask;
+  else delete body.init_image.inpaint;
+}
+
+/** Return a seed of up to ten digits. */
+export function randomSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/**
+ * Return the values that a picture's settings stand for; fields that it lacks are set back.
+ * @param {any} settings fields of a job
+ * @returns {Record<string, any>}
+ */
+export function valuesOf(settings) {
+  /** @type {Record<string, any>} */
+  const values = { mode: "text", prompt: settings.prompt ?? "", negative: settings.negative ?? "" };
+  for (const { key } of FIELDS) {
+    const [group] = key.split(".");
+    if (group === "init_image" || group === "upscale" || key === "count") continue;
+    values[key] = find(settings, key) ?? standardValue(key);
+  }
+  values["hires.on"] = Boolean(settings.hires);
+  values["variation.on"] = Boolean(settings.variation);
+  const from = settings.variation?.resize_from;
+  values["variation.from_width"] = from?.[0] ?? null;
+  values["variation.from_height"] = from?.[1] ?? null;
+  if (settings.model === undefined) delete values.model;
+  delete values.batch;
+  return values;
+}
+
+/** @param {any} part @param {string} key */
+function find(part, key) {
+  for (const name of key.split(".")) part = part?.[name];
+  return part;
+}

@@ -1,0 +1,100 @@
+"""``/api/v1/choices``: what a request may name; ``/api/v1/tokens``: how long its prompts are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from diffusion.adapters.tags import remove_tags
+from diffusion.catalogue import Named
+from diffusion.checkpoints import open_model
+from diffusion.noise import NOISES
+from diffusion.pipeline.loading import load_tokenizers
+from diffusion.prompts import EMPHASES, chunk_prompt, schedule_prompt
+from diffusion.release import version
+from diffusion.samplers import SAMPLERS
+from diffusion.schedules import SCHEDULES
+from diffusion.server.routes.given import CurrentUser, Parts
+from diffusion.tasks import AREAS, CONTENTS, RESIZE_MODES, TILINGS, UPSCALERS
+from diffusion.text.tokenizer import ClipTokenizer
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1", tags=["choices"])
+
+USUAL_STEPS: Final = 20
+"""Steps over which a prompt that changes is counted."""
+
+
+@router.get("/choices")
+async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, object]:
+    """List the values of each field that has names, and the limits of a job."""
+    work = services.settings.work
+    return {
+        "version": version(),
+        "sampler": _names(SAMPLERS),
+        "schedule": [{"name": "automatic", "label": "Automatic"}, *_names(SCHEDULES)],
+        "upscaler": _names(UPSCALERS),
+        "pixel_upscaler": _names(each for each in UPSCALERS if each.filter is not None),
+        "resize": _names(RESIZE_MODES),
+        "content": _names(CONTENTS),
+        "area": _names(AREAS),
+        "emphasis": _names(EMPHASES),
+        "rng": _names(NOISES),
+        "vae_tiling": _names(TILINGS),
+        "limits": {
+            "pixels": work.pixels,
+            "count": work.count,
+            "work": work.work,
+            "queue": services.settings.queue,
+            "body": services.settings.largest_body,
+        },
+    }
+
+
+def _names(catalogue: Iterable[Named]) -> Sequence[Mapping[str, str]]:
+    return [{"name": each.name, "label": each.label} for each in catalogue]
+
+
+class Prompts(BaseModel):
+    """Prompts whose tokens are counted, as a model reads them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(default=None, max_length=300)
+    prompts: list[Annotated[str, Field(max_length=65536)]] = Field(max_length=16)
+
+
+@router.post("/tokens")
+async def count_tokens(asked: Prompts, services: Parts, user: CurrentUser) -> Mapping[str, object]:
+    """Count the tokens of prompts, and the chunks that the text encoder reads them in."""
+    model = services.models.find(asked.model)
+    return {"prompts": await asyncio.to_thread(_count, model.path, asked.prompts)}
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(model: Path) -> ClipTokenizer:
+    """Return the tokenizer of a model. Raises `ModelError`."""
+    return load_tokenizers(open_model(model))[0]
+
+
+def _count(model: Path, prompts: Sequence[str]) -> Sequence[Mapping[str, int]]:
+    tokenizer = _tokenizer(model)
+    return [_longest(tokenizer, prompt) for prompt in prompts]
+
+
+def _longest(tokenizer: ClipTokenizer, prompt: str) -> Mapping[str, int]:
+    """Return the tokens and chunks of a prompt; of one that changes over the steps, the most."""
+    texts = schedule_prompt("prompt", remove_tags(prompt), USUAL_STEPS).texts
+    rows = [chunk_prompt("prompt", text, EMPHASES.find("original"), tokenizer) for text in texts]
+    return {
+        "tokens": max(sum(len(chunk.tokens) for chunk in chunks) for chunks in rows),
+        "chunks": max(len(chunks) for chunks in rows),
+        "capacity": tokenizer.capacity,
+    }

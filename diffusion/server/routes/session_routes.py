@@ -1,0 +1,54 @@
+"""``/api/v1/session``: a browser signs in with a token, and gets a cookie for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from diffusion.server.access.sessions import COOKIE, SESSION_SECONDS
+from diffusion.server.access.users import User
+from diffusion.server.routes.given import CurrentUser, Parts
+from diffusion.server.services import Services
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1/session", tags=["session"])
+
+
+@router.get("")
+async def show_session(services: Parts, user: CurrentUser) -> Mapping[str, object]:
+    """Tell who the user is, and whether the server has users at all."""
+    return _session(services, user)
+
+
+@router.post("")
+async def sign_in(
+    services: Parts,
+    user: CurrentUser,
+    response: Response,
+    origin: Annotated[str, Header()] = "",
+) -> Mapping[str, object]:
+    """Give a browser a cookie for thirty days; send the token as ``Authorization: Bearer``."""
+    if services.credentials is not None:
+        response.set_cookie(
+            COOKIE,
+            services.credentials.session_for(user),
+            max_age=SESSION_SECONDS,
+            secure=origin.startswith("https:"),
+            httponly=True,
+            samesite="strict",
+        )
+    return _session(services, user)
+
+
+@router.delete("")
+async def sign_out(services: Parts, user: CurrentUser, response: Response) -> Mapping[str, object]:
+    """Take the cookie back."""
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return _session(services, user)
+
+
+def _session(services: Services, user: User) -> Mapping[str, object]:
+    return {"user": user.name, "admin": user.admin, "users": services.credentials is not None}

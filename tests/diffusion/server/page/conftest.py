@@ -1,0 +1,74 @@
+"""A browser for each module, and a page that lets no error pass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.diffusion.server.live_server import Live
+from tests.diffusion.server.page.browser import chromium_path, give_up
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+SECONDS = 30.0
+Opener = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return Chromium. It ends with its module: its event loop would disturb other tests."""
+    path = chromium_path()
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with playwright.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if root else []
+        try:
+            browser = started.chromium.launch(executable_path=path, args=arguments)
+        except playwright.Error as error:
+            give_up(f"{path} does not start: {error}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Opener]:
+    """Return a function that opens an address in a browser of its own, or in a context.
+
+    An exception, a violation of the content security policy, an error in the console and a dialog
+    fail the test. That a request failed may be what it is about.
+    """
+    problems: list[str] = []
+    contexts = []
+
+    def watch(page: Any) -> Any:
+        page.set_default_timeout(SECONDS * 1000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: problems.append(f"dialog {dialog.message}"))
+        page.on("console", note)
+        return page
+
+    def note(message: Any) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            problems.append(message.text)
+
+    def open_address(url: str, context: Any = None, **options: Any) -> Any:
+        if context is None:
+            settings = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+            context = browser.new_context(**{**settings, **options})
+            contexts.append(context)
+        page = watch(context.new_page())
+        page.goto(url)
+        return page
+
+    yield open_address
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(open_page: Opener, live: Live) -> Any:
+    """Return the page of a server with a fake engine."""
+    return open_page(live.url)

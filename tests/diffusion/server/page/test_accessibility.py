@@ -1,0 +1,90 @@
+"""axe finds nothing in any view, in both themes, on a desk and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.diffusion.server.live_server import Live
+from tests.diffusion.server.page.pictures import give_file, png
+
+expect: Any = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
+expect.set_options(timeout=30_000)
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SIZES = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}
+
+
+def show_create(page: Any) -> None:
+    expect(page.locator(".stage .result")).to_be_visible()
+    for summary in page.locator(".panel summary:visible").all():
+        summary.click()
+
+
+def show_inpaint(page: Any) -> None:
+    page.locator(".mode").get_by_text("Inpaint").click()
+    give_file(page, png(), "paste")
+    expect(page.locator(".editor-canvas")).to_be_visible()
+
+
+def show_gallery(page: Any) -> None:
+    page.get_by_role("link", name="Gallery").click()
+    page.locator(".cell-choose input").first.check(force=True)
+
+
+def show_viewer(page: Any) -> None:
+    page.locator(".recent .thumb").first.click()
+    expect(page.locator(".facts-list div")).not_to_have_count(0)
+
+
+def show_table(page: Any) -> None:
+    page.get_by_role("link", name="Table").click()
+    page.get_by_role("button", name="Draw the table").click()
+    expect(page.locator(".xyz .thumb")).to_have_count(6)
+
+
+def show_differences(page: Any) -> None:
+    text = "a pear\nSteps: 7, Sampler: Euler a, CFG scale: 3, Seed: 1, Model: other"
+    give_file(page, png(text=text), "drop")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def show_keys(page: Any) -> None:
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+VIEWS = [
+    show_create,
+    show_inpaint,
+    show_gallery,
+    show_viewer,
+    show_table,
+    show_differences,
+    show_keys,
+]
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize("show", VIEWS)
+def test_axe_finds_nothing(
+    open_page: Any, live: Live, show: Callable[[Any], None], size: str
+) -> None:
+    number = live.submit("a cat")
+    live.wait_for(number, "done")
+    page = open_page(live.url, viewport=SIZES[size])
+    page.get_by_label("Prompt", exact=True).fill("a red apple")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".stage .result")).to_be_visible()
+    show(page)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= SIZES[size]["width"], "the page scrolls sideways"
+    for theme in ("light", "dark"):
+        page.evaluate("(theme) => (document.documentElement.dataset.theme = theme)", theme)
+        options = {"runOnly": {"type": "tag", "values": RULES}}
+        found = axe.Axe().run(page, options=options).response["violations"]
+        assert [f"{theme} {v['id']}: {v['nodes'][0]['html']}" for v in found] == []
