@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gpucore import Device, DeviceLostError, f32
-from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.compilers import Compilers
 from tests.gpucore.kernels import AFFINE, HASH, INCREMENT
 
 

@@ -16,7 +16,7 @@ from gpucore.backends.interface import (
     StagingStats,
 )
 from gpucore.backends.webgpu.compile_errors import shorten_compile_error
-from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.webgpu.encoding import Encoding, native_dispatch
 from gpucore.backends.webgpu.pending import (
     PendingPipeline,
@@ -24,7 +24,7 @@ from gpucore.backends.webgpu.pending import (
     WebGpuRead,
     WebGpuTimes,
 )
-from gpucore.backends.webgpu.staging import StagingBuffer, StagingPool
+from gpucore.backends.staging import StagingBuffer, StagingPool
 from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer"]

@@ -229,7 +229,11 @@ W_MAP2(w_and)
 W_MAP2(w_or)
 W_MAP2(w_xor)
 #define W_COMPARE(name, sign)                                                                      \
-    template <class T> W_DEV bool name(T a, T b) { return a sign b; }                              \
+    W_DEV bool name(float a, float b) { return a sign b; }                                         \
+    W_DEV bool name(w_half a, w_half b) { return a sign b; }                                       \
+    W_DEV bool name(int a, int b) { return a sign b; }                                             \
+    W_DEV bool name(unsigned a, unsigned b) { return a sign b; }                                   \
+    W_DEV bool name(bool a, bool b) { return a sign b; }                                           \
     W_MAP2(name)
 W_COMPARE(w_lt, <)
 W_COMPARE(w_gt, >)

@@ -88,6 +88,10 @@ def value_text(value: Value, type_: Type) -> str:
     if isinstance(type_, Vector):
         parts = ", ".join(value_text(part, type_.scalar) for part in value)
         return f"{type_name(type_)}{{{parts}}}"
+    if isinstance(type_, Structure):
+        typed = zip(value, type_.members, strict=True)
+        parts = ", ".join(value_text(part, member) for part, (_, member) in typed)
+        return f"{type_name(type_)}{{{parts}}}"
     assert isinstance(type_, Array)
     parts = ", ".join(f"{{{value_text(part, type_.element)}}}" for part in value)
     return f"{type_name(type_)}{{{{{parts}}}}}"

@@ -288,16 +288,18 @@ class ExpressionTypes:
         if isinstance(base, Pointer):
             base = base.pointee
         if isinstance(base, Structure) and (found := base.member(node.name)) is not None:
-            return found, None
+            parts = self.facts.value_of(node.value)
+            place = [name for name, _ in base.members].index(node.name)
+            return found, parts[place] if isinstance(parts, tuple) else None
         if isinstance(base, Vector):
             letters = next((s for s in SWIZZLES if set(node.name) <= set(s)), "")[: base.count]
             if letters and 1 <= len(node.name) <= 4 and set(node.name) <= set(letters):
                 places = [letters.index(letter) for letter in node.name]
                 value = self.facts.value_of(node.value)
-                parts = tuple(value[i] for i in places) if isinstance(value, tuple) else None
+                chosen = tuple(value[i] for i in places) if isinstance(value, tuple) else None
                 if len(places) == 1:
-                    return base.scalar, parts[0] if parts else None
-                return Vector(len(places), base.scalar), parts
+                    return base.scalar, chosen[0] if chosen else None
+                return Vector(len(places), base.scalar), chosen
         raise self.error(f"{describe(base)} has no member '{node.name}'", node)
 
     def _index(self, node: Index) -> tuple[Type, Value | None]:

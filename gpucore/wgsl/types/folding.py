@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gpucore.wgsl.errors import ConstantError
 from gpucore.wgsl.types.facts import Value
-from gpucore.wgsl.types.kinds import Array, Matrix, Scalar, Type, Vector
+from gpucore.wgsl.types.kinds import Array, Matrix, Scalar, Structure, Type, Vector
 from gpucore.wgsl.values import Constant, call_built_in, combine, convert, fit_value
 
 __all__ = ["binary_value", "call_value", "construct_value", "convert_value", "unary_value"]
@@ -24,6 +24,8 @@ def convert_value(value: Value | None, type_: Type, *, explicit: bool = False) -
         return convert(value, type_.name, explicit) if isinstance(type_, Scalar) else None
     if value is None:
         return None
+    if isinstance(type_, Structure):
+        return value
     part = _part(type_)
     parts = [convert_value(each, part, explicit=explicit) for each in value] if part else []
     kept = tuple(each for each in parts if each is not None)
@@ -111,6 +113,10 @@ def construct_value(type_: Type, values: Sequence[Value | None]) -> Value | None
         return _converted(parts, type_.scalar) if len(parts) == type_.count else None
     if isinstance(type_, Array) and len(values) == type_.count:
         return _converted(values, type_.element)
+    if isinstance(type_, Structure) and len(values) == len(type_.members):
+        types = [member for _, member in type_.members]
+        parts = [_converted((v,), t) for v, t in zip(values, types, strict=True)]
+        return _all([part[0] if isinstance(part, tuple) else None for part in parts])
     return None
 
 

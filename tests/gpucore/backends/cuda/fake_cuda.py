@@ -1,0 +1,186 @@
+"""A CUDA driver and an NVRTC that compute nothing: functions of ctypes' shape over host memory.
+
+Memory is real, copies are made, launches and graphs are recorded. Everything is done at once,
+unless ``busy`` is set: then events are not reached.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import itertools
+from typing import Any
+
+from gpucore.backends.cuda.adapters import describe
+from gpucore.backends.cuda.backend import CudaBackend
+from gpucore.backends.cuda.compiler import Compiler
+from gpucore.backends.cuda.driver import _FUNCTIONS, Driver
+
+ATTRIBUTES = {18: 0, 75: 9, 76: 0, 97: 232448}
+NOT_READY, ILLEGAL_ADDRESS = 600, 700
+
+
+class FakeDriverLibrary:
+    """What `ctypes.CDLL` returns for the driver; ``calls`` has the names of the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.launches: list[tuple[Any, ...]] = []
+        self.memory: dict[int, Any] = {}
+        self.failing: dict[str, int] = {}
+        self.busy = False
+        self._numbers = itertools.count(1)
+        self._captured: list[tuple[Any, ...]] | None = None
+        self.graphs: dict[int, list[tuple[Any, ...]]] = {}
+        for name in _FUNCTIONS:
+            setattr(self, name, self._function(name))
+
+    def _function(self, name: str) -> Any:
+        work = getattr(self, f"_{name.removesuffix('_v2')}", None)
+
+        def call(*arguments: Any) -> int:
+            self.calls.append(name)
+            if name in self.failing:
+                return self.failing[name]
+            return (work(*arguments) or 0) if work is not None else 0
+
+        return call
+
+    def _new(self, target: Any) -> int:
+        number = next(self._numbers)
+        target._obj.value = number
+        return number
+
+    def _cuDriverGetVersion(self, version: Any) -> None:
+        version._obj.value = 13000
+
+    def _cuDeviceGetCount(self, count: Any) -> None:
+        count._obj.value = 1
+
+    def _cuDeviceGetName(self, name: Any, size: int, index: int) -> None:
+        name.value = b"fake card"
+
+    def _cuDeviceTotalMem(self, memory: Any, index: int) -> None:
+        memory._obj.value = 1 << 34
+
+    def _cuDeviceGetAttribute(self, value: Any, which: int, index: int) -> None:
+        value._obj.value = ATTRIBUTES[which]
+
+    def _cuDevicePrimaryCtxRetain(self, context: Any, index: int) -> None:
+        self._new(context)
+
+    def _cuStreamCreate(self, stream: Any, flags: int) -> None:
+        self._new(stream)
+
+    def _cuEventCreate(self, event: Any, flags: int) -> None:
+        self._new(event)
+
+    def _cuEventQuery(self, event: int) -> int:
+        return NOT_READY if self.busy else 0
+
+    def _cuEventElapsedTime(self, found: Any, begin: int, end: int) -> None:
+        found._obj.value = (end - begin) * 0.5
+
+    def _cuMemAllocAsync(self, address: Any, nbytes: int, stream: Any) -> None:
+        memory = c.create_string_buffer(nbytes)
+        address._obj.value = c.addressof(memory)
+        self.memory[c.addressof(memory)] = memory
+
+    def _cuMemFreeAsync(self, address: int, stream: Any) -> None:
+        del self.memory[address]
+
+    def _cuMemAllocHost(self, pointer: Any, nbytes: int) -> None:
+        memory = c.create_string_buffer(nbytes)
+        pointer._obj.value = c.addressof(memory)
+        self.memory[c.addressof(memory)] = memory
+
+    def _cuMemFreeHost(self, address: int) -> None:
+        del self.memory[address]
+
+    def _copy(self, target: int, source: int, nbytes: int, stream: Any) -> None:
+        if self._captured is not None:
+            self._captured.append(("copy", target, source, nbytes))
+        else:
+            c.memmove(target, source, nbytes)
+
+    _cuMemcpyHtoDAsync = _cuMemcpyDtoHAsync = _cuMemcpyDtoDAsync = _copy
+
+    def _cuModuleLoadData(self, module: Any, code: bytes) -> None:
+        self._new(module)
+
+    def _cuModuleGetFunction(self, function: Any, module: Any, name: bytes) -> None:
+        self._new(function)
+
+    def _cuLaunchKernel(self, function: int, *arguments: Any) -> None:
+        launch = ("launch", function, arguments[:3], arguments[3:6], arguments[6])
+        (self.launches if self._captured is None else self._captured).append(launch)
+
+    def _cuStreamBeginCapture(self, stream: Any, mode: int) -> None:
+        self._captured = []
+
+    def _cuStreamEndCapture(self, stream: Any, graph: Any) -> None:
+        commands, self._captured = self._captured or [], None
+        self.graphs[self._new(graph)] = commands
+
+    def _cuGraphInstantiateWithFlags(self, plan: Any, graph: Any, flags: int) -> None:
+        self.graphs[self._new(plan)] = self.graphs[graph.value]
+
+    def _cuGraphLaunch(self, plan: int, stream: Any) -> None:
+        for command in self.graphs[plan]:
+            if command[0] == "copy":
+                c.memmove(*command[1:])
+            else:
+                self.launches.append(command)
+
+    def _cuGetErrorString(self, code: int, text: Any) -> None:
+        text._obj.value = b"fake error"
+
+
+class FakeCompilerLibrary:
+    """What `ctypes.CDLL` returns for NVRTC: the text is the machine code, too."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.fails = False
+        for name in (
+            *("nvrtcVersion", "nvrtcGetNumSupportedArchs", "nvrtcGetSupportedArchs"),
+            *("nvrtcCreateProgram", "nvrtcDestroyProgram", "nvrtcCompileProgram"),
+            *("nvrtcGetProgramLogSize", "nvrtcGetProgramLog", "nvrtcGetCUBINSize", "nvrtcGetCUBIN"),
+        ):
+            setattr(self, name, self._function(name))
+
+    def _function(self, name: str) -> Any:
+        work = getattr(self, f"_{name}", None)
+
+        def call(*arguments: Any) -> int:
+            return (work(*arguments) or 0) if work is not None else 0
+
+        return call
+
+    def _nvrtcVersion(self, major: Any, minor: Any) -> None:
+        major._obj.value, minor._obj.value = 13, 9
+
+    def _nvrtcCreateProgram(self, program: Any, text: bytes, *others: Any) -> None:
+        self.texts.append(text.decode())
+        program._obj.value = len(self.texts)
+
+    def _nvrtcCompileProgram(self, program: Any, count: int, options: Any) -> int:
+        return 6 if self.fails else 0
+
+    def _size(self, program: Any, size: Any) -> None:
+        size._obj.value = 4
+
+    _nvrtcGetProgramLogSize = _nvrtcGetCUBINSize = _size
+
+    def _text(self, program: Any, data: Any) -> None:
+        data.value = b"bad"
+
+    _nvrtcGetProgramLog = _nvrtcGetCUBIN = _text
+
+
+def fake_backend(*, checks: bool = True) -> tuple[CudaBackend, FakeDriverLibrary]:
+    """Return a backend on a fake driver, and that driver's library."""
+    library = FakeDriverLibrary()
+    driver = Driver(library)
+    info = describe(driver, 0)
+    compiler = Compiler(FakeCompilerLibrary())
+    return CudaBackend(info, driver, compiler, "sm_90a", checks=checks), library
