@@ -113,7 +113,11 @@ class ExpressionPrinter:
 
     def combined(self, operator: str, left: Expression, right: Expression) -> str:
         """Return ``left operator right`` as C, for an assignment with an operator."""
-        return self._combined(Binary(operator, left, right), self.text(left), self.text(right))
+        return self.combined_with(self.text(left), operator, left, right)
+
+    def combined_with(self, text: str, operator: str, left: Expression, right: Expression) -> str:
+        """Return the same with ``text`` in the place of the left operand."""
+        return self._combined(Binary(operator, left, right), text, self.text(right))
 
     def _combined(self, node: Binary, left: str, right: str) -> str:
         operator = node.operator
@@ -224,10 +228,9 @@ class ExpressionPrinter:
         if len(arguments) == 1 and isinstance(given[0], Matrix):
             same = given[0] == type_
             return arguments[0] if same else f"{_CONVERSIONS[type_.scalar.name]}({arguments[0]})"
-        part = Vector(type_.rows, type_.scalar) if isinstance(given[0], Vector) else type_.scalar
+        name = "w_columns" if isinstance(given[0], Vector) else "w_numbers"
         extent = f"{type_name(type_.scalar)}, {type_.columns}, {type_.rows}"
-        listed = f"(const {type_name(part)}[]){{{', '.join(arguments)}}}"
-        return f"w_mat_of<{extent}>({listed})" if len(arguments) else listed
+        return f"{name}<{extent}>({', '.join(arguments)})"
 
     # Matrix units
 

@@ -47,7 +47,7 @@ from gpucore.wgsl.syntax import (
 )
 from gpucore.wgsl.types.facts import Symbol
 from gpucore.wgsl.types.inference import infer_types
-from gpucore.wgsl.types.kinds import Array, Pointer, Scalar, Structure
+from gpucore.wgsl.types.kinds import Array, Pointer, Scalar, Structure, is_abstract
 from gpucore.wgsl.values import Number
 
 __all__ = ["KERNEL", "MAX_BY_VALUE", "STATIC_SHARED", "PrintedKernel", "print_kernel"]
@@ -174,7 +174,7 @@ class _Kernel:
         for structure in self._facts.structures.values():
             yield from self._structure(structure)
         for _, symbol in self._facts.variables:
-            if symbol.kind == "const" and isinstance(symbol.type, Array) and symbol.value:
+            if self._is_table(symbol) and symbol.value is not None:
                 text = value_text(symbol.value, symbol.type)
                 yield f"static __constant__ const {type_name(symbol.type)} {symbol_name(symbol)} = "
                 yield f"    {text};"
@@ -280,9 +280,14 @@ class _Kernel:
 
     def _is_member(self, symbol: Symbol) -> bool:
         """Tell whether a constant is no number and no table: it is made in each invocation."""
-        if symbol.kind != "const" or isinstance(symbol.type, Scalar):
+        if symbol.kind != "const" or isinstance(symbol.type, Scalar) or is_abstract(symbol.type):
             return False
-        return not (isinstance(symbol.type, Array) and symbol.value)
+        return not self._is_table(symbol)
+
+    def _is_table(self, symbol: Symbol) -> bool:
+        """Tell whether a constant is an array whose numbers are known."""
+        known = symbol.kind == "const" and symbol.value is not None
+        return known and isinstance(symbol.type, Array) and not is_abstract(symbol.type)
 
     def _symbol(self, name: str) -> Symbol:
         return next(symbol for _, symbol in self._facts.variables if symbol.name == name)

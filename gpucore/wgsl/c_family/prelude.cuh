@@ -321,14 +321,16 @@ template <class T, int N> W_DEV T w_determinant(w_mat<T, N, N> a) {
     }
     return r;
 }
-template <class T, int C, int R> W_DEV w_mat<T, C, R> w_mat_of(const w_vec<T, R> (&columns)[C]) {
+template <class T, int C, int R, class... P> W_DEV w_mat<T, C, R> w_columns(P... parts) {
+    w_vec<T, R> all[C] = {parts...};
     w_mat<T, C, R> r;
-    W_COLUMNS(columns[i])
+    W_COLUMNS(all[i])
 }
-template <class T, int C, int R> W_DEV w_mat<T, C, R> w_mat_of(const T (&parts)[C * R]) {
+template <class T, int C, int R, class... P> W_DEV w_mat<T, C, R> w_numbers(P... parts) {
+    T all[C * R] = {parts...};
     w_mat<T, C, R> r;
 #pragma unroll
-    for (int i = 0; i < C * R; i++) r[i / R][i % R] = parts[i];
+    for (int i = 0; i < C * R; i++) r[i / R][i % R] = all[i];
     return r;
 }
 #define W_MAT_CONVERT(name, type)                                                                  \

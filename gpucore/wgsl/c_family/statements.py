@@ -137,12 +137,11 @@ class StatementPrinter:
         target = self._printer.text(node.target)
         if node.operator == "=":
             return f"{target} = {self._printer.text(node.value)}"
-        if has_call(node.target):
-            raise unsupported(
-                f"'{node.operator}' on a target with a call", self._printer.source, node
-            )
         value = self._printer.combined(node.operator[:-1], node.target, node.value)
-        return f"{target} = {value}"
+        if not has_call(node.target):
+            return f"{target} = {value}"
+        once = self._printer.combined_with("w_target", node.operator[:-1], node.target, node.value)
+        return f"[&] {{ auto& w_target = {target}; w_target = {once}; }}()"
 
     def _if(self, node: If) -> Iterator[str]:
         head = ""
