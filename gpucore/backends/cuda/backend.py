@@ -40,6 +40,7 @@ __all__ = ["CudaBackend"]
 
 _MAX_COMPILERS: Final = 16
 _DYNAMIC_MEMORY: Final = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_REGISTERS: Final = 4  # CU_FUNC_ATTRIBUTE_NUM_REGS
 _NON_BLOCKING: Final = 1
 _NO_TIMING: Final = 2
 _RELAXED: Final = 2  # a capture that does not mind what other threads do
@@ -183,6 +184,8 @@ class CudaBackend:
         driver("cuCtxSetCurrent", self._context)
         driver("cuModuleLoadData", c.byref(module), code)
         driver("cuModuleGetFunction", c.byref(function), module, KERNEL.encode())
+        registers = c.c_int()  # to ask for them loads the code, which a launch would do else
+        driver("cuFuncGetAttribute", c.byref(registers), _REGISTERS, function)
         if printed.launch_memory:
             driver("cuFuncSetAttribute", function, _DYNAMIC_MEMORY, printed.launch_memory)
         return Function(function.value or 0, printed.workgroup_size, printed.launch_memory)

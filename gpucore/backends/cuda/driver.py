@@ -42,6 +42,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "cuModuleUnload": (_P,),
     "cuModuleGetFunction": (_P, _P, c.c_char_p),
     "cuFuncSetAttribute": (_P, _I, _I),
+    "cuFuncGetAttribute": (_P, _I, _P),
     "cuLaunchKernel": (_P, _U, _U, _U, _U, _U, _U, _U, _P, _P, _P),
     "cuEventCreate": (_P, _U),
     "cuEventDestroy_v2": (_P,),

@@ -81,7 +81,10 @@ class CudaProgram:
                 self._function = self._backend.compilers.result(self._future)
             except WgslError as error:
                 raise KernelCompileError(
-                    error.message, self._source, error.line, error.column
+                    f"WGSL does not compile: {error.message}",
+                    self._source,
+                    error.line,
+                    error.column,
                 ) from None
             except CancelledError:
                 raise self._backend.failure("compiling a kernel", "it was closed") from None

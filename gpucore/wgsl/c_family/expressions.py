@@ -163,6 +163,24 @@ class ExpressionPrinter:
         unsigned = index if self.facts.type_of(node.index) == U32 else f"(unsigned)({index})"
         return f"{base}[w_min({unsigned}, {self._last(node.value, type_)})]"
 
+    def guard(self, target: Expression) -> str:
+        """Return the condition under which a place lies inside of its buffer; "" where it does.
+
+        What is written past the end of a buffer is dropped. The last element would else get it,
+        which kernels that write whole blocks cannot expect.
+        """
+        node = target
+        while self.checks and isinstance(node, Index | Member):
+            inner = self.facts.type_of(node.value)
+            inner = inner.pointee if isinstance(inner, Pointer) else inner
+            if isinstance(node, Index) and isinstance(inner, Array) and inner.count is None:
+                index = self.text(node.index)
+                if self.facts.type_of(node.index) != U32:
+                    index = f"(unsigned)({index})"
+                return f"{index} < {self.count_of(node.value)}"
+            node = node.value
+        return ""
+
     def _last(self, node: Expression, type_: Type) -> str:
         """Return the last index of a composite."""
         match type_:

@@ -95,9 +95,26 @@ class StatementPrinter:
                 yield self._continue[-1]
             case Break():
                 yield "break;"
+            case Assign():
+                yield from self._guarded_assign(node)
             case _:
                 if text := self._simple(node):
                     yield f"{text};"
+
+    def _guarded_assign(self, node: Assign) -> Iterator[str]:
+        """Print an assignment that does nothing where its place is past the end of a buffer."""
+        guard = "" if node.target is None else self._printer.guard(node.target)
+        if not guard or node.target is None or has_call(node.target):
+            yield f"{self._simple(node)};"
+            return
+        target, value = self._printer.text(node.target), self._value(node, node.target)
+        yield f"{{ const auto w_value = {value}; if ({guard}) {target} = w_value; }}"
+
+    def _value(self, node: Assign, target: Expression) -> str:
+        """Return what is assigned to ``target``."""
+        if node.operator == "=":
+            return self._printer.text(node.value)
+        return self._printer.combined(node.operator[:-1], target, node.value)
 
     def _loop_body(self, body: Block, continued: str) -> Iterator[str]:
         self._continue.append(continued)
@@ -135,11 +152,8 @@ class StatementPrinter:
     def _assign(self, node: Assign) -> str:
         assert node.target is not None
         target = self._printer.text(node.target)
-        if node.operator == "=":
-            return f"{target} = {self._printer.text(node.value)}"
-        value = self._printer.combined(node.operator[:-1], node.target, node.value)
-        if not has_call(node.target):
-            return f"{target} = {value}"
+        if node.operator == "=" or not has_call(node.target):
+            return f"{target} = {self._value(node, node.target)}"
         once = self._printer.combined_with("w_target", node.operator[:-1], node.target, node.value)
         return f"[&] {{ auto& w_target = {target}; w_target = {once}; }}()"
 

@@ -319,7 +319,8 @@ class _Pass:
                     root = inner
         symbol = self.facts.symbol_of(root)
         if " " not in symbol.kind or symbol.kind.endswith(" read"):
-            raise self._error(f"'{root.name}' cannot be assigned to", node)
+            kind = "read-only" if symbol.kind.endswith(" read") else f"a {symbol.kind}"
+            raise self._error(f"'{root.name}' is {kind} and cannot be assigned to", node)
         return type_
 
     def _step(self, target: Expression) -> None:
