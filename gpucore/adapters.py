@@ -18,6 +18,7 @@ __all__ = [
     "DEVICE_VARIABLE",
     "all_adapters",
     "choose",
+    "cuda_adapters",
     "engine_adapters",
     "find_by_name",
     "install_hint",
@@ -52,10 +53,11 @@ _STARTING = _Starting()
 def all_adapters() -> list[AdapterInfo]:
     """Return the adapters of every engine, the best first, without the null adapter."""
     with _STARTING:
-        return sorted([*dawn.adapters(), *wgpu_native.adapters(), *_cuda_adapters()], key=_rank)
+        return sorted([*dawn.adapters(), *wgpu_native.adapters(), *cuda_adapters()], key=_rank)
 
 
-def _cuda_adapters() -> list[AdapterInfo]:
+def cuda_adapters() -> list[AdapterInfo]:
+    """Return the CUDA cards; none where the driver or NVRTC is missing."""
     from gpucore.backends.cuda import adapters as cuda
 
     return cuda.adapters()
@@ -141,12 +143,12 @@ def _candidates(word: str, number: str) -> list[AdapterInfo]:
         if engine == "wgpu":
             return sorted(wgpu_native.adapters(), key=_rank)
         if engine == "cuda":
-            return _cuda_adapters()
+            return cuda_adapters()
         found = sorted(dawn.adapters(), key=_rank)
         first = next((info for info in found if _is_called(info, word)), None)
         if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
             return found
-        return sorted([*found, *wgpu_native.adapters(), *_cuda_adapters()], key=_rank)
+        return sorted([*found, *wgpu_native.adapters(), *cuda_adapters()], key=_rank)
 
 
 def _is_called(info: AdapterInfo, word: str) -> bool:

@@ -214,9 +214,7 @@ class CudaBackend:
     def _run(self, action: str, command: Command) -> None:
         if isinstance(command, Copy):
             source, target = command.source.address, command.target.address
-            self._do(
-                action, "cuMemcpyDtoDAsync_v2", target, source, command.nbytes, self._stream
-            )
+            self._do(action, "cuMemcpyDtoDAsync_v2", target, source, command.nbytes, self._stream)
             return
         function = command.program.function
         code = self._launch(

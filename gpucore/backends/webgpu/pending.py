@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gpucore.backends.interface import Pending
 from gpucore.backends.compilers import Compilers
+from gpucore.backends.interface import Pending
 from gpucore.backends.staging import StagingBuffer
 from gpucore.errors import GpuError
 

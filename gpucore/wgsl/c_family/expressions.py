@@ -30,12 +30,31 @@ from gpucore.wgsl.values import Constant
 __all__ = ["ExpressionPrinter"]
 
 _CALLS: Final = {
-    **{"+": "w_add", "-": "w_sub", "*": "w_mul", "/": "w_div", "%": "w_mod"},
-    **{"<<": "w_shl", ">>": "w_shr", "&": "w_and", "|": "w_or", "^": "w_xor"},
-    **{"<": "w_lt", ">": "w_gt", "<=": "w_le", ">=": "w_ge", "==": "w_eq", "!=": "w_ne"},
+    "+": "w_add",
+    "-": "w_sub",
+    "*": "w_mul",
+    "/": "w_div",
+    "%": "w_mod",
+    "<<": "w_shl",
+    ">>": "w_shr",
+    "&": "w_and",
+    "|": "w_or",
+    "^": "w_xor",
+    "<": "w_lt",
+    ">": "w_gt",
+    "<=": "w_le",
+    ">=": "w_ge",
+    "==": "w_eq",
+    "!=": "w_ne",
 }
 _COMPARE: Final = frozenset(("<", ">", "<=", ">=", "==", "!="))
-_CONVERSIONS: Final = {"bool": "w_bool", "i32": "w_i32", "u32": "w_u32", "f32": "w_f32", "f16": "w_f16"}
+_CONVERSIONS: Final = {
+    "bool": "w_bool",
+    "i32": "w_i32",
+    "u32": "w_u32",
+    "f32": "w_f32",
+    "f16": "w_f16",
+}
 _PLAIN: Final = {
     F32: frozenset("+-*/"),
     F16: frozenset("+-*/"),
@@ -61,13 +80,11 @@ class ExpressionPrinter:
     def text(self, node: Expression) -> str:
         """Return an expression as C."""
         value, type_ = self.facts.value_of(node), self.facts.type_of(node)
-        if isinstance(value, Constant):
-            return value_text(value, type_)
-        if value is not None and not self._is_named(node):
+        if value is not None and (isinstance(value, Constant) or not self._is_named(node)):
             return value_text(value, type_)
         match node:
             case Literal(text=text):
-                return text
+                raise unsupported(f"'{text}'", self.source, node)
             case Name():
                 return self.place_of(self.facts.symbol_of(node))
             case Unary():
@@ -83,7 +100,9 @@ class ExpressionPrinter:
 
     def _is_named(self, node: Expression) -> bool:
         """Tell whether a composite has a name in C, too."""
-        return isinstance(node, Name) and self.facts.symbol_of(node).type == self.facts.type_of(node)
+        return isinstance(node, Name) and self.facts.symbol_of(node).type == self.facts.type_of(
+            node
+        )
 
     def _unary(self, node: Unary) -> str:
         operand, type_ = self.text(node.operand), self.facts.type_of(node)

@@ -118,7 +118,9 @@ class _Kernel:
         self._bindings = [b for b in reflection.bindings if b.name in self._point.resources]
         self._size = self._point.workgroup_size(_by_name(reflection, constants))
         named = [d for d in module.declarations if not isinstance(d, ConstAssert)]
-        self._names: dict[str, Declaration] = {declaration.name: declaration for declaration in named}
+        self._names: dict[str, Declaration] = {
+            declaration.name: declaration for declaration in named
+        }
         values = Constants(self._names, module.source, constants)
         self._layouts = Layouts(self._names, values, module.source)
         self._printer = ExpressionPrinter(self._facts, module.source, checks=checks)
@@ -273,7 +275,9 @@ class _Kernel:
             yield f"    unsigned {name};"
         for variable, symbol in self._facts.variables:
             if symbol.kind.startswith("private") or self._is_member(symbol):
-                value = "{}" if variable.value is None else f" = {self._printer.text(variable.value)}"
+                value = (
+                    "{}" if variable.value is None else f" = {self._printer.text(variable.value)}"
+                )
                 yield f"    {type_name(symbol.type)} {symbol_name(symbol)}{value};"
         yield from indented(functions)
         yield "};"

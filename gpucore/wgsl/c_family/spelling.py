@@ -10,7 +10,6 @@ from gpucore.wgsl.types.kinds import (
     Array,
     Atomic,
     Matrix,
-    Memory,
     Pointer,
     Scalar,
     Structure,
@@ -40,25 +39,30 @@ def type_name(type_: Type) -> str:
     match type_:
         case Scalar(name=name):
             return _SCALARS[name]
-        case Vector(count=count, scalar=scalar):
-            return f"w_vec<{type_name(scalar)}, {count}>"
-        case Matrix(columns=columns, rows=rows, scalar=scalar):
-            return f"w_mat<{type_name(scalar)}, {columns}, {rows}>"
-        case Array(element=element, count=None):
-            return f"w_runtime<{type_name(element)}>"
-        case Array(element=element, count=count):
-            return f"w_array<{type_name(element)}, {count}>"
-        case Atomic(scalar=scalar):
-            return f"w_atomic<{type_name(scalar)}>"
         case Pointer(pointee=pointee):
             constant = "const " if is_read_only(type_) else ""
             return f"{constant}{type_name(pointee)}*"
         case Structure():
             return _structure_name(type_)
-        case Units(side=side, scalar=scalar):
-            return f"w_{side}<{type_name(scalar)}>"
-        case Memory():
-            return "unsigned char"
+        case Array(element=element, count=count):
+            name = type_name(element)
+            return f"w_runtime<{name}>" if count is None else f"w_array<{name}, {count}>"
+        case _:
+            return _numbers_name(type_)
+
+
+def _numbers_name(type_: Vector | Matrix | Atomic | Units) -> str:
+    """Return the name of a type of several numbers, or of an atomic one."""
+    scalar = type_name(type_.scalar)
+    match type_:
+        case Vector(count=count):
+            return f"w_vec<{scalar}, {count}>"
+        case Matrix(columns=columns, rows=rows):
+            return f"w_mat<{scalar}, {columns}, {rows}>"
+        case Atomic():
+            return f"w_atomic<{scalar}>"
+        case Units(side=side):
+            return f"w_{side}<{scalar}>"
 
 
 def is_read_only(pointer: Pointer) -> bool:

@@ -1,4 +1,4 @@
-"""The typed pass over the syntax tree: what each expression is, as printers for other languages need.
+"""The typed pass over the syntax tree: what printers for other languages must know.
 
 Law: it reads the tree and changes nothing; `infer_types` returns `Facts` beside it.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from gpucore.wgsl.types.errors import OverloadError
 from gpucore.wgsl.types.kinds import (
     ABSTRACT_FLOAT,
     ABSTRACT_INT,
@@ -33,7 +34,6 @@ from gpucore.wgsl.types.kinds import (
     scalar_of,
     with_scalar,
 )
-from gpucore.wgsl.types.errors import OverloadError
 
 __all__ = ["BUILT_INS", "Signature", "join", "result_of"]
 
@@ -49,8 +49,9 @@ _FLOATS: Final = frozenset((F32, F16, ABSTRACT_FLOAT))
 _INTEGERS: Final = frozenset((I32, U32, ABSTRACT_INT))
 _NUMBERS: Final = _FLOATS | _INTEGERS
 
-_OF_ONE_FLOAT: Final = """acos acosh asin asinh atan atanh ceil cos cosh degrees exp exp2 floor fract
-    inverseSqrt log log2 quantizeToF16 radians round saturate sin sinh sqrt tan tanh trunc""".split()
+_OF_ONE_FLOAT: Final = """acos acosh asin asinh atan atanh ceil cos cosh degrees exp exp2 floor
+    fract inverseSqrt log log2 quantizeToF16 radians round saturate sin sinh sqrt tan tanh
+    trunc""".split()
 _OF_ONE_INTEGER: Final = """countLeadingZeros countOneBits countTrailingZeros firstLeadingBit
     firstTrailingBit reverseBits""".split()
 _PACKS: Final[Mapping[str, tuple[Type, Type]]] = {
@@ -256,8 +257,10 @@ def _atomic(count: int, returns: bool = True) -> Rule:
 
 def _one_and_lane(types: Sequence[Type]) -> Signature | None:
     """Return the signature of a function of a value and the number of a lane."""
-    if len(types) != 2 or scalar_of(types[0]) not in _NUMBERS or not (
-        converts(types[1], U32) or converts(types[1], I32)
+    if (
+        len(types) != 2
+        or scalar_of(types[0]) not in _NUMBERS
+        or not (converts(types[1], U32) or converts(types[1], I32))
     ):
         return None
     value = concrete(types[0])
@@ -269,8 +272,7 @@ def _reduction(scalars: frozenset[Scalar]) -> Rule:
     one = _same(1, scalars)
 
     def rule(types: Sequence[Type]) -> Signature | None:
-        found = one([concrete(each) for each in types])
-        return found
+        return one([concrete(each) for each in types])
 
     return rule
 

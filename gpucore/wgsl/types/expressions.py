@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from gpucore.wgsl.errors import ConstantError
@@ -16,31 +16,25 @@ from gpucore.wgsl.syntax import (
     Name,
     Unary,
 )
-from gpucore.wgsl.types.built_ins import BUILT_INS, join, result_of
+from gpucore.wgsl.types.built_ins import join
 from gpucore.wgsl.types.errors import OverloadError, WgslTypeError, type_error
 from gpucore.wgsl.types.facts import Facts, Symbol, Value
 from gpucore.wgsl.types.folding import (
     binary_value,
-    call_value,
-    construct_value,
     convert_value,
     unary_value,
 )
 from gpucore.wgsl.types.kinds import (
-    ABSTRACT_FLOAT,
     ABSTRACT_INT,
     BOOL,
     I32,
     U32,
     Array,
-    Atomic,
     Matrix,
-    Memory,
     Pointer,
     Scalar,
     Structure,
     Type,
-    Units,
     Vector,
     concrete,
     converts,
@@ -49,18 +43,16 @@ from gpucore.wgsl.types.kinds import (
     scalar_of,
     with_scalar,
 )
-from gpucore.wgsl.types.resolution import MATRIX, VECTOR, Resolver
+from gpucore.wgsl.types.resolution import Resolver
 from gpucore.wgsl.values import Constant, parse_literal
 
-__all__ = ["ExpressionTypes", "SWIZZLES"]
+__all__ = ["SWIZZLES", "ExpressionTypes"]
 
 SWIZZLES: Final = ("xyzw", "rgba")
 _COMPARE: Final = frozenset(("<", ">", "<=", ">=", "==", "!="))
 _NUMERIC: Final = frozenset(("+", "-", "*", "/", "%"))
 _BITS: Final = frozenset(("&", "|", "^"))
 _INTEGERS: Final = (I32, U32, ABSTRACT_INT)
-_UNIT_LOADS: Final = "subgroupMatrixLoad"
-_ORDERS: Final = ("row_major", "col_major")
 
 
 class ExpressionTypes:
@@ -120,12 +112,12 @@ class ExpressionTypes:
         """Convert what an abstract expression without a value consists of."""
         if isinstance(node, Call):
             self.facts.constructed[id(node)] = type_
-            part = type_.element if isinstance(type_, Array) else scalar_of(type_)
+            scalar = scalar_of(type_)
             for argument in node.arguments:
-                given = self.facts.type_of(argument)
-                shape = part if isinstance(type_, Array) or part is None else with_scalar(given, part)
-                if shape is not None:
-                    self.convert(argument, shape)
+                if isinstance(type_, Array):
+                    self.convert(argument, type_.element)
+                elif scalar is not None:
+                    self.convert(argument, with_scalar(self.facts.type_of(argument), scalar))
         elif isinstance(node, Unary):
             self.convert(node.operand, type_)
         elif isinstance(node, Binary):
@@ -181,7 +173,7 @@ class ExpressionTypes:
             "~": scalar in _INTEGERS,
             "-": scalar not in (None, BOOL, U32),
         }[operator]
-        if not fits or isinstance(operand, Matrix) and operator != "-":
+        if not fits or (isinstance(operand, Matrix) and operator != "-"):
             raise self.error(f"'{operator}' does not work on {describe(operand)}", node)
         return operand, unary_value(operator, self.facts.value_of(node.operand))
 
@@ -228,7 +220,11 @@ class ExpressionTypes:
 
     def _shift(self, node: Binary, left: Type, right: Type) -> tuple[Type, Value | None]:
         count = with_scalar(left, U32)
-        if scalar_of(left) not in _INTEGERS or isinstance(left, Matrix) or not converts(right, count):
+        if (
+            scalar_of(left) not in _INTEGERS
+            or isinstance(left, Matrix)
+            or not converts(right, count)
+        ):
             raise self._mismatch(node, left, right)
         value = binary_value(
             node.operator, self.facts.value_of(node.left), self.facts.value_of(node.right)
@@ -335,169 +331,9 @@ class ExpressionTypes:
             self.convert(node.value, concrete(base))
         return None
 
-    # Calls
-
     def _call(self, node: Call) -> tuple[Type, Value | None]:
-        name = node.function.name
-        symbol = self.look_up(name)
-        if symbol is not None and symbol.kind != "type":
-            if symbol.kind != "function":
-                raise self.error(f"'{name}' is not a function", node)
-            return self._user_call(node, symbol), None
-        if symbol is None and name in BUILT_INS:
-            return self._built_in(node)
-        if name == "bitcast" and len(node.arguments) == 1 and node.function.arguments:
-            return self._bitcast(node), None
-        if name == "bufferView" or name.startswith("subgroupMatrix"):
-            return self._extension(node, name), None
-        if self.resolver.is_type(name):
-            return self._construct(node)
-        raise self.error(f"there is no function '{name}'", node)
-
-    def _user_call(self, node: Call, symbol: Symbol) -> Type:
-        self.facts.symbols[id(node)] = symbol
-        signature = symbol.type
-        assert isinstance(signature, Structure)  # the parameters, in their order
-        if len(signature.members) != len(node.arguments):
-            count = len(signature.members)
-            message = f"'{symbol.name}' takes {count} arguments, got {len(node.arguments)}"
-            raise self.error(message, node)
-        for (name, type_), argument in zip(signature.members, node.arguments, strict=True):
-            if isinstance(type_, Pointer):
-                given = self.infer(argument)
-                if not isinstance(given, Pointer) or given.pointee != type_.pointee:
-                    message = f"'{name}' is of type {describe(type_)}, got {describe(given)}"
-                    raise self.error(message, argument)
-            else:
-                self.expect(argument, type_, f"argument '{name}'")
-        return self.facts.results[symbol.name] or Structure("void", ())
-
-    def _built_in(self, node: Call) -> tuple[Type, Value | None]:
-        name = node.function.name
-        types = [self.infer(argument) for argument in node.arguments]
-        if name != "arrayLength" and not types and name not in _WITHOUT:
-            raise self.error(f"{name} takes arguments", node)
-        signature = result_of(name, types)
-        value = None
-        if name in _FOLDED:
-            for argument, type_ in zip(node.arguments, signature.parameters, strict=True):
-                self.convert(argument, type_)
-            value = call_value(name, [self.facts.value_of(a) for a in node.arguments])
-        if value is None:
-            signature = result_of(name, [concrete(type_) for type_ in signature.parameters])
-        for argument, type_ in zip(node.arguments, signature.parameters, strict=True):
-            self.convert(argument, type_)
-        return signature.result or Structure("void", ()), value
-
-    def _bitcast(self, node: Call) -> Type:
-        given = self.settle(node.arguments[0])
-        type_ = self.resolver.resolve(node.function.arguments[0])
-        if _bits(given) != _bits(type_) or not _bits(type_):
-            message = f"bitcast does not make {describe(type_)} of {describe(given)}"
-            raise self.error(message, node)
-        self.facts.constructed[id(node)] = type_
-        return type_
-
-    def _extension(self, node: Call, name: str) -> Type:
-        """Infer a function of Dawn's extensions: views of memory, matrix units."""
-        parts = [a for a in node.function.arguments if not _is_order(a)]
-        types = [self.settle(argument) for argument in node.arguments]
-        if name == "bufferView":
-            view, memory = self.resolver.resolve(parts[0]), types[0] if types else None
-            if not isinstance(memory, Pointer) or not isinstance(memory.pointee, Memory):
-                raise self.error("bufferView needs a pointer to a buffer", node)
-            self.facts.constructed[id(node)] = view
-            return Pointer(memory.space, view, memory.access)
-        if name == _UNIT_LOADS:
-            self.facts.constructed[id(node)] = self.resolver.resolve(parts[0])
-            return self.facts.constructed[id(node)]
-        if name == "subgroupMatrixStore":
-            return Structure("void", ())
-        if name in ("subgroupMatrixMultiply", "subgroupMatrixMultiplyAccumulate"):
-            return self._product(node, types, parts)
-        raise self.error(f"there is no function '{name}'", node)
-
-    def _product(self, node: Call, types: Sequence[Type], parts: Sequence[Expression]) -> Type:
-        if len(types) == 3 and isinstance(types[2], Units):
-            return types[2]
-        if len(types) == 2 and parts and isinstance(types[0], Units) and isinstance(types[1], Units):
-            scalar = self.resolver.resolve(parts[0])
-            if isinstance(scalar, Scalar):
-                return Units("result", scalar, types[1].columns, types[0].rows)
-        raise self.error(f"{node.function.name} needs matrices of a subgroup", node)
-
-    def _construct(self, node: Call) -> tuple[Type, Value | None]:
-        generic = self.resolver.generic(node.function)
-        types = [self.infer(argument) for argument in node.arguments]
-        inferred = not generic.arguments and self._inferred(node, generic.name, types)
-        type_ = inferred or self.resolver.resolve(node.function)
-        self._fill(node, type_, types)
-        self.facts.constructed[id(node)] = type_
-        return type_, construct_value(type_, [self.facts.value_of(a) for a in node.arguments])
-
-    def _inferred(self, node: Call, name: str, types: Sequence[Type]) -> Type | None:
-        """Return the type of ``vec3(...)``, ``mat2x2(...)`` or ``array(...)``, else None."""
-        vector, matrix = VECTOR.match(name), MATRIX.match(name)
-        if name == "array":
-            element = join(types)
-            if element is None:
-                raise self.error("the elements of this array have no common type", node)
-            return Array(element, len(types))
-        short = (vector and vector[2]) or (matrix and matrix[3])
-        if short or not (vector or matrix):
-            return None
-        if vector and not types:
-            return Vector(int(vector[1]), ABSTRACT_INT)
-        scalars = [scalar for type_ in types if (scalar := scalar_of(type_)) is not None]
-        scalar = join(scalars)
-        if not isinstance(scalar, Scalar) or len(scalars) != len(types):
-            raise self.error(f"the parts of this {name} have no common type", node)
-        if vector:
-            return Vector(int(vector[1]), scalar)
-        assert matrix is not None
-        scalar = ABSTRACT_FLOAT if scalar == ABSTRACT_INT else scalar
-        return Matrix(int(matrix[1]), int(matrix[2]), scalar)
-
-    def _fill(self, node: Call, type_: Type, types: Sequence[Type]) -> None:
-        """Convert the arguments of a constructor. Raises `WgslTypeError` where they do not fit."""
-        match type_:
-            case Scalar():
-                fits = len(types) <= 1 and all(isinstance(each, Scalar) for each in types)
-                targets = [concrete(each) for each in types]
-            case Vector(count=count, scalar=scalar):
-                sizes = [each.count if isinstance(each, Vector) else 1 for each in types]
-                fits = sum(sizes) in (0, 1, count)
-                whole = len(types) == 1 and isinstance(types[0], Vector)
-                targets = [
-                    concrete(each) if whole else with_scalar(each, scalar) for each in types
-                ]
-                fits = fits and all(scalar_of(each) is not None for each in types)
-            case Matrix(columns=columns, rows=rows, scalar=scalar):
-                parts = [scalar_of(each) for each in types]
-                fits = None not in parts and len(types) in (0, 1, columns, columns * rows)
-                targets = [with_scalar(each, scalar) for each in types]
-            case Array(element=element, count=count):
-                fits = len(types) in (0, count)
-                targets = [element] * len(types)
-            case Structure(members=members):
-                fits = len(types) in (0, len(members))
-                targets = [member for _, member in members][: len(types)]
-            case Units(scalar=scalar):
-                fits, targets = len(types) <= 1, [scalar] * len(types)
-            case _:
-                fits, targets = False, []
-        whole = isinstance(type_, Scalar | Vector | Matrix) and len(types) == 1
-        if not fits or not (whole or all(map(converts, types, targets))):
-            shown = ", ".join(map(describe, types))
-            raise self.error(f"{describe(type_)} cannot be made of ({shown})", node)
-        for argument, target in zip(node.arguments, targets, strict=True):
-            self.convert(argument, target)
-
-
-_WITHOUT: Final = ("workgroupBarrier", "storageBarrier", "textureBarrier", "subgroupElect")
-_FOLDED: Final = frozenset(
-    "ceil floor round trunc sqrt exp exp2 log log2 abs sign min max clamp pow select".split()
-)
+        """Return type and value of a call; `gpucore.wgsl.types.calls` does so."""
+        raise NotImplementedError
 
 
 def _matrix_result(operator: str, left: Type, right: Type) -> Type | None:
@@ -519,15 +355,3 @@ def _matrix_result(operator: str, left: Type, right: Type) -> Type | None:
             fits = operator == "*" and left.columns == right.rows
             return Matrix(right.columns, left.rows, left.scalar) if fits else None
     return None
-
-
-def _bits(type_: Type) -> int:
-    """Return the bits of a concrete scalar or vector; 0 for another type."""
-    scalar = scalar_of(type_)
-    if scalar is None or scalar == BOOL or isinstance(type_, Matrix):
-        return 0
-    return (16 if scalar.name == "f16" else 32) * (type_.count if isinstance(type_, Vector) else 1)
-
-
-def _is_order(argument: Expression) -> bool:
-    return isinstance(argument, Name) and argument.name in _ORDERS

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gpucore.wgsl.constants import Constants, find_attribute
-from gpucore.wgsl.errors import ConstantError
+from gpucore.wgsl.constants import Constants
 from gpucore.wgsl.syntax import (
     Alias,
     Assign,
@@ -38,10 +37,9 @@ from gpucore.wgsl.syntax import (
     Variable,
     While,
 )
+from gpucore.wgsl.types.calls import CallTypes
 from gpucore.wgsl.types.errors import WgslTypeError, type_error
-from gpucore.wgsl.types.expressions import ExpressionTypes
 from gpucore.wgsl.types.facts import Facts, Symbol, Value
-from gpucore.wgsl.types.folding import convert_value
 from gpucore.wgsl.types.kinds import (
     BOOL,
     I32,
@@ -50,7 +48,6 @@ from gpucore.wgsl.types.kinds import (
     Scalar,
     Structure,
     Type,
-    concrete,
     converts,
     describe,
 )
@@ -76,12 +73,14 @@ class _Pass:
     def __init__(self, module: Module, entry: str, constants: Mapping[str, Number]) -> None:
         self._source = module.source
         named = [d for d in module.declarations if not isinstance(d, ConstAssert)]
-        self._names: dict[str, Declaration] = {declaration.name: declaration for declaration in named}
+        self._names: dict[str, Declaration] = {
+            declaration.name: declaration for declaration in named
+        }
         self._module = module
         self._constants = Constants(self._names, module.source, constants)
         self.facts = Facts()
         self._resolver = Resolver(self._names, module.source, self._count)
-        self._expressions = ExpressionTypes(module.source, self.facts, self._resolver)
+        self._expressions = CallTypes(module.source, self.facts, self._resolver)
         self._expressions.look_up = self._look_up
         self._symbols: dict[str, Symbol] = {}
         self._scopes: list[dict[str, Symbol]] = []

@@ -19,7 +19,6 @@ __all__ = [
     "Array",
     "Atomic",
     "Matrix",
-    "Memory",
     "Pointer",
     "Scalar",
     "Structure",
@@ -105,14 +104,7 @@ class Units:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """``buffer<size>``: untyped memory, seen through ``bufferView``."""
-
-    size: int
-
-
-Type = Scalar | Vector | Matrix | Atomic | Array | Structure | Pointer | Units | Memory
+Type = Scalar | Vector | Matrix | Atomic | Array | Structure | Pointer | Units
 
 BOOL: Final = Scalar("bool")
 I32: Final = Scalar("i32")
@@ -181,19 +173,24 @@ def describe(type_: Type) -> str:
     match type_:
         case Scalar(name=name):
             return {"int": "abstract integer", "float": "abstract float"}.get(name, name)
-        case Vector(count=count, scalar=scalar):
-            return f"vec{count}<{describe(scalar)}>"
-        case Matrix(columns=columns, rows=rows, scalar=scalar):
-            return f"mat{columns}x{rows}<{describe(scalar)}>"
-        case Atomic(scalar=scalar):
-            return f"atomic<{scalar.name}>"
         case Array(element=element, count=count):
             return f"array<{describe(element)}{'' if count is None else f', {count}'}>"
         case Structure(name=name):
             return name
         case Pointer(space=space, pointee=pointee):
             return f"ptr<{space}, {describe(pointee)}>"
-        case Units(side=side, scalar=scalar, columns=columns, rows=rows):
-            return f"subgroup_matrix_{side}<{scalar.name}, {columns}, {rows}>"
-        case Memory(size=size):
-            return f"buffer<{size}>" if size else "buffer"
+        case _:
+            return _describe_numbers(type_)
+
+
+def _describe_numbers(type_: Vector | Matrix | Atomic | Units) -> str:
+    scalar = describe(type_.scalar)
+    match type_:
+        case Vector(count=count):
+            return f"vec{count}<{scalar}>"
+        case Matrix(columns=columns, rows=rows):
+            return f"mat{columns}x{rows}<{scalar}>"
+        case Atomic():
+            return f"atomic<{scalar}>"
+        case Units(side=side, columns=columns, rows=rows):
+            return f"subgroup_matrix_{side}<{scalar}, {columns}, {rows}>"

@@ -17,7 +17,6 @@ from gpucore.wgsl.types.kinds import (
     Array,
     Atomic,
     Matrix,
-    Memory,
     Pointer,
     Scalar,
     Structure,
@@ -56,8 +55,10 @@ class Resolver:
         declared = self._names.get(name)
         if declared is not None:
             return isinstance(declared, Alias | Struct)
-        return name in SCALARS or name in ("array", "atomic", "ptr", "buffer") or bool(
-            VECTOR.match(name) or MATRIX.match(name) or name in _SIDES
+        return (
+            name in SCALARS
+            or name in ("array", "atomic", "ptr")
+            or bool(VECTOR.match(name) or MATRIX.match(name) or name in _SIDES)
         )
 
     def resolve(self, node: Expression) -> Type:
@@ -104,8 +105,6 @@ class Resolver:
             return Array(self.resolve(arguments[0]), count)
         if name == "atomic" and len(arguments) == 1:
             return Atomic(self._scalar(arguments[0]))
-        if name == "buffer":
-            return Memory(self._count(arguments[0]) if arguments else 0)
         if name == "ptr" and len(arguments) in (2, 3):
             space, access = arguments[0], arguments[2:]
             default = "read" if self._word(space) in ("storage", "uniform") else "read_write"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes as c
 import itertools
+import re
 from typing import Any
 
 from gpucore.backends.cuda.adapters import describe
@@ -17,6 +18,12 @@ from gpucore.backends.cuda.driver import _FUNCTIONS, Driver
 
 ATTRIBUTES = {18: 0, 75: 9, 76: 0, 97: 232448}
 NOT_READY, ILLEGAL_ADDRESS = 600, 700
+
+
+def method_name(function: str) -> str:
+    """Return the method that does what a function of C does: ``_mem_free_async``."""
+    bare = re.sub("^(cu|nvrtc)|_v[0-9]$", "", function)
+    return "_" + re.sub("(?<!^)(?=[A-Z])", "_", bare).lower()
 
 
 class FakeDriverLibrary:
@@ -35,7 +42,7 @@ class FakeDriverLibrary:
             setattr(self, name, self._function(name))
 
     def _function(self, name: str) -> Any:
-        work = getattr(self, f"_{name.removesuffix('_v2')}", None)
+        work = getattr(self, method_name(name), None)
 
         def call(*arguments: Any) -> int:
             self.calls.append(name)
@@ -50,50 +57,50 @@ class FakeDriverLibrary:
         target._obj.value = number
         return number
 
-    def _cuDriverGetVersion(self, version: Any) -> None:
+    def _driver_get_version(self, version: Any) -> None:
         version._obj.value = 13000
 
-    def _cuDeviceGetCount(self, count: Any) -> None:
+    def _device_get_count(self, count: Any) -> None:
         count._obj.value = 1
 
-    def _cuDeviceGetName(self, name: Any, size: int, index: int) -> None:
+    def _device_get_name(self, name: Any, size: int, index: int) -> None:
         name.value = b"fake card"
 
-    def _cuDeviceTotalMem(self, memory: Any, index: int) -> None:
+    def _device_total_mem(self, memory: Any, index: int) -> None:
         memory._obj.value = 1 << 34
 
-    def _cuDeviceGetAttribute(self, value: Any, which: int, index: int) -> None:
+    def _device_get_attribute(self, value: Any, which: int, index: int) -> None:
         value._obj.value = ATTRIBUTES[which]
 
-    def _cuDevicePrimaryCtxRetain(self, context: Any, index: int) -> None:
+    def _device_primary_ctx_retain(self, context: Any, index: int) -> None:
         self._new(context)
 
-    def _cuStreamCreate(self, stream: Any, flags: int) -> None:
+    def _stream_create(self, stream: Any, flags: int) -> None:
         self._new(stream)
 
-    def _cuEventCreate(self, event: Any, flags: int) -> None:
+    def _event_create(self, event: Any, flags: int) -> None:
         self._new(event)
 
-    def _cuEventQuery(self, event: int) -> int:
+    def _event_query(self, event: int) -> int:
         return NOT_READY if self.busy else 0
 
-    def _cuEventElapsedTime(self, found: Any, begin: int, end: int) -> None:
+    def _event_elapsed_time(self, found: Any, begin: int, end: int) -> None:
         found._obj.value = (end - begin) * 0.5
 
-    def _cuMemAllocAsync(self, address: Any, nbytes: int, stream: Any) -> None:
+    def _mem_alloc_async(self, address: Any, nbytes: int, stream: Any) -> None:
         memory = c.create_string_buffer(nbytes)
         address._obj.value = c.addressof(memory)
         self.memory[c.addressof(memory)] = memory
 
-    def _cuMemFreeAsync(self, address: int, stream: Any) -> None:
+    def _mem_free_async(self, address: int, stream: Any) -> None:
         del self.memory[address]
 
-    def _cuMemAllocHost(self, pointer: Any, nbytes: int) -> None:
+    def _mem_alloc_host(self, pointer: Any, nbytes: int) -> None:
         memory = c.create_string_buffer(nbytes)
         pointer._obj.value = c.addressof(memory)
         self.memory[c.addressof(memory)] = memory
 
-    def _cuMemFreeHost(self, address: int) -> None:
+    def _mem_free_host(self, address: int) -> None:
         del self.memory[address]
 
     def _copy(self, target: int, source: int, nbytes: int, stream: Any) -> None:
@@ -102,36 +109,36 @@ class FakeDriverLibrary:
         else:
             c.memmove(target, source, nbytes)
 
-    _cuMemcpyHtoDAsync = _cuMemcpyDtoHAsync = _cuMemcpyDtoDAsync = _copy
+    _memcpy_hto_d_async = _memcpy_dto_h_async = _memcpy_dto_d_async = _copy
 
-    def _cuModuleLoadData(self, module: Any, code: bytes) -> None:
+    def _module_load_data(self, module: Any, code: bytes) -> None:
         self._new(module)
 
-    def _cuModuleGetFunction(self, function: Any, module: Any, name: bytes) -> None:
+    def _module_get_function(self, function: Any, module: Any, name: bytes) -> None:
         self._new(function)
 
-    def _cuLaunchKernel(self, function: int, *arguments: Any) -> None:
+    def _launch_kernel(self, function: int, *arguments: Any) -> None:
         launch = ("launch", function, arguments[:3], arguments[3:6], arguments[6])
         (self.launches if self._captured is None else self._captured).append(launch)
 
-    def _cuStreamBeginCapture(self, stream: Any, mode: int) -> None:
+    def _stream_begin_capture(self, stream: Any, mode: int) -> None:
         self._captured = []
 
-    def _cuStreamEndCapture(self, stream: Any, graph: Any) -> None:
+    def _stream_end_capture(self, stream: Any, graph: Any) -> None:
         commands, self._captured = self._captured or [], None
         self.graphs[self._new(graph)] = commands
 
-    def _cuGraphInstantiateWithFlags(self, plan: Any, graph: Any, flags: int) -> None:
+    def _graph_instantiate_with_flags(self, plan: Any, graph: Any, flags: int) -> None:
         self.graphs[self._new(plan)] = self.graphs[graph.value]
 
-    def _cuGraphLaunch(self, plan: int, stream: Any) -> None:
+    def _graph_launch(self, plan: int, stream: Any) -> None:
         for command in self.graphs[plan]:
             if command[0] == "copy":
                 c.memmove(*command[1:])
             else:
                 self.launches.append(command)
 
-    def _cuGetErrorString(self, code: int, text: Any) -> None:
+    def _get_error_string(self, code: int, text: Any) -> None:
         text._obj.value = b"fake error"
 
 
@@ -149,32 +156,32 @@ class FakeCompilerLibrary:
             setattr(self, name, self._function(name))
 
     def _function(self, name: str) -> Any:
-        work = getattr(self, f"_{name}", None)
+        work = getattr(self, method_name(name), None)
 
         def call(*arguments: Any) -> int:
             return (work(*arguments) or 0) if work is not None else 0
 
         return call
 
-    def _nvrtcVersion(self, major: Any, minor: Any) -> None:
+    def _version(self, major: Any, minor: Any) -> None:
         major._obj.value, minor._obj.value = 13, 9
 
-    def _nvrtcCreateProgram(self, program: Any, text: bytes, *others: Any) -> None:
+    def _create_program(self, program: Any, text: bytes, *others: Any) -> None:
         self.texts.append(text.decode())
         program._obj.value = len(self.texts)
 
-    def _nvrtcCompileProgram(self, program: Any, count: int, options: Any) -> int:
+    def _compile_program(self, program: Any, count: int, options: Any) -> int:
         return 6 if self.fails else 0
 
     def _size(self, program: Any, size: Any) -> None:
         size._obj.value = 4
 
-    _nvrtcGetProgramLogSize = _nvrtcGetCUBINSize = _size
+    _get_program_log_size = _get_c_u_b_i_n_size = _size
 
     def _text(self, program: Any, data: Any) -> None:
         data.value = b"bad"
 
-    _nvrtcGetProgramLog = _nvrtcGetCUBIN = _text
+    _get_program_log = _get_c_u_b_i_n = _text
 
 
 def fake_backend(*, checks: bool = True) -> tuple[CudaBackend, FakeDriverLibrary]:
