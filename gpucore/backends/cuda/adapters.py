@@ -19,7 +19,6 @@ _MAJOR, _MINOR = 75, 76
 _SHARED_OPTIN: Final = 97
 _LARGEST_BINDING: Final = 1 << 31
 _OLDEST_WITH_UNITS: Final = 80
-_OLDEST: Final = 70
 
 
 def adapters() -> list[AdapterInfo]:
@@ -31,7 +30,7 @@ def adapters() -> list[AdapterInfo]:
 
 
 def find_adapters() -> list[AdapterInfo]:
-    """Return the cards; raise an error where the driver or NVRTC is missing."""
+    """Return the cards that NVRTC compiles for; raise an error where it or the driver is missing."""
     driver, compiler = load_driver(), load_compiler()
     if driver is None:
         raise DeviceNotFoundError("the CUDA driver does not start, or sees no card")
@@ -40,7 +39,8 @@ def find_adapters() -> list[AdapterInfo]:
     count = c.c_int()
     driver("cuDeviceGetCount", c.byref(count))
     found = [describe(driver, index) for index in range(count.value)]
-    return [info for info in found if architecture_number(driver, info.index) >= _OLDEST]
+    oldest = min(compiler.architectures)
+    return [info for info in found if architecture_number(driver, info.index) >= oldest]
 
 
 def architecture_number(driver: Driver, index: int) -> int:

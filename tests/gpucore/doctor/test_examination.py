@@ -141,7 +141,7 @@ def test_cuda_is_examined_where_it_is_of_use(
     """Without a card nobody hears of it, whatever is installed."""
     found = {"dawn": BOTH[0], "wgpu": BOTH[1], "cuda": EngineReport("cuda", "13.0", "failed: x")}
     monkeypatch.setattr(examination, "_examine_engine", lambda name, limit: (found[name], []))
-    machine = replace(MACHINE, has_nvidia_card=has_card)
+    machine = dataclasses.replace(LINUX, has_nvidia_card=has_card)
     monkeypatch.setattr(examination, "describe_machine", lambda: machine)
     names = [engine.name for engine in examination.examine().engines]
     assert names == ["dawn", "wgpu", *(["cuda"] if has_card else [])]

@@ -9,14 +9,13 @@ from __future__ import annotations
 import ctypes as c
 import itertools
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpucore.backends.cuda.adapters import describe
 from gpucore.backends.cuda.backend import CudaBackend
 from gpucore.backends.cuda.compiler import Compiler
 from gpucore.backends.cuda.driver import _FUNCTIONS, Driver
 
-ATTRIBUTES = {18: 0, 75: 9, 76: 0, 97: 232448}
 NOT_READY, ILLEGAL_ADDRESS = 600, 700
 
 
@@ -26,18 +25,28 @@ def method_name(function: str) -> str:
     return "_" + re.sub("(?<!^)(?=[A-Z])", "_", bare).lower()
 
 
+class FakeLaunch(NamedTuple):
+    """A launch: the first eight bytes of each parameter are a number."""
+
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    memory: int
+    parameters: tuple[int, ...]
+
+
 class FakeDriverLibrary:
     """What `ctypes.CDLL` returns for the driver; ``calls`` has the names of the calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.launches: list[tuple[Any, ...]] = []
+        self.launches: list[FakeLaunch] = []
         self.memory: dict[int, Any] = {}
         self.failing: dict[str, int] = {}
         self.busy = False
+        self.attributes = {18: 0, 75: 9, 76: 0, 97: 232448}
         self._numbers = itertools.count(1)
-        self._captured: list[tuple[Any, ...]] | None = None
-        self.graphs: dict[int, list[tuple[Any, ...]]] = {}
+        self._captured: list[Any] | None = None
+        self.graphs: dict[int, list[Any]] = {}
         for name in _FUNCTIONS:
             setattr(self, name, self._function(name))
 
@@ -70,7 +79,7 @@ class FakeDriverLibrary:
         memory._obj.value = 1 << 34
 
     def _device_get_attribute(self, value: Any, which: int, index: int) -> None:
-        value._obj.value = ATTRIBUTES[which]
+        value._obj.value = self.attributes[which]
 
     def _device_primary_ctx_retain(self, context: Any, index: int) -> None:
         self._new(context)
@@ -105,7 +114,7 @@ class FakeDriverLibrary:
 
     def _copy(self, target: int, source: int, nbytes: int, stream: Any) -> None:
         if self._captured is not None:
-            self._captured.append(("copy", target, source, nbytes))
+            self._captured.append((target, source, nbytes))
         else:
             c.memmove(target, source, nbytes)
 
@@ -118,7 +127,9 @@ class FakeDriverLibrary:
         self._new(function)
 
     def _launch_kernel(self, function: int, *arguments: Any) -> None:
-        launch = ("launch", function, arguments[:3], arguments[3:6], arguments[6])
+        pointers = arguments[8]
+        values = tuple(c.c_uint64.from_address(each).value for each in pointers)
+        launch = FakeLaunch(arguments[:3], arguments[3:6], arguments[6], values)
         (self.launches if self._captured is None else self._captured).append(launch)
 
     def _stream_begin_capture(self, stream: Any, mode: int) -> None:
@@ -133,10 +144,10 @@ class FakeDriverLibrary:
 
     def _graph_launch(self, plan: int, stream: Any) -> None:
         for command in self.graphs[plan]:
-            if command[0] == "copy":
-                c.memmove(*command[1:])
-            else:
+            if isinstance(command, FakeLaunch):
                 self.launches.append(command)
+            else:
+                c.memmove(*command)
 
     def _get_error_string(self, code: int, text: Any) -> None:
         text._obj.value = b"fake error"
@@ -166,6 +177,12 @@ class FakeCompilerLibrary:
     def _version(self, major: Any, minor: Any) -> None:
         major._obj.value, minor._obj.value = 13, 9
 
+    def _get_num_supported_archs(self, count: Any) -> None:
+        count._obj.value = 2
+
+    def _get_supported_archs(self, found: Any) -> None:
+        found[:] = [80, 90]
+
     def _create_program(self, program: Any, text: bytes, *others: Any) -> None:
         self.texts.append(text.decode())
         program._obj.value = len(self.texts)
@@ -184,10 +201,10 @@ class FakeCompilerLibrary:
     _get_program_log = _get_c_u_b_i_n = _text
 
 
-def fake_backend(*, checks: bool = True) -> tuple[CudaBackend, FakeDriverLibrary]:
-    """Return a backend on a fake driver, and that driver's library."""
-    library = FakeDriverLibrary()
+def fake_backend(
+    library: FakeDriverLibrary, nvrtc: FakeCompilerLibrary | None = None, *, checks: bool = True
+) -> CudaBackend:
+    """Return a backend on a fake driver and a fake compiler."""
     driver = Driver(library)
-    info = describe(driver, 0)
-    compiler = Compiler(FakeCompilerLibrary())
-    return CudaBackend(info, driver, compiler, "sm_90a", checks=checks), library
+    compiler = Compiler(nvrtc or FakeCompilerLibrary())
+    return CudaBackend(describe(driver, 0), driver, compiler, "sm_90a", checks=checks)
