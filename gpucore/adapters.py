@@ -58,9 +58,9 @@ def all_adapters() -> list[AdapterInfo]:
 
 def cuda_adapters() -> list[AdapterInfo]:
     """Return the CUDA cards; none where the driver or NVRTC is missing."""
-    from gpucore.backends.cuda import adapters as cuda
+    from gpucore.backends.cuda import cards
 
-    return cuda.adapters()
+    return cards.adapters()
 
 
 def engine_adapters(engine: str) -> list[AdapterInfo]:
@@ -70,9 +70,9 @@ def engine_adapters(engine: str) -> list[AdapterInfo]:
     """
     with _STARTING:
         if engine == "cuda":
-            from gpucore.backends.cuda import adapters as cuda
+            from gpucore.backends.cuda import cards
 
-            return cuda.find_adapters()
+            return cards.find_adapters()
         return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
 
 
@@ -185,7 +185,7 @@ def open_backend(info: AdapterInfo, *, checks: bool = True) -> Backend:
         if info.engine == "dawn":
             return dawn.open_adapter(info, checks=checks)
         if info.engine == "cuda":
-            from gpucore.backends.cuda import adapters as cuda
+            from gpucore.backends.cuda import cards
 
-            return cuda.open_adapter(info, checks=checks)
+            return cards.open_adapter(info, checks=checks)
         return wgpu_native.open_adapter(info, checks=checks)

@@ -24,7 +24,7 @@ from gpucore.backends.cuda.errors import CudaError
 __all__ = ["Compiler", "cache_folder", "load_compiler"]
 
 CACHE_VARIABLE: Final = "GPUCORE_CUDA_CACHE"
-_OPTIONS: Final = ("--std=c++17", "-default-device", "--fmad=true", "--ftz=true")
+_OPTIONS: Final = ("--std=c++20", "-default-device", "--fmad=true", "--ftz=true")
 _P, _N = c.c_void_p, c.POINTER(c.c_size_t)
 _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "nvrtcVersion": (c.POINTER(c.c_int), c.POINTER(c.c_int)),

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gpucore.wgsl.c_family.errors import unsupported
-from gpucore.wgsl.c_family.spelling import symbol_name, type_name, user_name, value_text
+from gpucore.wgsl.c_family.errors import unsupported_error
+from gpucore.wgsl.c_family.spelling import (
+    structure_text,
+    symbol_name,
+    type_name,
+    user_name,
+    value_text,
+)
 from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Literal, Member, Name, Unary
 from gpucore.wgsl.types.expressions import SWIZZLES
 from gpucore.wgsl.types.facts import Facts, Symbol
@@ -84,7 +90,7 @@ class ExpressionPrinter:
             return value_text(value, type_)
         match node:
             case Literal(text=text):
-                raise unsupported(f"'{text}'", self.source, node)
+                raise unsupported_error(f"'{text}'", self.source, node)
             case Name():
                 return self.place_of(self.facts.symbol_of(node))
             case Unary():
@@ -127,18 +133,18 @@ class ExpressionPrinter:
             left = left.left
         text = self.text(left)
         for each in reversed(spine):
-            text = self._combined(each, text, self.text(each.right))
+            text = self._combine(each, text, self.text(each.right))
         return text
 
-    def combined(self, operator: str, left: Expression, right: Expression) -> str:
+    def combine(self, operator: str, left: Expression, right: Expression) -> str:
         """Return ``left operator right`` as C, for an assignment with an operator."""
-        return self.combined_with(self.text(left), operator, left, right)
+        return self.combine_with(self.text(left), operator, left, right)
 
-    def combined_with(self, text: str, operator: str, left: Expression, right: Expression) -> str:
+    def combine_with(self, text: str, operator: str, left: Expression, right: Expression) -> str:
         """Return the same with ``text`` in the place of the left operand."""
-        return self._combined(Binary(operator, left, right), text, self.text(right))
+        return self._combine(Binary(operator, left, right), text, self.text(right))
 
-    def _combined(self, node: Binary, left: str, right: str) -> str:
+    def _combine(self, node: Binary, left: str, right: str) -> str:
         operator = node.operator
         one, other = self.facts.type_of(node.left), self.facts.type_of(node.right)
         if operator in ("&&", "||"):
@@ -208,7 +214,7 @@ class ExpressionPrinter:
             case Array(count=int(count)) | Vector(count=count) | Matrix(columns=count):
                 return f"{count - 1}u"
             case _:
-                raise unsupported("this index", self.source, node)
+                raise unsupported_error("this index", self.source, node)
 
     # Calls
 
@@ -227,7 +233,7 @@ class ExpressionPrinter:
         if name == "arrayLength":
             return self.count_of(node.arguments[0])
         if name == "dot" and self.facts.type_of(node.arguments[0]) == BOOL:
-            raise unsupported("dot of bools", self.source, node)
+            raise unsupported_error("dot of bools", self.source, node)
         return f"w_{name}({', '.join(arguments)})"
 
     def _construct(self, node: Call, type_: Type, arguments: list[str]) -> str:
@@ -245,9 +251,9 @@ class ExpressionPrinter:
                 parts = ", ".join(f"{{{argument}}}" for argument in arguments)
                 return f"{type_name(type_)}{{{{{parts}}}}}"
             case Structure():
-                return f"{type_name(type_)}{{{', '.join(arguments)}}}"
+                return structure_text(type_, arguments)
             case _:
-                raise unsupported("this constructor", self.source, node)
+                raise unsupported_error("this constructor", self.source, node)
 
     def _vector(self, type_: Vector, arguments: list[str], given: list[Type]) -> str:
         scalar = type_name(type_.scalar)
@@ -295,7 +301,7 @@ class ExpressionPrinter:
     ) -> tuple[str, str]:
         """Return the address of a matrix in memory, and its pitch in numbers of the matrix."""
         if not isinstance(pointer, Pointer) or not isinstance(pointer.pointee, Array):
-            raise unsupported("a matrix outside of an array", self.source, node)
+            raise unsupported_error("a matrix outside of an array", self.source, node)
         assert isinstance(value, Units)
         element, scalar = type_name(pointer.pointee.element), type_name(value.scalar)
         constant = "const " if pointer.access == "read" else ""

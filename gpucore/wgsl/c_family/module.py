@@ -15,10 +15,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from gpucore.wgsl.c_family.errors import unsupported
+from gpucore.wgsl.c_family.errors import unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter
-from gpucore.wgsl.c_family.spelling import symbol_name, type_name, user_name, value_text
-from gpucore.wgsl.c_family.statements import StatementPrinter, indented
+from gpucore.wgsl.c_family.spelling import (
+    structure_text,
+    symbol_name,
+    type_name,
+    user_name,
+    value_text,
+)
+from gpucore.wgsl.c_family.statements import StatementPrinter, indent
 from gpucore.wgsl.constants import Constants, find_attribute
 from gpucore.wgsl.layout import (
     Layouts,
@@ -94,7 +100,7 @@ def print_kernel(
     start.
     """
     module = parse(source)
-    return _Kernel(module, reflect(module), entry, constants, checks).printed()
+    return _Kernel(module, reflect(module), entry, constants, checks).print_all()
 
 
 @functools.cache
@@ -133,7 +139,7 @@ class _Kernel:
         self._entry = entry_function
         self._memory = self._share_out()
 
-    def printed(self) -> PrintedKernel:
+    def print_all(self) -> PrintedKernel:
         """Print the whole source."""
         functions = [line for f in self._facts.functions for line in self._function(f)]
         lines = [*self._head(), *self._types(), *self._module_struct(functions), *self._kernel()]
@@ -252,7 +258,9 @@ class _Kernel:
         symbol = self._facts.symbols.get(id(root)) if isinstance(root, Name) else None
         binding = next((b for b in self._bindings if symbol and b.name == symbol.name), None)
         if symbol is None or binding is None or binding.layout is None or symbol.number:
-            raise unsupported("the length of an array behind a pointer", self._module.source, node)
+            raise unsupported_error(
+                "the length of an array behind a pointer", self._module.source, node
+            )
         name = f"{user_name(binding.name)}count"
         runtime = runtime_array(binding.layout)
         assert runtime is not None
@@ -279,7 +287,7 @@ class _Kernel:
                     "{}" if variable.value is None else f" = {self._printer.text(variable.value)}"
                 )
                 yield f"    {type_name(symbol.type)} {symbol_name(symbol)}{value};"
-        yield from indented(functions)
+        yield from indent(functions)
         yield "};"
 
     def _is_member(self, symbol: Symbol) -> bool:
@@ -340,15 +348,14 @@ class _Kernel:
         symbol = self._facts.declared[id(parameter)]
         declared = self._names.get(symbol.type.name) if isinstance(symbol.type, Structure) else None
         if not isinstance(declared, Struct):
-            raise unsupported("this parameter", self._module.source, parameter)
-        parts = ", ".join(self._built_in(member) for member in declared.members)
-        return f"{type_name(symbol.type)}{{{parts}}}"
+            raise unsupported_error("this parameter", self._module.source, parameter)
+        return structure_text(symbol.type, [self._built_in(m) for m in declared.members])
 
     def _built_in(self, node: Parameter | StructMember) -> str:
         mark = find_attribute(node.attributes, "builtin")
         name = mark.arguments[0] if mark is not None and mark.arguments else None
         if not isinstance(name, Name) or name.name not in _BUILT_INS:
-            raise unsupported("this input of the entry point", self._module.source, node)
+            raise unsupported_error("this input of the entry point", self._module.source, node)
         return _BUILT_INS[name.name]
 
 

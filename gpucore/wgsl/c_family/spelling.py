@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from gpucore.wgsl.types.facts import Symbol, Value
@@ -19,7 +20,7 @@ from gpucore.wgsl.types.kinds import (
 )
 from gpucore.wgsl.values import Constant
 
-__all__ = ["is_read_only", "symbol_name", "type_name", "user_name", "value_text"]
+__all__ = ["is_read_only", "structure_text", "symbol_name", "type_name", "user_name", "value_text"]
 
 _SCALARS: Final = {"bool": "bool", "i32": "int", "u32": "unsigned", "f32": "float", "f16": "w_half"}
 
@@ -85,6 +86,13 @@ def _structure_name(structure: Structure) -> str:
             return user_name(name)
 
 
+def structure_text(structure: Structure, parts: Sequence[str]) -> str:
+    """Return a structure of the module with its members' values; padding has no value."""
+    names = [user_name(name) for name, _ in structure.members]
+    listed = ", ".join(f".{name} = {part}" for name, part in zip(names, parts, strict=True))
+    return f"{type_name(structure)}{{{listed}}}"
+
+
 def value_text(value: Value, type_: Type) -> str:
     """Return a known value as an expression of ``type_``."""
     if isinstance(value, Constant):
@@ -94,8 +102,7 @@ def value_text(value: Value, type_: Type) -> str:
         return f"{type_name(type_)}{{{parts}}}"
     if isinstance(type_, Structure):
         typed = zip(value, type_.members, strict=True)
-        parts = ", ".join(value_text(part, member) for part, (_, member) in typed)
-        return f"{type_name(type_)}{{{parts}}}"
+        return structure_text(type_, [value_text(part, member) for part, (_, member) in typed])
     assert isinstance(type_, Array)
     parts = ", ".join(f"{{{value_text(part, type_.element)}}}" for part in value)
     return f"{type_name(type_)}{{{{{parts}}}}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
-from gpucore.wgsl.c_family.errors import unsupported
+from gpucore.wgsl.c_family.errors import unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter
 from gpucore.wgsl.c_family.spelling import symbol_name, type_name
 from gpucore.wgsl.syntax import (
@@ -67,7 +67,7 @@ class StatementPrinter:
     def _lines(self, block: Block) -> Iterator[str]:
         """Yield the statements of a block, indented."""
         for statement in block.statements:
-            yield from indented(self._statement(statement))
+            yield from indent(self._statement(statement))
 
     def _statement(self, node: Statement) -> Iterator[str]:
         match node:
@@ -114,7 +114,7 @@ class StatementPrinter:
         """Return what is assigned to ``target``."""
         if node.operator == "=":
             return self._printer.text(node.value)
-        return self._printer.combined(node.operator[:-1], target, node.value)
+        return self._printer.combine(node.operator[:-1], target, node.value)
 
     def _loop_body(self, body: Block, continued: str) -> Iterator[str]:
         self._continue.append(continued)
@@ -138,7 +138,9 @@ class StatementPrinter:
             case Return(value=value):
                 return "return" if value is None else f"return {text(value)}"
             case _:
-                raise unsupported(f"'{type(node).__name__.lower()}'", self._printer.source, node)
+                raise unsupported_error(
+                    f"'{type(node).__name__.lower()}'", self._printer.source, node
+                )
 
     def _local(self, node: Variable) -> str:
         symbol = self._facts.declared[id(node)]
@@ -154,7 +156,7 @@ class StatementPrinter:
         target = self._printer.text(node.target)
         if node.operator == "=" or not has_call(node.target):
             return f"{target} = {self._value(node, node.target)}"
-        once = self._printer.combined_with("w_target", node.operator[:-1], node.target, node.value)
+        once = self._printer.combine_with("w_target", node.operator[:-1], node.target, node.value)
         return f"[&] {{ auto& w_target = {target}; w_target = {once}; }}()"
 
     def _if(self, node: If) -> Iterator[str]:
@@ -184,7 +186,7 @@ class StatementPrinter:
     def _selector(self, node: Expression) -> str:
         value = self._facts.value_of(node)
         if not isinstance(value, Constant):
-            raise unsupported("a selector that is not known", self._printer.source, node)
+            raise unsupported_error("a selector that is not known", self._printer.source, node)
         return self._printer.text(node)
 
     def _loop(self, node: Loop) -> Iterator[str]:
@@ -198,19 +200,19 @@ class StatementPrinter:
         shared = [s for s in node.body.statements if isinstance(s, Variable)]
         yield "while (true) {"
         for variable in shared:
-            yield from indented(self._hoisted(variable))
+            yield from indent(self._hoist(variable))
         yield f"{_INDENT}{{"
         self._continue.append(f"goto {label};")
         for statement in node.body.statements:
             lines = self._set(statement) if statement in shared else self._statement(statement)
-            yield from indented(indented(lines))
+            yield from indent(indent(lines))
         self._continue.pop()
         yield f"{_INDENT}}}"
         yield f"{_INDENT}{label}:;"
         yield from self._lines(node.continuing)
         yield "}"
 
-    def _hoisted(self, variable: Variable) -> Iterator[str]:
+    def _hoist(self, variable: Variable) -> Iterator[str]:
         """Declare a variable of a loop's body before it, where the continuing block sees it."""
         symbol = self._facts.declared[id(variable)]
         if variable.kind != "const" or symbol.value is None:
@@ -235,7 +237,7 @@ class StatementPrinter:
         yield "}"
 
 
-def indented(lines: Iterable[str]) -> Iterator[str]:
+def indent(lines: Iterable[str]) -> Iterator[str]:
     """Yield lines one level deeper."""
     return (_INDENT + line for line in lines)
 

@@ -125,7 +125,7 @@ def _vector_to_scalar(types: Sequence[Type]) -> Signature | None:
     return _to_scalar(types) if isinstance(types[0], Vector) else None
 
 
-def _fixed(result: Type | None, *parameters: Type) -> Rule:
+def _one_signature(result: Type | None, *parameters: Type) -> Rule:
     """Return the rule for one signature."""
 
     def rule(types: Sequence[Type]) -> Signature | None:
@@ -304,12 +304,12 @@ BUILT_INS: Final[Mapping[str, Rule]] = {
     "select": _select,
     "transpose": _transpose,
     "determinant": _determinant,
-    **{name: _fixed(result, given) for name, (given, result) in _PACKS.items()},
-    "dot4U8Packed": _fixed(U32, U32, U32),
-    "dot4I8Packed": _fixed(I32, U32, U32),
+    **{name: _one_signature(result, given) for name, (given, result) in _PACKS.items()},
+    "dot4U8Packed": _one_signature(U32, U32, U32),
+    "dot4I8Packed": _one_signature(I32, U32, U32),
     "arrayLength": _array_length,
     "workgroupUniformLoad": _uniform_load,
-    **dict.fromkeys(("workgroupBarrier", "storageBarrier", "textureBarrier"), _fixed(None)),
+    **dict.fromkeys(("workgroupBarrier", "storageBarrier", "textureBarrier"), _one_signature(None)),
     "atomicLoad": _atomic(0),
     "atomicStore": _atomic(1, returns=False),
     **{
@@ -326,9 +326,9 @@ BUILT_INS: Final[Mapping[str, Rule]] = {
     },
     **{f"subgroup{name}": _reduction(_INTEGERS) for name in ("And", "Or", "Xor")},
     **{f"quadSwap{name}": _reduction(_NUMBERS) for name in ("X", "Y", "Diagonal")},
-    **dict.fromkeys(("subgroupAll", "subgroupAny"), _fixed(BOOL, BOOL)),
-    "subgroupBallot": _fixed(Vector(4, U32), BOOL),
-    "subgroupElect": _fixed(BOOL),
+    **dict.fromkeys(("subgroupAll", "subgroupAny"), _one_signature(BOOL, BOOL)),
+    "subgroupBallot": _one_signature(Vector(4, U32), BOOL),
+    "subgroupElect": _one_signature(BOOL),
     **dict.fromkeys(
         (
             *("subgroupBroadcast", "subgroupShuffle", "subgroupShuffleXor", "subgroupShuffleUp"),

@@ -133,13 +133,13 @@ class CallTypes(ExpressionTypes):
     def _construct(self, node: Call) -> tuple[Type, Value | None]:
         generic = self.resolver.generic(node.function)
         types = [self.infer(argument) for argument in node.arguments]
-        inferred = not generic.arguments and self._inferred(node, generic.name, types)
+        inferred = not generic.arguments and self._inferred_type(node, generic.name, types)
         type_ = inferred or self.resolver.resolve(node.function)
         self._fill(node, type_, types)
         self.facts.constructed[id(node)] = type_
         return type_, construct_value(type_, [self.facts.value_of(a) for a in node.arguments])
 
-    def _inferred(self, node: Call, name: str, types: Sequence[Type]) -> Type | None:
+    def _inferred_type(self, node: Call, name: str, types: Sequence[Type]) -> Type | None:
         """Return the type of ``vec3(...)``, ``mat2x2(...)`` or ``array(...)``, else None."""
         vector, matrix = VECTOR.match(name), MATRIX.match(name)
         if name == "array":

@@ -314,9 +314,9 @@ class ExpressionTypes:
                 pass
             case _:
                 raise self.error(f"{describe(base)} cannot be indexed", node)
-        return element, self._indexed(node, base, element)
+        return element, self._element_value(node, base, element)
 
-    def _indexed(self, node: Index, base: Type, element: Type) -> Value | None:
+    def _element_value(self, node: Index, base: Type, element: Type) -> Value | None:
         """Return the value of an element, where index and composite are known."""
         place, parts = self.facts.value_of(node.index), self.facts.value_of(node.value)
         count = base.count if isinstance(base, Array | Vector) else None

@@ -110,17 +110,17 @@ def construct_value(type_: Type, values: Sequence[Value | None]) -> Value | None
             parts += value if isinstance(value, tuple) else (value,)
         if len(parts) == 1:
             parts *= type_.count
-        return _converted(parts, type_.scalar) if len(parts) == type_.count else None
+        return _convert_all(parts, type_.scalar) if len(parts) == type_.count else None
     if isinstance(type_, Array) and len(values) == type_.count:
-        return _converted(values, type_.element)
+        return _convert_all(values, type_.element)
     if isinstance(type_, Structure) and len(values) == len(type_.members):
         types = [member for _, member in type_.members]
-        parts = [_converted((v,), t) for v, t in zip(values, types, strict=True)]
+        parts = [_convert_all((v,), t) for v, t in zip(values, types, strict=True)]
         return _all([part[0] if isinstance(part, tuple) else None for part in parts])
     return None
 
 
-def _converted(parts: Sequence[Value | None], type_: Type) -> Value | None:
+def _convert_all(parts: Sequence[Value | None], type_: Type) -> Value | None:
     try:
         return _all([convert_value(each, type_, explicit=True) for each in parts])
     except ConstantError:

@@ -67,9 +67,9 @@ class Resolver:
             raise self.error("expected a type here", node)
         declared = self._names.get(node.name)
         if declared is None:
-            return self._predeclared(node)
+            return self._predeclared_type(node)
         if node.name not in self._known:
-            self._known[node.name] = self._declared(declared, node)
+            self._known[node.name] = self._declared_type(declared, node)
         return self._known[node.name]
 
     def generic(self, node: Name) -> Name:
@@ -80,7 +80,7 @@ class Resolver:
             declared = self._names.get(node.name)
         return node
 
-    def _declared(self, declared: Declaration, node: Name) -> Type:
+    def _declared_type(self, declared: Declaration, node: Name) -> Type:
         if isinstance(declared, Alias):
             return self.resolve(declared.type)
         if isinstance(declared, Struct):
@@ -89,7 +89,7 @@ class Resolver:
             return found
         raise self.error(f"'{node.name}' is not a type", node)
 
-    def _predeclared(self, node: Name) -> Type:
+    def _predeclared_type(self, node: Name) -> Type:
         name, arguments = node.name, node.arguments
         if name in SCALARS:
             return SCALARS[name]

@@ -11,8 +11,8 @@ import itertools
 import re
 from typing import Any, NamedTuple
 
-from gpucore.backends.cuda.adapters import describe
 from gpucore.backends.cuda.backend import CudaBackend
+from gpucore.backends.cuda.cards import describe
 from gpucore.backends.cuda.compiler import Compiler
 from gpucore.backends.cuda.driver import _FUNCTIONS, Driver
 

@@ -19,7 +19,7 @@ from gpucore import (
     OutOfMemoryError,
     f32,
 )
-from gpucore.backends.cuda import adapters as cuda
+from gpucore.backends.cuda import cards
 from gpucore.backends.cuda.compiler import Compiler
 from gpucore.backends.cuda.driver import Driver
 from gpucore.backends.cuda.errors import CudaError
@@ -64,7 +64,7 @@ def test_what_the_card_tells(card: Device) -> None:
 
 def test_an_old_card_has_no_matrix_units(library: FakeDriverLibrary) -> None:
     library.attributes[75], library.attributes[76] = 7, 5
-    info = cuda.describe(Driver(library), 0)
+    info = cards.describe(Driver(library), 0)
     assert "matrix-units" not in info.features
     assert info.matrix_shapes == ()
 
@@ -170,7 +170,9 @@ def test_a_fault_that_is_no_loss(card: Device, library: FakeDriverLibrary) -> No
     with card.capture() as graph:
         for _ in range(6):
             increment(x, grid=1)
-    with pytest.raises(GpuError, match=r"submitting commands: cuStreamEndCapture: fake error \(901\)"):
+    with pytest.raises(
+        GpuError, match=r"submitting commands: cuStreamEndCapture: fake error \(901\)"
+    ):
         graph.replay()
     assert x.read().tolist() == [0] * 64
 
@@ -190,10 +192,10 @@ def test_an_illegal_address_is_a_loss(card: Device, library: FakeDriverLibrary) 
 def test_compile_errors(library: FakeDriverLibrary) -> None:
     nvrtc = FakeCompilerLibrary()
     card = Device(fake_backend(library, nvrtc))
-    with pytest.raises(KernelCompileError, match="WGSL does not compile: '\\+' does not combine"):
+    with pytest.raises(KernelCompileError, match=r"WGSL does not compile: '\+' does not combine"):
         card.compile_kernel(INCREMENT.replace("+ 1.0", "+ true"))
     nvrtc.fails = True
-    with pytest.raises(KernelCompileError, match="CUDA does not compile this kernel: .* bad"):
+    with pytest.raises(KernelCompileError, match=r"CUDA does not compile this kernel: .* bad"):
         card.compile_kernel(INCREMENT)
     nvrtc.fails = False
     library.failing["cuModuleLoadData"] = 218
@@ -216,13 +218,13 @@ def test_checks_are_printed_where_the_device_has_them(library: FakeDriverLibrary
 def test_cards_that_nvrtc_does_not_know_are_left_out(
     library: FakeDriverLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cuda, "load_driver", lambda: Driver(library))
-    monkeypatch.setattr(cuda, "load_compiler", lambda: Compiler(FakeCompilerLibrary()))
-    assert [info.name for info in cuda.adapters()] == ["fake card"]
+    monkeypatch.setattr(cards, "load_driver", lambda: Driver(library))
+    monkeypatch.setattr(cards, "load_compiler", lambda: Compiler(FakeCompilerLibrary()))
+    assert [info.name for info in cards.adapters()] == ["fake card"]
     library.attributes[75] = 7
-    assert cuda.adapters() == []
-    monkeypatch.setattr(cuda, "load_compiler", lambda: None)
-    assert cuda.adapters() == []
+    assert cards.adapters() == []
+    monkeypatch.setattr(cards, "load_compiler", lambda: None)
+    assert cards.adapters() == []
 
 
 def test_errors_name_function_code_and_words() -> None:

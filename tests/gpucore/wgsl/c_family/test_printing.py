@@ -41,7 +41,10 @@ def body_of(statement: str, *, checks: bool = False, head: str = HEAD) -> str:
         ("f = 1 / 3.0;", "f_1 = 0.3333333432674408f;"),
         ("f = x[t].w;", "f_1 = (*x_)[t_1].w;"),
         ("v = v * 2 + v.yx;", "v_1 = w_add(w_mul(v_1, 2), w_swizzle<1, 0>(v_1));"),
-        ("y[next()] += 2;", "[&] { auto& w_target = (*y_)[next_()]; w_target = (w_target + 2u); }();"),
+        (
+            "y[next()] += 2;",
+            "[&] { auto& w_target = (*y_)[next_()]; w_target = (w_target + 2u); }();",
+        ),
         ("_ = next();", "(void)(next_());"),
         ("y[0] = arrayLength(&x);", "(*y_)[0u] = x_count;"),
         ("{ let i = i * 2; }", "{\nconst int i_2 = w_mul(i_1, 2);\n}"),
@@ -59,8 +62,10 @@ def test_statements(statement: str, text: str) -> None:
         ("i = v[1];", "i_1 = v_1[1];"),
         (
             "y[t] = 1;",
-            "{ const auto w_value = 1u; "
-            "if (t_1 < y_count) (*y_)[w_min(t_1, y_count - 1u)] = w_value; }",
+            (
+                "{ const auto w_value = 1u; "
+                "if (t_1 < y_count) (*y_)[w_min(t_1, y_count - 1u)] = w_value; }"
+            ),
         ),
     ],
 )
@@ -69,7 +74,8 @@ def test_checked_indices(statement: str, text: str) -> None:
 
 
 def test_continuing_sees_what_the_body_declares() -> None:
-    text = body_of("loop { let a = i; if a > 1 { continue; } continuing { i = a; break if a > 3; } }")
+    loop = "loop { let a = i; if a > 1 { continue; } continuing { i = a; break if a > 3; } }"
+    text = body_of(loop)
     assert text.split("\n") == [
         "while (true) {",
         "int a_1{};",
@@ -119,9 +125,11 @@ def test_much_workgroup_memory_is_asked_for_at_the_launch() -> None:
     ("source", "message"),
     [
         (
-            "@group(0) @binding(0) var<storage, read> x: array<u32>;"
-            "fn f(p: ptr<storage, array<u32>>) -> u32 { return arrayLength(p); }"
-            "@compute @workgroup_size(1) fn main() { _ = f(&x); }",
+            (
+                "@group(0) @binding(0) var<storage, read> x: array<u32>;"
+                "fn f(p: ptr<storage, array<u32>>) -> u32 { return arrayLength(p); }"
+                "@compute @workgroup_size(1) fn main() { _ = f(&x); }"
+            ),
             "the length of an array behind a pointer cannot be printed as C",
         ),
         (

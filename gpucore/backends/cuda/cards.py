@@ -30,7 +30,7 @@ def adapters() -> list[AdapterInfo]:
 
 
 def find_adapters() -> list[AdapterInfo]:
-    """Return the cards that NVRTC compiles for; raise an error where it or the driver is missing."""
+    """Return the cards that NVRTC compiles for; raise an error where one of both is missing."""
     driver, compiler = load_driver(), load_compiler()
     if driver is None:
         raise DeviceNotFoundError("the CUDA driver does not start, or sees no card")
