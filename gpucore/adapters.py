@@ -18,6 +18,7 @@ __all__ = [
     "DEVICE_VARIABLE",
     "all_adapters",
     "choose",
+    "cuda_adapters",
     "engine_adapters",
     "find_by_name",
     "install_hint",
@@ -29,7 +30,7 @@ DEVICE_VARIABLE = "GPUCORE_DEVICE"
 
 _KIND_RANK = {"discrete": 0, "integrated": 1, "virtual": 2, "unknown": 3, "cpu": 4, "null": 9}
 _BACKEND_RANK = {"dawn": 0, "wgpu": 1}
-_BEST_RANK = (0, False, False, False, 0)
+_BEST_RANK = (False, 0, False, False, False, 0)
 
 
 class _Starting:
@@ -52,20 +53,32 @@ _STARTING = _Starting()
 def all_adapters() -> list[AdapterInfo]:
     """Return the adapters of every engine, the best first, without the null adapter."""
     with _STARTING:
-        return sorted([*dawn.adapters(), *wgpu_native.adapters()], key=_rank)
+        return sorted([*dawn.adapters(), *wgpu_native.adapters(), *cuda_adapters()], key=_rank)
+
+
+def cuda_adapters() -> list[AdapterInfo]:
+    """Return the CUDA cards; none where the driver or NVRTC is missing."""
+    from gpucore.backends.cuda import cards
+
+    return cards.adapters()
 
 
 def engine_adapters(engine: str) -> list[AdapterInfo]:
-    """Return the adapters of ``dawn`` or ``wgpu`` in the engine's order.
+    """Return the adapters of ``dawn``, ``wgpu`` or ``cuda`` in the engine's order.
 
     Raises the engine's error where it does not start.
     """
     with _STARTING:
+        if engine == "cuda":
+            from gpucore.backends.cuda import cards
+
+            return cards.find_adapters()
         return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
 
 
-def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
+def _rank(info: AdapterInfo) -> tuple[bool, int, bool, bool, bool, int]:
     return (
+        info.engine == "cuda",  # until it is as quick as the others, it is taken by name
         _KIND_RANK[info.kind],
         "matrix-units" not in info.features,
         "f16" not in info.features,
@@ -92,7 +105,7 @@ def choose(name: str) -> AdapterInfo:
     ``name`` is one of these:
 
     - an engine with an API, as in `AdapterInfo.backend`: ``dawn-vulkan``;
-    - an engine: ``dawn``, ``wgpu``, ``null``;
+    - an engine: ``dawn``, ``wgpu``, ``cuda``, ``null``;
     - an API: ``vulkan``, ``metal``, ``dx12``, ``gl``;
     - ``cpu``, or part of the card's name.
 
@@ -129,11 +142,13 @@ def _candidates(word: str, number: str) -> list[AdapterInfo]:
     with _STARTING:
         if engine == "wgpu":
             return sorted(wgpu_native.adapters(), key=_rank)
+        if engine == "cuda":
+            return cuda_adapters()
         found = sorted(dawn.adapters(), key=_rank)
         first = next((info for info in found if _is_called(info, word)), None)
         if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
             return found
-        return sorted([*found, *wgpu_native.adapters()], key=_rank)
+        return sorted([*found, *wgpu_native.adapters(), *cuda_adapters()], key=_rank)
 
 
 def _is_called(info: AdapterInfo, word: str) -> bool:
@@ -169,4 +184,8 @@ def open_backend(info: AdapterInfo, *, checks: bool = True) -> Backend:
     with _STARTING:
         if info.engine == "dawn":
             return dawn.open_adapter(info, checks=checks)
+        if info.engine == "cuda":
+            from gpucore.backends.cuda import cards
+
+            return cards.open_adapter(info, checks=checks)
         return wgpu_native.open_adapter(info, checks=checks)

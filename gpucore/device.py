@@ -18,7 +18,7 @@ from gpucore import adapters, interchange
 from gpucore.backends import AdapterInfo, Backend, Pending, PendingRead, StagingStats
 from gpucore.backends.work import Roof
 from gpucore.buffer import Buffer, extents
-from gpucore.display import facts_html
+from gpucore.display import device_html
 from gpucore.dtypes import DType, T, dtype_of, f16, f32, i32, marker_of, u8, u32
 from gpucore.environment import is_on
 from gpucore.errors import DeviceLostError, DeviceNotFoundError, ShapeError
@@ -144,6 +144,11 @@ class Device(NotCopyable):
         return cls.by_name("dawn")
 
     @classmethod
+    def cuda(cls) -> Device:
+        """Open the first CUDA card; `avila-diffusion[cuda]` installs what that needs."""
+        return cls.by_name("cuda")
+
+    @classmethod
     def vulkan(cls) -> Device:
         """Open the best Vulkan adapter."""
         return cls.by_name("vulkan")
@@ -252,15 +257,7 @@ class Device(NotCopyable):
         return f"Device({self.name}, {self.info.backend})"
 
     def _repr_html_(self) -> str:
-        facts = {
-            "engine": self.backend,
-            "kind": self.info.kind,
-            "driver": self.driver,
-            "features": ", ".join(sorted(self.features)) or "none",
-            "memory": repr(self.memory),
-            "streams": ", ".join(stream.name for stream in self.streams),
-        }
-        return facts_html(f"Device {self.name}", facts)
+        return device_html(self)
 
     # Buffers -----------------------------------------------------------------------------
 

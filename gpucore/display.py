@@ -6,18 +6,19 @@ import base64
 import html
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpucore.backends import AdapterInfo
 from gpucore.dtypes import DType, u8
 from gpucore.errors import GpuError
 from gpucore.integers import ceil_div
 from gpucore.memory.pool import size_text
 
-__all__ = ["DisplayedBuffer", "buffer_html", "facts_html", "png"]
+__all__ = ["DisplayedBuffer", "DisplayedDevice", "buffer_html", "device_html", "facts_html", "png"]
 
 _MAX_VALUES = 1000  # elements read for a preview
 _MAX_PIXELS = 512  # along a preview's longer side
@@ -51,6 +52,42 @@ class DisplayedBuffer(Protocol):
 
     def view(self, shape: tuple[int, ...]) -> DisplayedBuffer:
         """Return the same memory in another shape."""
+
+
+class DisplayedDevice(Protocol):
+    """The part of a `Device` that its display uses."""
+
+    @property
+    def info(self) -> AdapterInfo:
+        """The adapter as its engine describes it."""
+
+    @property
+    def memory(self) -> object:
+        """Bytes in use and reserved."""
+
+    @property
+    def streams(self) -> Sequence[NamedStream]:
+        """The streams that are in use."""
+
+
+class NamedStream(Protocol):
+    """The part of a stream that the display of its device uses."""
+
+    name: str
+
+
+def device_html(device: DisplayedDevice) -> str:
+    """Return what the engine says of a device, its memory and its streams."""
+    info = device.info
+    facts = {
+        "engine": info.backend,
+        "kind": info.kind,
+        "driver": info.driver,
+        "features": ", ".join(sorted(info.features)) or "none",
+        "memory": repr(device.memory),
+        "streams": ", ".join(stream.name for stream in device.streams),
+    }
+    return facts_html(f"Device {info.name}", facts)
 
 
 def buffer_html(buffer: DisplayedBuffer, device: str) -> str:

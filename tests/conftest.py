@@ -16,7 +16,10 @@ from gpucore import AdapterInfo, Device
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 # The first one that works is the default: Dawn, which has the most features.
-ENGINES = ("dawn-vulkan", "dawn-metal", "wgpu-vulkan", "wgpu-metal", "wgpu-dx12", "wgpu-gl")
+ENGINES = (
+    *("dawn-vulkan", "dawn-metal", "wgpu-vulkan", "wgpu-metal", "wgpu-dx12", "wgpu-gl"),
+    "cuda",  # by name alone, as `Device.auto`
+)
 # Engines that continuous integration must have; elsewhere a missing one is a named skip.
 REQUIRED = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan")
 

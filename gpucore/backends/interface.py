@@ -52,8 +52,11 @@ class AdapterInfo:
 
     @property
     def backend(self) -> str:
-        """Engine and API, such as ``dawn-vulkan``; this name selects the adapter."""
-        return f"{self.engine}-{self.api}"
+        """Engine and API, such as ``dawn-vulkan``; this name selects the adapter.
+
+        An engine that is an API itself has no other: ``cuda``.
+        """
+        return f"{self.engine}-{self.api}" if self.api else self.engine
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,15 @@ from gpucore.memory.pool import LIMIT_VARIABLE, memory_limit
 
 __all__ = ["ENGINES", "examine", "problems"]
 
-ENGINES = {"dawn": "wgpudawn>=0.32,<0.33", "wgpu": "wgpu>=0.32,<0.33"}
+ENGINES = {
+    "dawn": "wgpudawn>=0.32,<0.33",
+    "wgpu": "wgpu>=0.32,<0.33",
+    "cuda": "nvidia-cuda-nvrtc>=13.0",
+}
 """What pip installs for each engine."""
+
+OPTIONAL = frozenset(("cuda",))
+"""The engines that a report leaves out where they are not installed, or no card is there."""
 
 TIME_LIMIT = 120.0
 """Seconds for each process; software adapters and first starts of a driver take a few."""
@@ -59,6 +66,7 @@ def examine(time_limit: float = TIME_LIMIT) -> Report:
     machine = describe_machine()
     with ThreadPoolExecutor(4) as pool:
         examined = list(pool.map(lambda engine: _examine_engine(engine, time_limit), ENGINES))
+        examined = [each for each in examined if _is_of_use(each[0], machine)]
         records = [record for _, found in examined for record in found]
         tested = list(pool.map(lambda record: _test_adapter(record, time_limit), records))
     engines = tuple(engine for engine, _ in examined)
@@ -92,12 +100,26 @@ def _release() -> str:
 
 def _examine_engine(engine: str, time_limit: float) -> tuple[EngineReport, list[dict[str, Any]]]:
     """Return the report of an engine, and the records of its adapters."""
-    try:
-        version = metadata.version(re.split("[<>=]", ENGINES[engine])[0])
-    except metadata.PackageNotFoundError:
+    version = _version(engine)
+    if version is None:
         return EngineReport(engine, None), []
     records, fault = _run_selftest([engine], time_limit)
     return EngineReport(engine, version, fault, len(records)), records
+
+
+def _is_of_use(engine: EngineReport, machine: Machine) -> bool:
+    """Tell whether a report shows an engine."""
+    if engine.name not in OPTIONAL:
+        return True
+    return engine.version is not None and (engine.adapters > 0 or machine.has_nvidia_card)
+
+
+def _version(engine: str) -> str | None:
+    """Return the version of an engine's package; None where it is not installed."""
+    try:
+        return metadata.version(re.split("[<>=]", ENGINES[engine])[0])
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _test_adapter(record: Mapping[str, Any], time_limit: float) -> AdapterReport:

@@ -37,12 +37,14 @@ def five_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that the machine has five adapters of two engines, in no order."""
     monkeypatch.setattr(adapters.dawn, "adapters", lambda: [SOFTWARE, LAPTOP, MATRIX])
     monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: [OPENGL, PLAIN])
+    monkeypatch.setattr(adapters, "cuda_adapters", list)
 
 
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters.dawn, "adapters", list)
     monkeypatch.setattr(adapters.wgpu_native, "adapters", list)
+    monkeypatch.setattr(adapters, "cuda_adapters", list)
 
 
 @pytest.mark.usefixtures("five_adapters")
@@ -71,6 +73,17 @@ def test_the_list_has_the_best_first() -> None:
 )
 def test_names_choose(wanted: str, found: AdapterInfo) -> None:
     assert adapters.choose(wanted) is found
+
+
+@pytest.mark.usefixtures("five_adapters")
+def test_cuda_is_taken_by_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = fake_adapter("Radiant 1", "cuda", "", "discrete", "f16", "subgroups", "matrix-units")
+    monkeypatch.setattr(adapters, "cuda_adapters", lambda: [card])
+    assert card.backend == "cuda"
+    assert Device.list()[-1] is adapters.choose("cuda") is card
+    assert adapters.choose("") is MATRIX
+    monkeypatch.setattr(adapters.dawn, "adapters", lambda: [SOFTWARE])
+    assert adapters.choose("") is PLAIN
 
 
 @pytest.mark.usefixtures("five_adapters")
@@ -118,7 +131,8 @@ def test_present_adapters_are_listed_in_order() -> None:
 
 
 def test_selectors_open_what_they_say(device: Device) -> None:
-    selector = {"wgpu": Device.wgpu, "dawn": Device.dawn}[device.info.engine]
+    selectors = {"wgpu": Device.wgpu, "dawn": Device.dawn, "cuda": Device.cuda}
+    selector = selectors[device.info.engine]
     with_engine = selector()
     assert with_engine.info.engine == device.info.engine
     with_engine.close()

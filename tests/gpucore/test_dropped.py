@@ -14,6 +14,7 @@ from gpucore import AdapterInfo, Device, PerDevice, f32
 from gpustd import conv2d, gemm, signal
 from gpustd.launch.tables import table_copy
 from tests.gpucore.kernels import INCREMENT
+from tests.gpucore.losing import lose
 
 MAPS = Path("/proc/self/maps")
 
@@ -103,7 +104,7 @@ def test_dropped_devices_leave_no_memory_maps(device: Device) -> None:
 def test_a_reopened_device_begins_anew(device: Device) -> None:
     lost = Device.open(device.info)
     use(lost)
-    lost.engine._device.destroy()
+    lose(lost)
     again = lost.reopen()
     assert not again.kept_values
     use(again)

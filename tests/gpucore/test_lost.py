@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from gpucore import Device, DeviceLostError, f32
-from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.compilers import Compilers
 from tests.gpucore.kernels import AFFINE, HASH, INCREMENT
+from tests.gpucore.losing import lose
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def own_device(device: Device) -> Iterator[Device]:
 
 def destroy(device: Device) -> None:
     """Destroy the engine's device, as a driver that resets does."""
-    device.engine._device.destroy()
+    lose(device)
 
 
 def assert_lost(device: Device, call: Callable[[], object]) -> None:
@@ -109,12 +110,13 @@ DESTROY_WHILE_COMPILING = """
 import sys, time
 from gpucore import Device, DeviceLostError
 from tests.gpucore.kernels import HASH
+from tests.gpucore.losing import lose
 
 device = Device.by_name(sys.argv[1])
 sources = [HASH.replace("15u", f"{i % 30 + 1}u").replace("2246822519u", f"{i}u") for i in range(40)]
 kernels = [device.compile_kernel(source, wait=False) for source in sources]
 time.sleep(float(sys.argv[2]))
-device.engine._device.destroy()
+lose(device)
 for kernel in kernels:
     try:
         kernel.wait()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import (
     AdapterInfo,
     BindingSpec,
@@ -15,8 +16,8 @@ from gpucore.backends.interface import (
     Pending,
     StagingStats,
 )
+from gpucore.backends.staging import StagingBuffer, StagingPool
 from gpucore.backends.webgpu.compile_errors import shorten_compile_error
-from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.encoding import Encoding, native_dispatch
 from gpucore.backends.webgpu.pending import (
     PendingPipeline,
@@ -24,7 +25,6 @@ from gpucore.backends.webgpu.pending import (
     WebGpuRead,
     WebGpuTimes,
 )
-from gpucore.backends.webgpu.staging import StagingBuffer, StagingPool
 from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer"]

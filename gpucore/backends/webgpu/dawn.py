@@ -7,12 +7,12 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import AdapterInfo, Kind
+from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu.backend import WebGpuBackend
-from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.dawn_pipelines import DawnPipeline
 from gpucore.backends.webgpu.native_messages import drop_native_lines
-from gpucore.backends.webgpu.staging import StagingBuffer
 from gpucore.waiting import wait_in_turns
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]

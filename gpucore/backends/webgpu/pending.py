@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import Pending
-from gpucore.backends.webgpu.compilers import Compilers
-from gpucore.backends.webgpu.staging import StagingBuffer
+from gpucore.backends.staging import StagingBuffer
 from gpucore.errors import GpuError
 
 __all__ = ["PendingOwner", "PendingPipeline", "WebGpuProgram", "WebGpuRead", "WebGpuTimes"]

@@ -9,10 +9,10 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import AdapterInfo, Kind
+from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu.backend import WebGpuBackend
-from gpucore.backends.webgpu.compilers import Compilers
-from gpucore.backends.webgpu.staging import StagingBuffer
 from gpucore.waiting import wait_in_turns
 from gpucore.wgsl.lexer import blank_comments
 from gpucore.wgsl.zeroing import zero_workgroup_memory

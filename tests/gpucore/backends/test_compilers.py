@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpucore import Device, KernelCompileError
-from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.compilers import Compilers
 
 ADD = """
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -64,7 +64,7 @@ def test_results_and_errors_come_out() -> None:
 
 def test_a_process_ends_without_what_waits() -> None:
     code = """
-from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.compilers import Compilers
 import time
 compilers = Compilers(1)
 for _ in range(100):

@@ -128,7 +128,23 @@ def test_an_engine_that_does_not_start() -> None:
 
 def test_the_engines_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(examination.ENGINES.values()) <= set(project["dependencies"])
+    optional = project["optional-dependencies"]["cuda"]
+    named = {*project["dependencies"], *(each.partition(";")[0].strip() for each in optional)}
+    assert set(examination.ENGINES.values()) <= named
+    assert {"cuda"} == examination.OPTIONAL
+
+
+@pytest.mark.parametrize("has_card", [True, False])
+def test_cuda_is_examined_where_it_is_of_use(
+    has_card: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a card nobody hears of it, whatever is installed."""
+    found = {"dawn": BOTH[0], "wgpu": BOTH[1], "cuda": EngineReport("cuda", "13.0", "failed: x")}
+    monkeypatch.setattr(examination, "_examine_engine", lambda name, limit: (found[name], []))
+    machine = dataclasses.replace(LINUX, has_nvidia_card=has_card)
+    monkeypatch.setattr(examination, "describe_machine", lambda: machine)
+    names = [engine.name for engine in examination.examine().engines]
+    assert names == ["dawn", "wgpu", *(["cuda"] if has_card else [])]
 
 
 def test_mesa_too_old_for_dawn() -> None:

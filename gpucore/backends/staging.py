@@ -1,4 +1,4 @@
-"""Staging memory of a WebGPU device: mappable buffers for reads, which are reused."""
+"""Staging memory of a device: buffers that the host can read, which are used again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_IDLE = 64 << 20
 
 
 class StagingBuffer:
-    """A mappable GPUBuffer."""
+    """Memory of the engine that the host can read; ``raw`` has a method ``destroy``."""
 
     __slots__ = ("nbytes", "raw")
 

@@ -1,0 +1,365 @@
+"""A compute entry point as one C++ source: types, memory, functions, and the kernel itself.
+
+The functions are members of a structure, ``w_module``, whose other members are the private
+variables and the addresses of the bindings. Everything is inlined, so that the structure costs
+nothing. A uniform of up to `MAX_BY_VALUE` bytes is a parameter of the kernel; other bindings are an
+address and a number of bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+from gpucore.wgsl.c_family.errors import unsupported_error
+from gpucore.wgsl.c_family.expressions import ExpressionPrinter
+from gpucore.wgsl.c_family.spelling import (
+    structure_text,
+    symbol_name,
+    type_name,
+    user_name,
+    value_text,
+)
+from gpucore.wgsl.c_family.statements import StatementPrinter, indent
+from gpucore.wgsl.constants import Constants, find_attribute
+from gpucore.wgsl.layout import (
+    Layouts,
+    Record,
+    fixed_size,
+    host_shareable,
+    round_up,
+    runtime_array,
+)
+from gpucore.wgsl.parser import parse
+from gpucore.wgsl.reflection import Reflection, reflect
+from gpucore.wgsl.syntax import (
+    ConstAssert,
+    Declaration,
+    Diagnostic,
+    Expression,
+    Function,
+    Member,
+    Module,
+    Name,
+    Parameter,
+    Struct,
+    StructMember,
+    Unary,
+    Variable,
+)
+from gpucore.wgsl.types.facts import Symbol
+from gpucore.wgsl.types.inference import infer_types
+from gpucore.wgsl.types.kinds import Array, Pointer, Scalar, Structure, is_abstract
+from gpucore.wgsl.values import Number
+
+__all__ = ["KERNEL", "MAX_BY_VALUE", "STATIC_SHARED", "PrintedKernel", "print_kernel"]
+
+KERNEL: Final = "w_kernel"
+"""The name of the kernel in the printed source."""
+
+MAX_BY_VALUE: Final = 1024
+STATIC_SHARED: Final = 49152
+"""Bytes of workgroup memory up to which a kernel need not ask for them at its launch."""
+
+_XYZ: Final = "w_vec<unsigned, 3>{{{0}.x, {0}.y, {0}.z}}"
+_BUILT_INS: Final = {
+    "local_invocation_id": _XYZ.format("threadIdx"),
+    "workgroup_id": _XYZ.format("blockIdx"),
+    "num_workgroups": _XYZ.format("gridDim"),
+    "global_invocation_id": (
+        "w_vec<unsigned, 3>{blockIdx.x * W_X + threadIdx.x, blockIdx.y * W_Y + threadIdx.y, "
+        "blockIdx.z * W_Z + threadIdx.z}"
+    ),
+    "local_invocation_index": "w_index",
+    "subgroup_invocation_id": "w_index & 31u",
+    "subgroup_size": "32u",
+    "subgroup_id": "w_index >> 5",
+    "num_subgroups": "(W_X * W_Y * W_Z + 31u) / 32u",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedKernel:
+    """A kernel's C++ source, its workgroup's size, and the bytes of memory to ask for at launch."""
+
+    text: str
+    workgroup_size: tuple[int, int, int]
+    launch_memory: int
+
+
+def print_kernel(
+    source: str, entry: str, constants: Mapping[str, Number], *, checks: bool
+) -> PrintedKernel:
+    """Print a compute entry point of a WGSL source as CUDA C++. Raises `WgslError`.
+
+    With ``checks``, an index past an end becomes the last one, and workgroup memory is zero at the
+    start.
+    """
+    module = parse(source)
+    return _Kernel(module, reflect(module), entry, constants, checks).print_all()
+
+
+@functools.cache
+def _prelude(name: str) -> str:
+    return (files(__package__) / f"{name}.cuh").read_text(encoding="utf-8")
+
+
+class _Kernel:
+    def __init__(
+        self,
+        module: Module,
+        reflection: Reflection,
+        entry: str,
+        constants: Mapping[str, Number],
+        checks: bool,
+    ) -> None:
+        self._module = module
+        self._checks = checks
+        self._facts = infer_types(module, entry, constants)
+        self._point = reflection.entry_points[entry]
+        self._bindings = [b for b in reflection.bindings if b.name in self._point.resources]
+        self._size = self._point.workgroup_size(_by_name(reflection, constants))
+        named = [d for d in module.declarations if not isinstance(d, ConstAssert)]
+        self._names: dict[str, Declaration] = {
+            declaration.name: declaration for declaration in named
+        }
+        values = Constants(self._names, module.source, constants)
+        self._layouts = Layouts(self._names, values, module.source)
+        self._printer = ExpressionPrinter(self._facts, module.source, checks=checks)
+        self._printer.count_of = self._count
+        self._printer.place_of = self._place
+        self._counted: dict[str, str] = {}
+        self._shared: dict[str, int] = {}
+        entry_function = self._names[entry]
+        assert isinstance(entry_function, Function)
+        self._entry = entry_function
+        self._memory = self._share_out()
+
+    def print_all(self) -> PrintedKernel:
+        """Print the whole source."""
+        functions = [line for f in self._facts.functions for line in self._function(f)]
+        lines = [*self._head(), *self._types(), *self._module_struct(functions), *self._kernel()]
+        launch_memory = self._memory if self._memory > STATIC_SHARED else 0
+        return PrintedKernel("\n".join(lines) + "\n", self._size, launch_memory)
+
+    # Head: macros and the prelude
+
+    def _head(self) -> Iterator[str]:
+        x, y, z = self._size
+        yield f"#define W_X {x}u"
+        yield f"#define W_Y {y}u"
+        yield f"#define W_Z {z}u"
+        yield _prelude("prelude")
+        yield _prelude("functions")
+        mentioned = self._module.source
+        if "subgroup" in mentioned or "quad" in mentioned:
+            yield f"#define W_LANES {self._lanes()}"
+            yield _prelude("subgroups")
+        if "subgroup_matrix" in mentioned:
+            yield _prelude("units")
+
+    def _lanes(self) -> str:
+        """Return the mask of the lanes that call a subgroup's function together."""
+        off = any(
+            isinstance(d, Diagnostic) and d.rule == "subgroup_uniformity" and d.severity != "error"
+            for d in self._module.directives
+        )
+        threads = math.prod(self._size)
+        if off:
+            return "__activemask()"
+        if threads % 32 == 0:
+            return "W_ALL"
+        index = "(threadIdx.x + W_X * (threadIdx.y + W_Y * threadIdx.z))"
+        return f"({index} / 32u == {threads // 32}u ? {(1 << threads % 32) - 1}u : W_ALL)"
+
+    # Types and memory outside of functions
+
+    def _types(self) -> Iterator[str]:
+        for structure in self._facts.structures.values():
+            yield from self._structure(structure)
+        for _, symbol in self._facts.variables:
+            if self._is_table(symbol) and symbol.value is not None:
+                text = value_text(symbol.value, symbol.type)
+                yield f"static __constant__ const {type_name(symbol.type)} {symbol_name(symbol)} = "
+                yield f"    {text};"
+        if self._memory > STATIC_SHARED:
+            yield "extern __shared__ __align__(16) unsigned char w_shared[];"
+            return
+        for _, symbol in self._workgroup_variables():
+            yield f"static __shared__ __align__(16) {type_name(symbol.type)} {symbol_name(symbol)};"
+
+    def _structure(self, structure: Structure) -> Iterator[str]:
+        """Yield a structure, with the offsets that WGSL gives its members."""
+        declared = self._names[structure.name]
+        assert isinstance(declared, Struct)
+        layout = self._record(declared)
+        name = user_name(structure.name)
+        if layout is None:
+            yield f"struct {name} {{"
+            for member, type_ in structure.members:
+                yield f"    {type_name(type_)} {user_name(member)};"
+            yield "};"
+            return
+        yield f"struct alignas({layout.align}) {name} {{"
+        end, pads = 0, 0
+        for (member, type_), place in zip(structure.members, layout.members, strict=True):
+            align = place.layout.align
+            if round_up(align, end) != place.offset:
+                yield f"    unsigned char w_pad{pads}[{place.offset - end}];"
+                pads += 1
+            yield f"    alignas({align}) {type_name(type_)} {user_name(member)};"
+            end = place.offset + place.layout.size
+        if runtime_array(layout) is None:
+            if round_up(layout.align, end) != layout.size:
+                yield f"    unsigned char w_pad{pads}[{layout.size - end}];"
+            yield "};"
+            yield f'static_assert(sizeof({name}) == {layout.size}, "{structure.name}");'
+        else:
+            yield "};"
+
+    def _record(self, declared: Struct) -> Record | None:
+        """Return the layout of a structure; None for one with a bool, which no host sees."""
+        layout = self._layouts.of(Name(declared.name, at=declared.at))
+        return layout if isinstance(layout, Record) and host_shareable(layout) else None
+
+    def _workgroup_variables(self) -> list[tuple[Variable, Symbol]]:
+        return [pair for pair in self._facts.variables if pair[1].kind.startswith("workgroup")]
+
+    def _share_out(self) -> int:
+        """Give each workgroup variable its place; return the bytes of all."""
+        end = 0
+        for variable, symbol in self._workgroup_variables():
+            self._shared[symbol.name] = end
+            assert variable.type is not None
+            end += round_up(16, self._layouts.of(variable.type).size)
+        return end
+
+    # Names of memory, and lengths
+
+    def _place(self, symbol: Symbol) -> str:
+        """Return a symbol as an expression of C."""
+        space = symbol.kind.partition(" ")[0]
+        if space in ("storage", "uniform"):
+            return f"(*{symbol_name(symbol)})"
+        if space == "workgroup" and self._memory > STATIC_SHARED:
+            place = f"w_shared + {self._shared[symbol.name]}"
+            return f"(*({type_name(symbol.type)}*)({place}))"
+        return symbol_name(symbol)
+
+    def _count(self, node: Expression) -> str:
+        """Return the length of a runtime-sized array, given itself or its address."""
+        root = node
+        while isinstance(root, Member | Unary):
+            root = root.value if isinstance(root, Member) else root.operand
+        symbol = self._facts.symbols.get(id(root)) if isinstance(root, Name) else None
+        binding = next((b for b in self._bindings if symbol and b.name == symbol.name), None)
+        if symbol is None or binding is None or binding.layout is None or symbol.number:
+            raise unsupported_error(
+                "the length of an array behind a pointer", self._module.source, node
+            )
+        name = f"{user_name(binding.name)}count"
+        runtime = runtime_array(binding.layout)
+        assert runtime is not None
+        offset = fixed_size(binding.layout)
+        size = f"{user_name(binding.name)}bytes"
+        self._counted[name] = f"(unsigned)(({size} - {offset}ull) / {runtime.stride}ull)"
+        return name
+
+    # Functions and the kernel
+
+    def _function(self, function: Function) -> Iterator[str]:
+        yield from StatementPrinter(self._printer).function(function)
+
+    def _module_struct(self, functions: list[str]) -> Iterator[str]:
+        yield "struct w_module {"
+        for binding in self._bindings:
+            symbol = self._symbol(binding.name)
+            yield f"    {self._pointer(symbol)} {symbol_name(symbol)};"
+        for name in self._counted:
+            yield f"    unsigned {name};"
+        for variable, symbol in self._facts.variables:
+            if symbol.kind.startswith("private") or self._is_member(symbol):
+                value = (
+                    "{}" if variable.value is None else f" = {self._printer.text(variable.value)}"
+                )
+                yield f"    {type_name(symbol.type)} {symbol_name(symbol)}{value};"
+        yield from indent(functions)
+        yield "};"
+
+    def _is_member(self, symbol: Symbol) -> bool:
+        """Tell whether a constant is no number and no table: it is made in each invocation."""
+        if symbol.kind != "const" or isinstance(symbol.type, Scalar) or is_abstract(symbol.type):
+            return False
+        return not self._is_table(symbol)
+
+    def _is_table(self, symbol: Symbol) -> bool:
+        """Tell whether a constant is an array whose numbers are known."""
+        known = symbol.kind == "const" and symbol.value is not None
+        return known and isinstance(symbol.type, Array) and not is_abstract(symbol.type)
+
+    def _symbol(self, name: str) -> Symbol:
+        return next(symbol for _, symbol in self._facts.variables if symbol.name == name)
+
+    def _pointer(self, symbol: Symbol) -> str:
+        space, _, access = symbol.kind.partition(" ")
+        return type_name(Pointer(space, symbol.type, access))
+
+    def _kernel(self) -> Iterator[str]:
+        parameters, setting = [], []
+        for binding in self._bindings:
+            symbol = self._symbol(binding.name)
+            name, pointer = symbol_name(symbol), self._pointer(symbol)
+            if binding.address_space == "uniform" and binding.min_size <= MAX_BY_VALUE:
+                parameters.append(f"const __grid_constant__ {type_name(symbol.type)} {name}value")
+                setting.append(f"w_m.{name} = &{name}value;")
+                continue
+            restrict = " __restrict__" if pointer.startswith("const ") else ""
+            parameters.append(f"{pointer}{restrict} {name}given")
+            parameters.append(f"unsigned long long {name}bytes")
+            setting.append(f"w_m.{name} = {name}given;")
+        setting += [f"w_m.{name} = {count};" for name, count in self._counted.items()]
+        threads = math.prod(self._size)
+        yield f'extern "C" __global__ void __launch_bounds__({threads})'
+        yield f"{KERNEL}({', '.join(parameters)}) {{"
+        yield "    w_module w_m;"
+        yield from (f"    {line}" for line in setting)
+        yield "    const unsigned w_index = threadIdx.x + W_X * (threadIdx.y + W_Y * threadIdx.z);"
+        yield from self._zeroing()
+        arguments = ", ".join(self._argument(p) for p in self._entry.parameters)
+        yield f"    w_m.{user_name(self._entry.name)}({arguments});"
+        yield "}"
+
+    def _zeroing(self) -> Iterator[str]:
+        if not self._checks or not self._workgroup_variables():
+            return
+        for _, symbol in self._workgroup_variables():
+            place = self._place(symbol)
+            words = f"(unsigned)(sizeof({place}) + 3) / 4u"
+            yield f"    w_zero(&{place}, {words}, w_index, {math.prod(self._size)}u);"
+        yield "    __syncthreads();"
+
+    def _argument(self, parameter: Parameter) -> str:
+        if find_attribute(parameter.attributes, "builtin") is not None:
+            return self._built_in(parameter)
+        symbol = self._facts.declared[id(parameter)]
+        declared = self._names.get(symbol.type.name) if isinstance(symbol.type, Structure) else None
+        if not isinstance(declared, Struct):
+            raise unsupported_error("this parameter", self._module.source, parameter)
+        return structure_text(symbol.type, [self._built_in(m) for m in declared.members])
+
+    def _built_in(self, node: Parameter | StructMember) -> str:
+        mark = find_attribute(node.attributes, "builtin")
+        name = mark.arguments[0] if mark is not None and mark.arguments else None
+        if not isinstance(name, Name) or name.name not in _BUILT_INS:
+            raise unsupported_error("this input of the entry point", self._module.source, node)
+        return _BUILT_INS[name.name]
+
+
+def _by_name(reflection: Reflection, constants: Mapping[str, Number]) -> Mapping[str, Number]:
+    """Return the values of the overrides that a module declares."""
+    known = {str(o.id) for o in reflection.overrides.values()} | set(reflection.overrides)
+    return {name: value for name, value in constants.items() if name in known}
