@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from diffusion import Pipeline, Settings
+from diffusion.batching import draw_together
 from diffusion.control import Control, ControlFolder
 from diffusion.control.strengths import strengths_of
 from diffusion.errors import SettingsError
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.unet import Residuals, time_features
 from diffusion.pipeline.denoiser import GuidedDenoiser
-from diffusion.tasks import Hires, InitImage, Inpaint
+from diffusion.tasks import FreeU, GuidanceOptions, Hires, InitImage, Inpaint
 from gpucore import Device, f32
 from gpustd import concat
 from tests.diffusion.bundled_model import pixels
@@ -81,6 +82,33 @@ def test_what_adds_nothing_leaves_every_bit(pipeline: Pipeline) -> None:
     assert drawn(pipeline, replace(CONTROL, region=Image.new("L", (9, 9), 255))) == with_control
     assert drawn(pipeline) == plain
     assert drawn(pipeline, CONTROL) == with_control
+
+
+def test_controls_count_in_calls_without_the_negative_prompt(pipeline: Pipeline) -> None:
+    """Where each call leaves it out, the picture is that of no guidance."""
+    skipping = GuidanceOptions(skip_below=1e6, skip_all=True)
+    late = replace(CONTROL, start=0.5)
+    for control in (CONTROL, late):
+        alone = drawn(pipeline, control, guidance=1.0)
+        assert drawn(pipeline, control, guidance_options=skipping) == alone
+        assert drawn(pipeline, control) != alone
+    assert drawn(pipeline, CONTROL, guidance=1.0) != drawn(pipeline, late, guidance=1.0)
+    assert drawn(pipeline, CONTROL, guidance_options=GuidanceOptions(freeu=FreeU())) != drawn(
+        pipeline, CONTROL
+    )
+
+
+def test_calls_with_controls_are_made_beside_shared_ones(pipeline: Pipeline) -> None:
+    asked = [
+        replace(SETTINGS, seed=1),
+        replace(SETTINGS, seed=2, controls=(CONTROL,)),
+        replace(SETTINGS, seed=3),
+        replace(SETTINGS, seed=4, guidance_options=GuidanceOptions(rescale=0.7)),
+        replace(SETTINGS, seed=5),
+    ]
+    alone = [pipeline.draw(each)[0].tobytes() for each in asked]
+    together = [pictures[0].tobytes() for pictures in draw_together(pipeline, asked)]
+    assert together == alone
 
 
 def test_a_picture_does_not_depend_on_its_batch(pipeline: Pipeline) -> None:
