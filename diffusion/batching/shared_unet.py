@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from diffusion.models.layers import Activations, seamless_padding
 from diffusion.models.unet import time_features
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall, apply_guidance, estimate_from
+from diffusion.pipeline.denoiser import Latents, LatentsEstimate, UNetCall, apply_guidance
+from diffusion.samplers import Estimate
 from diffusion.schedules import Scalings
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, Graph, f32
-from gpustd import cast, combine_into, concat, slice_axis
+from gpustd import cast, combine_into, concat, linear_combination, slice_axis
 
 __all__ = ["SharedUNet", "kind_of"]
 
@@ -167,15 +168,18 @@ class SharedUNet:
     def _estimate(self, placed: _Placed) -> LatentsEstimate:
         """Return the answer to a call, from the network's output for its images."""
         call = placed.call
+        _, skip, out = placed.scalings
         outputs = [self._outputs[index] for index in placed.slots]
-        scale, weights = call.scale, call.weights
+
+        def estimate(rows: Sequence[Buffer[Any]]) -> Latents:
+            return linear_combination([(skip, call.x), (out, cast(_join(rows), f32))])
+
         guided = outputs
-        if scale is not None:
-            guided = [apply_guidance(output, scale, weights) for output in outputs]
-        unguided = None
-        if call.both:
-            unguided = _join([slice_axis(output, 0, 0, 1) for output in outputs])
-        return estimate_from(call.x, placed.scalings, cast(_join(guided), f32), unguided)
+        if call.scale is not None:
+            guided = [apply_guidance(each, call.scale, call.weights) for each in outputs]
+        if not call.both:
+            return Estimate(estimate(guided))
+        return Estimate(estimate(guided), estimate([slice_axis(o, 0, 0, 1) for o in outputs]))
 
     def release(self) -> None:
         """Give the graphs' memory back."""

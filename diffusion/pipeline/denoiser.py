@@ -32,7 +32,6 @@ __all__ = [
     "answer_alone",
     "apply_guidance",
     "ask_driver",
-    "estimate_from",
 ]
 
 E = TypeVar("E")
@@ -217,13 +216,16 @@ class GuidedDenoiser:
 
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
-        return estimate_from(x, self._run(x, sigma), self._guided).guided
+        _, skip, out = self._run(x, sigma)
+        return linear_combination([(skip, x), (out, self._guided)])
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
-        scalings = self._run(x, sigma)
-        guided, unguided = estimate_from(x, scalings, self._guided, self._unguided)
-        assert unguided is not None
+        _, skip, out = self._run(x, sigma)
+        rows, batch = self._unguided, x.shape[0]
+        negative = rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch)
+        outputs = self._guided, cast(negative, f32)
+        guided, unguided = (linear_combination([(skip, x), (out, each)]) for each in outputs)
         return guided, unguided
 
     def _run(self, x: Latents, sigma: float) -> Scalings:
@@ -241,22 +243,6 @@ class GuidedDenoiser:
         """Give the graphs' memory back."""
         self._graph.release()
         self._prompt_graph.release()
-
-
-def estimate_from(
-    x: Latents, scalings: Scalings, guided: Latents, output: Buffer[Any] | None = None
-) -> LatentsEstimate:
-    """Return the estimate of x0 by a network's ``guided`` output.
-
-    ``output``: before its guidance, where the estimate by its first B rows is needed, too.
-    """
-    _, skip, out = scalings
-    estimate = linear_combination([(skip, x), (out, guided)])
-    if output is None:
-        return Estimate(estimate)
-    batch = x.shape[0]
-    first = output if output.shape[0] == batch else slice_axis(output, 0, 0, batch)
-    return Estimate(estimate, linear_combination([(skip, x), (out, cast(first, f32))]))
 
 
 def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
