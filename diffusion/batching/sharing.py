@@ -58,6 +58,7 @@ class CallSharing:
                 except DeviceLostError:
                     raise
                 except GpuError:  # no room, most of the time: each call tells its own error
+                    batch[0].shared.release()
                     self._most[kind] = max(1, sum(each.x.shape[0] for each in batch) // 2)
                     continue
             rest = rest[len(batch) :]

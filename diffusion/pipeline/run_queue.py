@@ -53,7 +53,8 @@ class RunQueue:
                             event = events.throw(thrown) if thrown else events.send(reply)
                         except StopIteration:
                             return
-                    reply = thrown = None
+                        finally:  # an error refers to all that its run had
+                            reply = thrown = None
                     try:
                         reply = yield event
                     except Exception as error:  # noqa: BLE001 - the run's own, to mend or to raise

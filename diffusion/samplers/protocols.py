@@ -123,7 +123,7 @@ def answer(sampling: StepsAndCalls[A], denoise: Denoiser[A]) -> Iterator[Step[A]
         reply: Estimate[A] | None = None
         while True:
             try:
-                found = sampling.send(reply) if reply else next(sampling)
+                found = sampling.send(reply)
             except StopIteration:
                 return
             reply = None

@@ -34,6 +34,7 @@ from diffusion.server.engine.messages import (
     Shutdown,
     Staged,
     Started,
+    Stop,
     UnloadModels,
 )
 from diffusion.server.worker.drawing import Drawing
@@ -120,8 +121,11 @@ class _Worker:
         while self.open or self.running or self.waiting:
             self._take_commands()
             self._begin_jobs()
-            for ended in self.batcher.turn():
-                self._end(ended)
+            self._make_turn()
+
+    def _make_turn(self) -> None:
+        for ended in self.batcher.turn():
+            self._end(ended)
 
     def _take_commands(self) -> None:
         """Obey all commands that have come; wait for one where there is nothing else to do."""
@@ -143,7 +147,7 @@ class _Worker:
     def _begin_jobs(self) -> None:
         """Let those join that wait, up to the first that has to go on waiting."""
         for task in list(self.waiting):
-            if isinstance(task, Draw) and self.mailbox.stop_of(task.job) is not None:
+            if isinstance(task, Draw) and self.mailbox.stop_of(task.job) in (Stop.DROP, Stop.KEEP):
                 self.waiting.remove(task)
                 self.mailbox.send(Finished(task.job, stopped=True))
                 self.mailbox.forget(task.job)
