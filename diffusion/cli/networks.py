@@ -84,11 +84,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
         provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
         second.inversions.folder = pipeline.inversions.folder
         generate = _with_refiner(pipeline, second, refiner.switch)
-
-    def adapter_fields(settings: Settings) -> dict[str, str]:
-        return pipeline.loras.fields(settings) | pipeline.inversions.fields(settings)
-
-    return LoadedNetworks(names, generate, pipeline.defaults, provenance, adapter_fields)
+    return LoadedNetworks(names, generate, pipeline.defaults, provenance, pipeline.adapter_fields)
 
 
 def _with_refiner(first: Pipeline, second: Pipeline, switch: float) -> Generate:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.feature_scaling import feature_scaling
+from diffusion.models.freeu import FeatureScaling, feature_scaling
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
-from diffusion.pipeline.guidance import GuidanceRule, Latents, make_feature_scaling
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
+from diffusion.tasks.guidance_rule import GuidanceRule, Latents
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, Graph, f32
 from gpustd import cast, combine_into, concat, linear_combination, slice_axis
@@ -69,7 +69,10 @@ class GuidedDenoiser:
         device, dtype, config = networks.device, networks.dtype, networks.folder.unet
         scaling = None
         if options.freeu is not None:
-            scaling = make_feature_scaling(device, dtype, options.freeu, config, shape[1:3])
+            freeu = options.freeu
+            factors = (freeu.b1, freeu.s1), (freeu.b2, freeu.s2)
+            size = shape[1], shape[2]
+            scaling = FeatureScaling.make(device, dtype, factors, config, size, freeu.version)
         width = config.block_out_channels[0]
         self._latents: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
