@@ -12,6 +12,7 @@ from diffusion.tasks.outpaint import extend_image
 from diffusion.tasks.resizing import RESIZE_MODES
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.tasks.seamless import check_seamless
+from diffusion.tasks.speed_presets import SPEED_PRESETS, SpeedPreset
 from diffusion.tasks.tiling import TILINGS
 from diffusion.tasks.variation import Variation
 
@@ -19,6 +20,7 @@ __all__ = [
     "AREAS",
     "CONTENTS",
     "RESIZE_MODES",
+    "SPEED_PRESETS",
     "TILINGS",
     "UPSCALERS",
     "FreeU",
@@ -27,6 +29,7 @@ __all__ = [
     "InitImage",
     "Inpaint",
     "SamplingSettings",
+    "SpeedPreset",
     "Thresholding",
     "Variation",
     "check_seamless",
