@@ -13,7 +13,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from diffusion import Pipeline, Settings
-from diffusion.tasks import Hires, InitImage, Inpaint, extend_image
+from diffusion.tasks import (
+    FreeU,
+    GuidanceOptions,
+    Hires,
+    InitImage,
+    Inpaint,
+    Thresholding,
+    extend_image,
+)
 from gpustd.matmul.conv import Wrap
 
 SIDE = 176
@@ -114,7 +122,53 @@ def seamless(pipeline: Pipeline) -> Image.Image:
     return strip(parts)
 
 
-PICTURES = (img2img, inpaint, hires, prompt_editing, seamless)
+def guidance(pipeline: Pipeline) -> Image.Image:
+    """Draw a ghost with a guidance that breaks it, and with what takes that back."""
+    high = {"guidance": 9.0}
+    rows: list[tuple[dict[str, float], GuidanceOptions, str]] = [
+        ({}, GuidanceOptions(), "--guidance 2"),
+        (high, GuidanceOptions(), "--guidance 9"),
+        (high, GuidanceOptions(rescale=0.9), "9, --guidance-rescale 0.9"),
+        (high, GuidanceOptions(thresholding=Thresholding(2.0)), "9, --mimic-scale 2"),
+        (high, GuidanceOptions(skip_early=0.3), "9, --skip-early 0.3"),
+    ]
+    return strip([_improve(pipeline, "a smiling pink ghost", 4, *row) for row in rows])
+
+
+def attention(pipeline: Pipeline) -> Image.Image:
+    """Draw a dog with perturbed attention and with FreeU."""
+    freeu = FreeU(1.2, 1.3, 0.9, 0.2, version=1)
+    rows = [
+        (GuidanceOptions(), "a blue dog wearing a hat"),
+        (GuidanceOptions(perturbed=2.0), "--pag 2"),
+        (GuidanceOptions(freeu=freeu), "--freeu 1.2,1.3,0.9,0.2"),
+        (GuidanceOptions(skip_below=3.0, skip_all=True), "--ngms 3 --ngms-all"),
+    ]
+    prompt = rows[0][1]
+    return strip([_improve(pipeline, prompt, 1, {}, *row) for row in rows])
+
+
+def _improve(
+    pipeline: Pipeline,
+    prompt: str,
+    seed: int,
+    settings: dict[str, float],
+    options: GuidanceOptions,
+    caption: str,
+) -> Captioned:
+    """Draw a picture in 10 steps with choices about guidance."""
+    chosen = Settings(
+        prompt,
+        seed=seed,
+        steps=10,
+        sampler="euler",
+        guidance=settings.get("guidance"),
+        guidance_options=options,
+    )
+    return pipeline.draw(chosen)[0], caption
+
+
+PICTURES = (img2img, inpaint, hires, prompt_editing, seamless, guidance, attention)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,12 +32,16 @@ class Change:
     kind: Kind
     group: TensorGroup
 
-    def apply(self, weight: Buffer[f32], strength: float) -> Buffer[f32]:
-        """Return the changed weight (rows, columns). Raises `ModelFormatError`."""
-        if MAGNITUDE not in self.group:
-            return add(weight, self.kind.difference(self.group, weight, strength))
-        changed = add(weight, self.kind.difference(self.group, weight, 1.0))
-        return decompose(self.group, weight, changed, strength)
+    def apply(self, weight: Buffer[f32], strength: float, rank: int | None = None) -> Buffer[f32]:
+        """Return the changed weight (rows, columns); ``rank``: how many ranks count, None for all.
+
+        Raises `ModelFormatError`.
+        """
+        group = replace(self.group, most_rank=rank)
+        if MAGNITUDE not in group:
+            return add(weight, self.kind.difference(group, weight, strength))
+        changed = add(weight, self.kind.difference(group, weight, 1.0))
+        return decompose(group, weight, changed, strength)
 
 
 @dataclass(frozen=True, eq=False)

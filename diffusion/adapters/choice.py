@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusion.checks import check_number
+from diffusion.checks import check_integer, check_number
 from diffusion.errors import SettingsError
 
 __all__ = ["MOST_LORAS", "Lora", "check_loras"]
@@ -13,6 +13,7 @@ __all__ = ["MOST_LORAS", "Lora", "check_loras"]
 MOST_LORAS = 100
 """Adapters that one picture is drawn with."""
 MOST_STRENGTH = 100.0
+MOST_RANK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,16 @@ class Lora:
 
     ``file``: a name in the pipeline's folder of LoRAs, or a path that ends with ``.safetensors``.
     ``weight``: its strength in the text encoders. ``unet``: in the UNet; None for ``weight``.
+    ``blocks``: factors of the strengths in the model's blocks, 12 or 20 for SDXL and 17 or 26 for
+    other models; see `block_ratio`. ``rank``: of low-rank matrices, only so many of the first rows
+    count, as the WebUI's ``dyn``.
     """
 
     file: str | Path
     weight: float = 1.0
     unet: float | None = None
+    blocks: tuple[float, ...] | None = None
+    rank: int | None = None
 
     @property
     def unet_weight(self) -> float:
@@ -49,6 +55,12 @@ class Lora:
             raise SettingsError("lora", self.file, "must be a name or a path")
         for field, strength in (("lora weight", self.weight), ("lora unet weight", self.unet)):
             check_number(field, strength, -MOST_STRENGTH, MOST_STRENGTH)
+        check_integer("lora rank", self.rank, 1, MOST_RANK)
+        if self.blocks is not None:
+            if len(self.blocks) not in (12, 17, 20, 26):
+                raise SettingsError("lora blocks", self.blocks, "must be 12, 17, 20 or 26 numbers")
+            for each in self.blocks:
+                check_number("lora blocks", each, -MOST_STRENGTH, MOST_STRENGTH)
 
 
 def check_loras(loras: object) -> None:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.adapters.adapter import Adapter, Parameter
+from diffusion.adapters.block_weights import block_ratio
 from diffusion.adapters.tensor_group import upload
 from diffusion.checkpoints import Weights
+from diffusion.checkpoints.single_file.name_pairs import NamePairs
 from diffusion.errors import ModelFormatError
 from diffusion.models.module import Module
 from diffusion.models.refilling import refill
@@ -34,19 +36,30 @@ class AdaptedPart(NamedTuple):
 
 
 class MergedAdapter(NamedTuple):
-    """An adapter and its strengths in the text encoders and in the UNet."""
+    """An adapter and its strengths in the text encoders and in the UNet.
+
+    ``blocks``: factors of these in the model's blocks. ``rank``: how many ranks count. ``names``:
+    the names of the UNet's parameters in single files, which number the blocks.
+    """
 
     adapter: Adapter
     text: float
     unet: float
+    blocks: tuple[float, ...] | None = None
+    rank: int | None = None
+    names: NamePairs | None = None
 
-    def strength(self, part: str) -> float:
-        """Return the strength in a part of the model."""
-        return self.unet if part == "unet" else self.text
+    def strength(self, parameter: Parameter) -> float:
+        """Return the strength in a parameter of the model."""
+        whole = self.unet if parameter.part == "unet" else self.text
+        if self.blocks is None or self.names is None:
+            return whole
+        single = self.names.single(parameter.name) if parameter.part == "unet" else None
+        return whole * block_ratio(self.blocks, single)
 
     def changes(self) -> set[Parameter]:
         """Return the parameters that it changes."""
-        return {each for each in self.adapter.changes if self.strength(each.part)}
+        return {each for each in self.adapter.changes if self.strength(each)}
 
 
 @dataclass
@@ -106,15 +119,15 @@ class Merger:
     ) -> NDArray[Any] | Buffer[Any]:
         """Return a weight with its changes, rounded; the array itself where there are none."""
         found = [
-            (merged.adapter.changes[parameter], merged.strength(parameter.part))
+            (merged.adapter.changes[parameter], merged.strength(parameter), merged.rank)
             for merged in adapters
-            if parameter in merged.changes()
+            if parameter in merged.adapter.changes and merged.strength(parameter)
         ]
         if not found:
             return weight
         changed = upload(self.device, weight.reshape(weight.shape[0], -1))
-        for change, strength in found:
-            changed = change.apply(changed, strength)
+        for change, strength, rank in found:
+            changed = change.apply(changed, strength, rank)
         dtype = f32 if weight.ndim == 1 else self.parts[parameter.part].dtype
         rounded = cast(changed, dtype)
         count_nonfinite(rounded, counts)

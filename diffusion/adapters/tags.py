@@ -1,7 +1,8 @@
-"""``<lora:name:te:unet>`` in prompts, as the WebUI reads it (its ``extra_networks.py``).
+"""``<lora:name:te:unet:dyn>`` in prompts, as the WebUI reads it (its ``extra_networks.py``).
 
 Arguments stand between colons: ``key=value`` by name, others by place. ``te`` is 1 by default, and
-``unet`` is ``te``. A tag is removed from what is encoded and stays in the infotext.
+``unet`` is ``te``. ``dyn`` is the number of ranks that count, ``lbw`` weighs blocks. A tag is
+removed from what is encoded and stays in the infotext.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from diffusion.adapters.choice import Lora
+from diffusion.adapters.block_weights import read_blocks
+from diffusion.adapters.choice import MOST_RANK, Lora
 from diffusion.errors import SettingsError
 
 __all__ = ["add_tags", "read_tags", "remove_tags", "replace_names"]
 
 _TAG: Final = re.compile(r"<(?:lora|lyco):([^<>\n]+)>")
 _MOST_DIGITS: Final = 40
-_NAMED: Final = ("te", "unet")
+_NAMED: Final = ("te", "unet", "dyn")
+_BLOCKS: Final = "lbw"
 _HINT: Final = "write <lora:name>, <lora:name:weight> or <lora:name:text:unet>"
 
 
@@ -57,14 +60,21 @@ def _read_tag(text: str, arguments: str) -> Lora:
             by_name[key.strip()] = value
         else:
             by_place.append(each)
-    unread = [key for key in by_name if key not in _NAMED] + by_place[3:]
+    blocks = by_name.pop(_BLOCKS, None)
+    unread = [key for key in by_name if key not in _NAMED] + by_place[4:]
     if unread:
         raise SettingsError("prompt", text, f"{unread[0]!r} in it has no effect here; {_HINT}")
     if not by_place or not by_place[0].strip():
         raise SettingsError("prompt", text, _HINT)
     strengths = dict(zip(_NAMED, by_place[1:], strict=False)) | by_name
     numbers = {key: _number(text, value) for key, value in strengths.items()}
-    lora = Lora(by_place[0].strip(), numbers.get("te", 1.0), numbers.get("unet"))
+    lora = Lora(
+        by_place[0].strip(),
+        numbers.get("te", 1.0),
+        numbers.get("unet"),
+        None if blocks is None else read_blocks(text, blocks),
+        _rank(text, numbers["dyn"]) if "dyn" in numbers else None,
+    )
     lora.check()
     return lora
 
@@ -76,6 +86,17 @@ def _number(text: str, value: str) -> float:
         raise SettingsError("prompt", text, f"{value!r} is no number; {_HINT}") from None
 
 
+def _rank(text: str, number: float) -> int:
+    if number not in range(1, MOST_RANK + 1):
+        raise SettingsError("prompt", text, f"dyn must be a whole number from 1 on; {_HINT}")
+    return int(number)
+
+
 def _write_tag(lora: Lora) -> str:
     strengths = [lora.weight] if lora.unet is None else [lora.weight, lora.unet]
-    return f"<lora:{':'.join([lora.name, *(f'{each:g}' for each in strengths)])}>"
+    arguments = [lora.name, *(f"{each:g}" for each in strengths)]
+    if lora.rank is not None:
+        arguments.append(f"dyn={lora.rank}")
+    if lora.blocks is not None:
+        arguments.append(f"{_BLOCKS}={','.join(f'{each:g}' for each in lora.blocks)}")
+    return f"<lora:{':'.join(arguments)}>"

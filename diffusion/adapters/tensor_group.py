@@ -30,13 +30,15 @@ class TensorGroup:
     """The tensors of one module, by role.
 
     ``shape``: of the weight that they change, as in the model's file. ``scale``: the strength that
-    the file's metadata gives instead of alpha over rank.
+    the file's metadata gives instead of alpha over rank. ``most_rank``: rows of a low-rank
+    down-projection that count, None for all.
     """
 
     file: SafetensorsFile
     names: Mapping[str, str]
     shape: Shape
     scale: float | None = None
+    most_rank: int | None = None
 
     @property
     def rows(self) -> int:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from diffusion.models.layers import Activations, seamless_padding
 from diffusion.models.unet import time_features
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
-from diffusion.pipeline.guidance import GuidanceRule, first_estimate
 from diffusion.samplers import Estimate
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
+from diffusion.tasks.guidance_rule import GuidanceRule, first_estimate
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, Graph
 from gpustd import combine_into, concat, slice_axis

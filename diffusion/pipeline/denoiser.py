@@ -11,21 +11,16 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.feature_scaling import feature_scaling
+from diffusion.models.freeu import FeatureScaling, feature_scaling
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
 from diffusion.pipeline.control import Active, ControlGraph, ControlUnit
-from diffusion.pipeline.guidance import (
-    GuidanceRule,
-    Latents,
-    first_estimate,
-    make_feature_scaling,
-)
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import Estimate, NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
+from diffusion.tasks.guidance_rule import GuidanceRule, Latents, first_estimate
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, GpuError, Graph
 from gpustd import combine_into, concat, linear_combination
@@ -184,9 +179,12 @@ class GuidedDenoiser:
         device, dtype, config = networks.device, networks.dtype, networks.folder.unet
         self._units = tuple(controls)
         self._controls = ControlGraph(controls, shape, self._rule.parts) if controls else None
-        self._scaling = None
+        self._scaling: FeatureScaling | None = None
         if options.freeu is not None:
-            self._scaling = make_feature_scaling(device, dtype, options.freeu, config, shape[1:3])
+            freeu = options.freeu
+            factors = (freeu.b1, freeu.s1), (freeu.b2, freeu.s2)
+            size = shape[1], shape[2]
+            self._scaling = FeatureScaling.make(device, dtype, factors, config, size, freeu.version)
         width = config.block_out_channels[0]
         self._latents: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))

@@ -19,8 +19,10 @@ from diffusion.adapters import (
     hash_of_file,
     open_adapter,
 )
+from diffusion.adapters.block_weights import check_blocks
 from diffusion.adapters.tags import read_tags
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity, identity_of
+from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.errors import SettingsError
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
@@ -39,6 +41,8 @@ class _Chosen(NamedTuple):
     identity: FileIdentity
     text: float
     unet: float
+    blocks: tuple[float, ...] | None
+    rank: int | None
 
 
 class Loras:
@@ -106,7 +110,17 @@ class Loras:
             path = Path(each.file) if each.is_path else self.folder.find(str(each.file))
             found.append((each, path))
         return [
-            (lora.name, _Chosen(path, _identity(path), lora.weight, lora.unet_weight))
+            (
+                lora.name,
+                _Chosen(
+                    path,
+                    _identity(path),
+                    lora.weight,
+                    lora.unet_weight,
+                    lora.blocks,
+                    lora.rank,
+                ),
+            )
             for lora, path in found
         ]
 
@@ -120,9 +134,17 @@ class Loras:
         """Open all files, then merge them; drop what was computed from other weights."""
         adapters: dict[Path, Adapter] = {}
         for each in chosen:
+            if each.blocks is not None:
+                is_xl = self._networks.folder.is_xl
+                check_blocks(each.path.stem, each.blocks, is_xl=is_xl)
             if each.path not in adapters:
                 adapters[each.path] = open_adapter(each.path, self._model)
-        merged = [MergedAdapter(adapters[each.path], each.text, each.unet) for each in chosen]
+        config = self._networks.folder.unet
+        names = unet_names(config.down_block_types, config.up_block_types, config.layers_per_block)
+        merged = [
+            MergedAdapter(adapters[each.path], each.text, each.unet, each.blocks, each.rank, names)
+            for each in chosen
+        ]
         self._cache.release()
         self._networks.release()
         self._merged = ()

@@ -42,7 +42,7 @@ from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
 
-__all__ = ["Pass", "base_pass", "hires_pass", "split_passes", "with_controls"]
+__all__ = ["Pass", "base_pass", "hires_pass", "split_passes", "with_controls", "word_fields"]
 
 PassKind = Literal["base", "hires", "refiner"]
 
@@ -298,6 +298,18 @@ def _read_prompts(
         settings.prompt, settings.negative, calls, calls_before, reads_syntax=syntax
     )
     return prompts, guidance * schedule.sampler.guidance_share
+
+
+def word_fields(passes: Sequence[Pass]) -> dict[str, str]:
+    """Return the field of an infotext with the hashes of the words that the passes have."""
+    found = {
+        word.name.replace(",", "").replace(":", ""): word.digest
+        for each in passes
+        for word in each.found_words
+        if word.digest
+    }
+    pairs = ", ".join(f"{name}: {digest}" for name, digest in found.items())
+    return {"TI hashes": pairs} if pairs else {}
 
 
 def _check_guidance(

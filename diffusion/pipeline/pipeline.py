@@ -37,23 +37,22 @@ from diffusion.pipeline.arguments import (
 from diffusion.pipeline.control import ControlledModel, LoadedControls
 from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
-from diffusion.pipeline.inversions import Inversions
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
-from diffusion.pipeline.passes import Pass, base_pass, hires_pass, with_controls
+from diffusion.pipeline.passes import Pass, base_pass, hires_pass, with_controls, word_fields
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_cache import RunCache
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.pipeline.vae import decode, moments
 from diffusion.pipeline.worker_thread import in_thread
-from diffusion.prompts import EMPHASES
+from diffusion.prompts import EMPHASES, WordTable
 from diffusion.release import version
 from diffusion.samplers import SamplerChoice
 from diffusion.settings import Defaults, Settings, random_seed
 from diffusion.tasks import InitImage, Inpaint
-from diffusion.text.inversions import NO_INVERSIONS, InversionFolder
+from diffusion.text.inversions import NO_INVERSIONS, InversionFolder, InversionWords
 from diffusion.text.prompt_embeddings import PromptEmbeddings
 from gpucore import Device, DType, f32
 from gpustd.matmul.conv import Wrap
@@ -82,7 +81,10 @@ class Pipeline:
         self.defaults = defaults or default_settings(networks.folder)
         self.cache = RunCache()
         self.loras = Loras(networks, self.cache, loras)
-        self.inversions = Inversions(networks, self.loras, embeddings)
+        widths: dict[str, int] = {
+            part: config.hidden_size for part, config in networks.folder.text_encoders.items()
+        }
+        self.inversions = InversionWords(networks.tokenizer, widths, embeddings)
         model = ControlledModel(networks.folder, networks.device, networks.dtype)
         self.controls = LoadedControls(model, controls, self.cache.denoisers.release)
         self._owns_device = False
@@ -162,17 +164,24 @@ class Pipeline:
             found["vae"] = {"name": self._separate_vae, "hash": self.vae_hash}
         return found
 
-    def adapter_fields(self, settings: Settings) -> dict[str, str]:
-        """Return the fields of an infotext about LoRAs, embeddings and control networks."""
-        fields = self.loras.fields(settings) | self.inversions.fields(settings)
-        return fields | self.controls.fields(settings.controls)
-
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
-        base = base_pass(self.networks, self.cache, complete, self.inversions.words(complete))
+        base = base_pass(self.networks, self.cache, complete, self._words(complete))
         passes = [base, hires_pass(base, complete.hires)] if complete.hires else [base]
         loaded = self.controls.load(complete.controls)
         return [with_controls(each, loaded, self.controls.model) for each in passes]
+
+    def _words(self, complete: Settings) -> WordTable:
+        """Return the words that prompts may have and whose embeddings come from files."""
+        return self.inversions.table(complete.inversions, self.loras.files(complete))
+
+    def adapter_fields(self, complete: Settings) -> dict[str, str]:
+        """Return the fields of an infotext about LoRAs, learned words and control networks."""
+        fields = self.loras.fields(complete) | self.controls.fields(complete.controls)
+        if not self._words(complete):
+            return fields
+        plain = replace(complete, init_image=None, controls=())
+        return fields | word_fields(self.passes(plain))
 
     def generate(self, settings: Settings) -> Generator[Event]:
         """Make pictures, yielding stages, steps and at last the `Result`; closing it cancels.

@@ -12,6 +12,7 @@ from diffusion.tasks.outpaint import extend_image
 from diffusion.tasks.resizing import RESIZE_MODES
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.tasks.seamless import check_seamless
+from diffusion.tasks.speed_presets import SPEED_PRESETS, SpeedPreset
 from diffusion.tasks.tiling import TILINGS
 from diffusion.tasks.variation import Variation
 
@@ -20,6 +21,7 @@ __all__ = [
     "CONTENTS",
     "PIXEL_UPSCALERS",
     "RESIZE_MODES",
+    "SPEED_PRESETS",
     "TILINGS",
     "UPSCALERS",
     "FreeU",
@@ -28,6 +30,7 @@ __all__ = [
     "InitImage",
     "Inpaint",
     "SamplingSettings",
+    "SpeedPreset",
     "Thresholding",
     "Variation",
     "check_seamless",

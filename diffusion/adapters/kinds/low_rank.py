@@ -35,6 +35,8 @@ def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buf
     down = group.read("down", rank, -1)
     if "mid" in group:
         down = _contract(group.read("mid", up.shape[1], rank, -1), down)
+    elif group.most_rank is not None:
+        up, down = up[:, : group.most_rank], down[: group.most_rank]
     device = weight.device
     return gemm(upload(device, up), upload(device, down))
 

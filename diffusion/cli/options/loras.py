@@ -74,7 +74,8 @@ def parse_lora(text: str) -> Lora:
         file, weights = rest, [weight, *weights]
     if not file:
         raise SettingsError("lora", text, "must be NAME or NAME:WEIGHT")
-    lora = Lora(file, *weights)
+    weight, unet = [*weights, None, None][:2]
+    lora = Lora(file, 1.0 if weight is None else weight, unet)
     lora.check()
     return lora
 

@@ -19,6 +19,7 @@ from diffusion.noise import NOISES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
 from diffusion.settings import Defaults, Settings
+from diffusion.tasks import SPEED_PRESETS
 
 __all__ = ["SamplingOptions"]
 
@@ -65,6 +66,16 @@ class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance",
             show_default=f"{Defaults.schedule}: the sampler's or the model's own",
         ),
     ] = None
+    speed: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(SPEED_PRESETS.names),
+            help="Sampler, schedule, steps and guidance for a LoRA or model of few steps: "
+            f"{', '.join(SPEED_PRESETS.names)}. Other options take the place of its values.",
+            show_default=False,
+        ),
+    ] = None
     eta: Annotated[
         float | None,
         Option(
@@ -107,5 +118,8 @@ class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance",
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         values = typed_values(self)
         rare_choices = values.pop("rare_choices", ())
+        speed = values.pop("speed", None)
+        if speed is not None:
+            settings = replace(settings, **SPEED_PRESETS.find(speed).settings)
         sampling = change_sampling(settings.sampling, rare_choices)
         return replace(settings, **values, sampling=sampling)

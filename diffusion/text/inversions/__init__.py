@@ -12,10 +12,12 @@ from diffusion.text.inversions.inversion_file import (
     read_bundled,
     read_inversion,
 )
+from diffusion.text.inversions.words import InversionWords
 
 __all__ = [
     "NO_INVERSIONS",
     "InversionFolder",
+    "InversionWords",
     "TextualInversion",
     "bundled_words",
     "check_inversions",

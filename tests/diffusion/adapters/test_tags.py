@@ -8,6 +8,8 @@ from diffusion.adapters import Lora
 from diffusion.adapters.tags import add_tags, read_tags, remove_tags, replace_names
 from diffusion.errors import SettingsError
 
+XL_BLOCKS = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, -1.0)
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -18,6 +20,10 @@ from diffusion.errors import SettingsError
         ("<lora:a:unet=2>", Lora("a", 1.0, 2.0)),
         ("<lora:a:te=0:unet=2>", Lora("a", 0.0, 2.0)),
         ("<lora:sub/a b:-1>", Lora("sub/a b", -1.0)),
+        ("<lora:a:1:0.5:4>", Lora("a", 1.0, 0.5, rank=4)),
+        ("<lora:a:dyn=8>", Lora("a", 1.0, rank=8)),
+        ("<lora:a:1:lbw=ins>", Lora("a", 1.0, blocks=(1.0,) * 4 + (0.0,) * 13)),
+        ("<lora:a:lbw=1,0,0,0,0,0,.5,0,0,0,0,-1>", Lora("a", blocks=XL_BLOCKS)),
     ],
 )
 def test_tags_are_read(text: str, expected: Lora) -> None:
@@ -37,8 +43,14 @@ def test_the_text_encoders_weight_is_the_unets_where_that_is_not_given() -> None
         "<lora: :1>",
         "<lora:a:1e9>",
         "<lora:a:nan>",
-        "<lora:a:1:1:4>",
-        "<lora:a:1:lbw=IND>",
+        "<lora:a:1:1:0>",
+        "<lora:a:1:1:4:5>",
+        "<lora:a:dyn=x>",
+        "<lora:a:1:lbw=IN>",
+        "<lora:a:1:lbw=1,2>",
+        "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,x>",
+        "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,1e9>",
+        "<lora:a:1:start=3>",
         "<lora:te=1>",
     ],
 )
@@ -55,6 +67,8 @@ def test_tags_are_written_so_that_they_are_read() -> None:
     loras = [Lora("a", 0.5), Lora("b/c", 1.0, -2.0)]
     text = add_tags("a cat", loras)
     assert text == "a cat <lora:a:0.5> <lora:b/c:1:-2>"
+    rare = [Lora("a", 0.5, blocks=XL_BLOCKS, rank=3)]
+    assert read_tags(add_tags("", rare)) == rare
     assert read_tags(text) == loras
     assert add_tags("a cat", []) == "a cat"
     assert read_tags(add_tags("", [Lora("x/y.safetensors")])) == [Lora("y")]

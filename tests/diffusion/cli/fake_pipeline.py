@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from diffusion import Result, Settings, Stage, Step
-from diffusion.adapters import NO_LORAS
+from diffusion.adapters import NO_LORAS, LoraFolder
 from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
@@ -25,7 +25,7 @@ from diffusion.infotext.grammar import parse_infotext
 from diffusion.settings import Defaults
 from diffusion.tasks import Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
-from diffusion.text.inversions import NO_INVERSIONS
+from diffusion.text.inversions import NO_INVERSIONS, InversionFolder
 from gpucore import Device
 
 __all__ = [
@@ -75,28 +75,11 @@ class FakeStep(Step):
         return [Image.new("RGB", (16, 24), BLUE) for _ in self.image_numbers]
 
 
-class FakeLoras:
-    """Stands in for the adapters of a pipeline."""
+class FakeAdapters:
+    """Stands in for the LoRAs, and for the learned words, of a pipeline."""
 
-    folder = NO_LORAS
-
-    def fields(self, settings: Settings) -> dict[str, str]:
-        """Return hashes of the names that the settings have."""
-        names = [each.name for each in settings.loras]
-        return (
-            {"Lora hashes": ", ".join(f"{each}: 0123456789ab" for each in names)} if names else {}
-        )
-
-
-class FakeInversions:
-    """Stands in for the learned words of a pipeline."""
-
-    folder = NO_INVERSIONS
-
-    def fields(self, settings: Settings) -> dict[str, str]:
-        """Return hashes of the words that the settings have."""
-        names = [each.name for each in settings.inversions]
-        return {"TI hashes": ", ".join(f"{each}: ba9876543210" for each in names)} if names else {}
+    def __init__(self, folder: LoraFolder | InversionFolder) -> None:
+        self.folder = folder
 
 
 class FakeControls:
@@ -124,13 +107,9 @@ class FakePipeline:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.loras = FakeLoras()
-        self.inversions = FakeInversions()
+        self.loras = FakeAdapters(NO_LORAS)
+        self.inversions = FakeAdapters(NO_INVERSIONS)
         self.controls = FakeControls()
-
-    def adapter_fields(self, settings: Settings) -> dict[str, str]:
-        """Return the fields about LoRAs and embeddings."""
-        return self.loras.fields(settings) | self.inversions.fields(settings)
 
     @classmethod
     def reset(cls) -> None:
@@ -147,6 +126,14 @@ class FakePipeline:
         if model is not None:
             raise ModelNotFoundError(model, "there is no such model folder", "check the path")
         return cls(device)
+
+    def adapter_fields(self, settings: Settings) -> dict[str, str]:
+        """Return hashes of the names that the settings have."""
+        names = {
+            "Lora hashes": [f"{each.name}: 0123456789ab" for each in settings.loras],
+            "TI hashes": [f"{each.name}: ba9876543210" for each in settings.inversions],
+        }
+        return {key: ", ".join(pairs) for key, pairs in names.items() if pairs}
 
     def generate(self, settings: Settings) -> Iterator[Stage | Step | Result]:
         """Yield the events of a run and red rectangles."""

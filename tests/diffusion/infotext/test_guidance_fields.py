@@ -33,7 +33,8 @@ USUAL = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x51
         ),
         (
             (
-                "Dynamic thresholding enabled: True, Mimic scale: 7, Separate Feature Channels: False, "
+                "Dynamic thresholding enabled: True, Mimic scale: 7, "
+                "Separate Feature Channels: False, "
                 "Scaling Startpoint: ZERO, Variability Measure: STD, Interpolate Phi: 0.5, "
                 "Threshold percentile: 100"
             ),

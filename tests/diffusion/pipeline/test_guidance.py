@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Settings, Step
 from diffusion.errors import SettingsError
-from diffusion.models.feature_scaling import BlockFactors, FeatureScaling
-from diffusion.pipeline.guidance import GuidanceRule
+from diffusion.models.freeu import BlockFactors, FeatureScaling
 from diffusion.schedules import Scalings
 from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
+from diffusion.tasks.guidance_rule import GuidanceRule
 from gpucore import Device, f32
 from tests.diffusion.bundled_model import pixels
 from tests.diffusion.golden_families import networks, networks_for_run

@@ -14,9 +14,9 @@ from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import GuidedDenoiser
-from diffusion.pipeline.guidance import apply_guidance
 from diffusion.prompts import EMPHASES, chunk_prompt, chunk_script, read_script
 from diffusion.tasks import Hires, InitImage
+from diffusion.tasks.guidance_rule import apply_guidance
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f16, f32
 from tests.conftest import first_device

@@ -120,7 +120,7 @@ def test_the_infotext_has_the_words_of_all_passes(device: Device, tmp_path: Path
 
     def field(settings: Settings) -> str | None:
         complete = settings.with_defaults(pipeline.defaults)
-        return pipeline.inversions.fields(complete).get("TI hashes")
+        return pipeline.adapter_fields(complete).get("TI hashes")
 
     assert field(SETTINGS) is None
     both = ", ".join(f"{word}: {hashes[word]}" for word in ("<red-house>", "bluetree"))

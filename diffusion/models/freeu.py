@@ -52,7 +52,7 @@ class FeatureScaling:
         cls,
         device: Device,
         dtype: type[DType],
-        factors: Sequence[BlockFactors],
+        factors: Sequence[tuple[float, float]],
         config: UNetConfig,
         size: tuple[int, int],
         version: int,
@@ -68,7 +68,8 @@ class FeatureScaling:
             width: device.buffer_from_array(np.arange(width) < width // 2, dtype)
             for width in set(config.block_out_channels)
         }
-        return cls(dict(zip(keys, factors, strict=True)), version, waves, halves)
+        named = (BlockFactors(*each) for each in factors)
+        return cls(dict(zip(keys, named, strict=True)), version, waves, halves)
 
     def scale(
         self, block: int, below: Activations, skip: Activations

@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from diffusion.models.feature_scaling import BlockFactors, FeatureScaling
-from diffusion.models.unet_config import UNetConfig
 from diffusion.schedules import Scalings
-from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
-from gpucore import Buffer, Device, DType, f32
+from diffusion.tasks.guidance import GuidanceOptions, Thresholding
+from gpucore import Buffer, f32
 from gpustd import arrays, cast, concat, guidance, linear_combination, slice_axis
 
-__all__ = ["GuidanceRule", "Latents", "first_estimate", "make_feature_scaling"]
+__all__ = ["GuidanceRule", "Latents", "first_estimate"]
 
 Latents = Buffer[f32]
 
@@ -116,14 +114,6 @@ def _apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float])
         total = linear_combination([*sum_so_far, (factor, rows)])
     assert total is not None
     return total
-
-
-def make_feature_scaling(
-    device: Device, dtype: type[DType], freeu: FreeU, config: UNetConfig, size: tuple[int, int]
-) -> FeatureScaling:
-    """Return FreeU's factors for latents of a ``size`` (height, width)."""
-    factors = [BlockFactors(freeu.b1, freeu.s1), BlockFactors(freeu.b2, freeu.s2)]
-    return FeatureScaling.make(device, dtype, factors, config, size, freeu.version)
 
 
 def _for_each_image(change: Callable[..., Latents], *images: Latents) -> Latents:
