@@ -123,9 +123,10 @@ class _UnitGraph:
         network = self._network
         if isinstance(network, T2IAdapter):
             return Residuals(levels=self._scale(self._features))
-        found = network(
-            latents, features, self._prompt, self._features[0], parts=parts, added=self._added
-        )
+        with self._device.region("control"):
+            found = network(
+                latents, features, self._prompt, self._features[0], parts=parts, added=self._added
+            )
         assert found.middle is not None
         *skips, middle = self._scale([*found.skips, found.middle])
         return Residuals(skips, middle)
