@@ -45,6 +45,11 @@ SPELLINGS: Final[Mapping[str, Sequence[str]]] = {
     "--seed-resize": ("--seed-resize-from",),
     "--preview-vae": ("--taesd",),
     "--dtype": ("--precision",),
+    "--control": ("--control-image",),
+    "--control-model": ("--control-net",),
+    "--control-weight": ("--control-strength", "--controlnet-conditioning-scale"),
+    "--control-start": ("--control-guidance-start",),
+    "--control-end": ("--control-guidance-end",),
 }
 """Other spellings of options and arguments. Those of another option of the command do not count."""
 

@@ -63,8 +63,8 @@ class Control:
     """A picture that leads a drawing through a ControlNet or a T2I-Adapter.
 
     Args:
-        model: a name in the pipeline's folder of control networks, or a path: a
-            ``.safetensors`` file or a folder of diffusers.
+        model: a name in the pipeline's folder of control networks, the path of a
+            ``.safetensors`` file, or a folder of diffusers as a ``Path``.
         image: the picture; None takes the init image.
         preprocessor: what makes a map of the picture; ``none`` where it is a map already.
         weight: the strength; 1 is what the network was trained for.

@@ -18,7 +18,7 @@ from diffusion.models.fields import (
 )
 from diffusion.models.unet_config import UNetConfig
 
-__all__ = ["AdapterConfig", "ControlNetConfig"]
+__all__ = ["AdapterConfig", "ControlNetConfig", "begins_halved"]
 
 _HINT: Final = [16, 32, 96, 256]
 _ADAPTERS: Final = ("full_adapter", "full_adapter_xl", "light_adapter")
@@ -86,6 +86,14 @@ class ControlNetConfig:
             if values["types"] and mapping.get(key, width) != width:
                 fields.fail(key, f"must be {width}, the first level's channels")
         return cls(unet=unet, **values)
+
+
+def begins_halved(unet: UNetConfig) -> bool:
+    """Tell whether an adapter adds to a UNet's first level after it is halved, as in SDXL.
+
+    So it is where that level has no attention. The middle then reads features, too.
+    """
+    return unet.down_block_types[0] == "DownBlock2D" and len(unet.down_block_types) > 1
 
 
 @dataclass(frozen=True, slots=True)

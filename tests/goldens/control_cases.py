@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.goldens.loader import load
-from tests.goldens.weights import weight
+from tests.goldens.weights import initial_noise, weight
 
 FIRST_SIDE, SECOND_SIDE = 8, 12
 """Latent pixels of the calls, along height and width."""
@@ -82,6 +82,39 @@ ADAPTERS: Mapping[str, AdapterCase] = {
         },
     ),
 }
+
+
+class RunCase(NamedTuple):
+    """A run of diffusers' own pipeline: networks, scales, and shares of the steps."""
+
+    model: str
+    networks: tuple[str, ...]
+    scales: tuple[float, ...]
+    starts: tuple[float, ...]
+    ends: tuple[float, ...]
+    steps: int = 4
+    guess: bool = False
+
+
+RUNS: Mapping[str, RunCase] = {
+    "run_windows": RunCase("sd2", ("sd2", "pooled"), (0.7, 1.3), (0.0, 0.3), (0.5, 1.0)),
+    "run_guess": RunCase("sd2", ("sd2",), (0.8,), (0.0,), (1.0,), 3, guess=True),
+    "run_xl": RunCase("xl_base", ("xl",), (0.9,), (0.0,), (1.0,), 3),
+    "run_adapter": RunCase("xl_base", ("full_xl",), (0.7,), (0.0,), (0.5,)),
+}
+RUN_GUIDANCE = 5.0
+
+
+def run_noise() -> NDArray[np.float64]:
+    """Return the unit noise of a run (1, 4, H, W)."""
+    noise = initial_noise(batch=1, height=FIRST_SIDE, width=SECOND_SIDE)
+    return noise.astype(np.float64)
+
+
+def levels(name: str) -> NDArray[np.uint8]:
+    """Return the picture (H, W, 3) of a network in a run."""
+    shape = (2 * FIRST_SIDE, 2 * SECOND_SIDE, 3)
+    return np.random.default_rng(list(name.encode())).integers(0, 256, shape).astype(np.uint8)
 
 
 def saved(name: str) -> dict[str, Any]:

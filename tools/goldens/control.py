@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter, UNet2DConditionModel
@@ -14,9 +15,12 @@ from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
 from tests.goldens import control_cases as cases
 from tests.goldens import family_folders
+from tests.goldens.cases import NEGATIVE, PROMPT
+from tests.goldens.families import FAMILIES, NOISE
 from tests.goldens.loader import FOLDER
-from tools.goldens import single_files
+from tools.goldens import families, single_files
 from tools.goldens.models import exact
+from tools.goldens.samplers import computing_in
 
 Arrays = dict[str, Any]
 
@@ -157,6 +161,70 @@ def adapters() -> Arrays:
     return arrays
 
 
+def _network(name: str) -> Any:
+    """Return a control network of the cases above."""
+    if name in cases.ADAPTERS:
+        network = T2IAdapter(**cases.ADAPTERS[name].config).double()
+    else:
+        network = ControlNetModel(**_control_config(cases.CONTROLNETS[name])).double()
+    _fill(name, network)
+    return network
+
+
+def runs() -> Arrays:
+    """Return ``NAME/latents``: after each step of diffusers' own pipelines."""
+    arrays: Arrays = {}
+    for name, case in cases.RUNS.items():
+        made = families.pipeline(case.model, torch.float64)
+        config = {**NOISE, **FAMILIES[case.model].scheduler, "timestep_spacing": "trailing"}
+        networks = [_network(each) for each in case.networks]
+        pictures = [
+            torch.from_numpy(cases.levels(each).transpose(2, 0, 1)[None] / 255.0)
+            for each in case.networks
+        ]
+        adapts = case.networks[0] in cases.ADAPTERS
+        kind = "Adapter" if adapts else "ControlNet"
+        owner = getattr(diffusers, made.__class__.__name__.replace("Pipeline", f"{kind}Pipeline"))
+        key = kind.lower()
+        parts = {each: part for each, part in made.components.items() if each != "image_encoder"}
+        own = owner(**parts, **{key: networks[0] if len(networks) == 1 else networks})
+        own.set_progress_bar_config(disable=True)
+        own.scheduler = families.scheduler(config, case.steps)
+        steps: list[Any] = []
+        single = len(networks) == 1
+        given: dict[str, Any] = {
+            "image": pictures[0] if single else pictures,
+            "num_inference_steps": case.steps,
+            "guidance_scale": cases.RUN_GUIDANCE,
+            "negative_prompt": NEGATIVE,
+            "latents": _tensor(cases.run_noise()),
+            "output_type": "latent",
+        }
+        if adapts:
+            given |= {
+                "adapter_conditioning_scale": case.scales[0],
+                "adapter_conditioning_factor": case.ends[0],
+                "callback": lambda _i, _t, latents, steps=steps: steps.append(latents.numpy()),
+            }
+        else:
+
+            def collect(_p: Any, _i: int, _t: Any, found: Any, steps: Any = steps) -> Any:
+                steps.append(found["latents"].numpy())
+                return {}
+
+            given |= {
+                "controlnet_conditioning_scale": case.scales[0] if single else list(case.scales),
+                "control_guidance_start": case.starts[0] if single else list(case.starts),
+                "control_guidance_end": case.ends[0] if single else list(case.ends),
+                "guess_mode": case.guess,
+                "callback_on_step_end": collect,
+            }
+        own(PROMPT, **given)
+        assert len(steps) == case.steps
+        arrays[f"{name}/latents"] = np.stack(steps)
+    return arrays
+
+
 def ldm_names() -> Arrays:
     """Return ``ldm.FAMILY``: JSON of a full-size single file's names and shapes, and parameters.
 
@@ -199,8 +267,8 @@ def _ldm_shapes(model: single_files.Model) -> Iterator[tuple[str, tuple[int, ...
 def write(folder: Path) -> None:
     """Make control.npz."""
     arrays: Arrays = {}
-    stages: list[Callable[[], Arrays]] = [controlnets, unions, adapters, ldm_names]
-    with torch.no_grad(), exact():
+    stages: list[Callable[[], Arrays]] = [controlnets, unions, adapters, runs, ldm_names]
+    with torch.no_grad(), exact(), computing_in(torch.float64, families.Owner):
         for stage in stages:
             arrays |= stage()
     stored = {

@@ -10,6 +10,7 @@ import torch
 
 from tools.train_emoji import tokenizer
 from tools.train_emoji.bank import Bank, build_bank
+from tools.train_emoji.control import build_edge_bank, export_control, train_control
 from tools.train_emoji.dataset import Dataset, load
 from tools.train_emoji.diffusion import Denoiser, train_diffusion
 from tools.train_emoji.evaluation import evaluate
@@ -45,6 +46,7 @@ class Stages:
             "diffusion": self._diffusion,
             "export": self._export,
             "evaluate": self._evaluate,
+            "control": self._control,
         }
 
     @cached_property
@@ -87,6 +89,17 @@ class Stages:
         net = Denoiser.load_averaged(self._settings.sizes, self._work / "diffusion.pt")
         export(self._model, load_vae(self._work / "vae"), net, self._work / "tokenizer")
 
+    def _control(self) -> None:
+        """Train an adapter for a finished model, by default the one that was exported."""
+        s = self._settings
+        folder = self._judged if self._judged is not None else self._model
+        vae = load_vae(folder / "vae").to(s.device).eval().requires_grad_(False)
+        encoder = tokenizer.Encoder(folder / "tokenizer")
+        bank = build_edge_bank(self._data, vae, encoder, s)
+        empty = encoder([""]).to(s.device)
+        adapter = train_control(bank, Denoiser.load_exported(folder), empty, s)
+        export_control(s.folders.out / "control", adapter)
+
     def _evaluate(self) -> None:
         folder = self._judged if self._judged is not None else self._model
         evaluate(folder, self._data, self._settings.folders.out)
@@ -117,11 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     sizes, vae, diffusion = Sizes(), VaeTraining(), DiffusionTraining()
     parser = argparse.ArgumentParser(prog="python -m tools.train_emoji", description=__doc__)
     add = parser.add_argument
-    add("stages", help="comma list of colours, tokenizer, vae, bank, diffusion, export, evaluate")
+    names = "colours, tokenizer, vae, bank, diffusion, export, evaluate, control"
+    add("stages", help=f"comma list of {names}")
     add("--data", type=Path, default=_HERE / "build", help="emoji.bin and meta.json")
     add("--work", type=Path, default=_HERE / "runs" / "work", help="state; a later call goes on")
     add("--out", type=Path, default=_HERE / "runs" / "out", help="sheets and measurements")
-    add("--model", type=Path, help="a model folder to evaluate instead of the exported one")
+    add("--model", type=Path, help="a model folder to evaluate or lead, not the exported one")
     add("--image", type=int, default=sizes.image)
     add("--vae-channels", type=_numbers, default=sizes.vae_channels)
     add("--unet-channels", type=_numbers, default=sizes.unet_channels)

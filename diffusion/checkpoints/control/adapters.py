@@ -11,7 +11,7 @@ from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.checkpoints.model_folder import ModelFolder
 from diffusion.checkpoints.weights import ParameterSource, Weights
 from diffusion.errors import ModelFormatError
-from diffusion.models.control_config import AdapterConfig
+from diffusion.models.control_config import AdapterConfig, begins_halved
 
 __all__ = ["adapter_config", "adapter_sources", "is_adapter"]
 
@@ -58,14 +58,15 @@ def adapter_config(weights: Weights, model: ModelFolder) -> AdapterConfig:
     while f"{_PREFIX}body.{len(widths)}.{last}" in entries:
         widths.append(_sides(weights, f"{_PREFIX}body.{len(widths)}.{last}", path)[0])
     blocks = sum(f"{_PREFIX}body.0.resnets.{n}.block1.weight" in entries for n in range(16))
-    factor = model.vae.downscale * (2 if model.is_xl else 1)
+    halved = begins_halved(model.unet)
+    factor = model.vae.downscale * (1 + halved)
     colours = inputs // factor**2
     if colours not in _COLOURS or inputs % factor**2:
-        kind = "Stable Diffusion XL" if not model.is_xl else "Stable Diffusion 1.x or 2.x"
+        kind = "Stable Diffusion 1.x or 2.x" if halved else "Stable Diffusion XL"
         reason = f"must read blocks of {factor}x{factor} pixels, got {inputs} channels"
         hint = f"it may be for {kind}; give an adapter that was made for this model's family"
         raise ModelFormatError(path, first, reason, hint)
-    kind = "light_adapter" if light else "full_adapter_xl" if model.is_xl else "full_adapter"
+    kind = "light_adapter" if light else "full_adapter_xl" if halved else "full_adapter"
     tree = {
         "adapter_type": kind,
         "channels": widths[:-1] if light else widths,

@@ -8,7 +8,7 @@ from diffusion.checkpoints.model_folder import ModelFolder
 from diffusion.checkpoints.single_file.families import FAMILIES
 from diffusion.checkpoints.weights import Weights
 from diffusion.errors import ModelFormatError
-from diffusion.models.control_config import AdapterConfig, ControlNetConfig
+from diffusion.models.control_config import AdapterConfig, ControlNetConfig, begins_halved
 
 __all__ = ["check_family"]
 
@@ -51,9 +51,9 @@ def _check_controlnet(config: ControlNetConfig, weights: Weights, model: ModelFo
 
 def _check_adapter(config: AdapterConfig, weights: Weights, model: ModelFolder) -> None:
     levels, path = model.unet.block_out_channels, weights.path
-    # XL's features begin at half the size of the latents, in the first level's downsampler.
-    expected = (*levels, levels[-1]) if model.is_xl else levels
-    factor = model.vae.downscale * (2 if model.is_xl else 1)
+    halved = begins_halved(model.unet)
+    expected = (*levels, levels[-1]) if halved else levels
+    factor = model.vae.downscale * (1 + halved)
     if config.outputs != expected or config.downscale != factor:
         found = f"{list(config.outputs)} at 1/{config.downscale}"
         _fail(path, "channels", f"{list(expected)} at 1/{factor}", found, None)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion.models.control_config import begins_halved
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.layers import Activations, repeat_images
 from diffusion.models.t2i_adapter import T2IAdapter
@@ -87,7 +88,7 @@ class _UnitGraph:
         self._dtype: type[DType] = unit.model.dtype
         self._shape, self._parts = shape, parts
         self._rows = parts * shape[0] if unit.by_part and parts > 1 else 1
-        self._levels = len(folder.unet.block_out_channels) + folder.is_xl
+        self._levels = len(folder.unet.block_out_channels) + begins_halved(folder.unet)
         self._features: list[Buffer[Any]] = []
         self._factors: list[Buffer[Any]] = []
         self._prompt: PromptKeys = {}
@@ -122,9 +123,10 @@ class _UnitGraph:
         network = self._network
         if isinstance(network, T2IAdapter):
             return Residuals(levels=self._scale(self._features))
-        found = network(
-            latents, features, self._prompt, self._features[0], parts=parts, added=self._added
-        )
+        with self._device.region("control"):
+            found = network(
+                latents, features, self._prompt, self._features[0], parts=parts, added=self._added
+            )
         assert found.middle is not None
         *skips, middle = self._scale([*found.skips, found.middle])
         return Residuals(skips, middle)
