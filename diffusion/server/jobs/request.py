@@ -119,6 +119,7 @@ class SamplingRequest(Part):
     sigma_min: Finite | None = None
     sigma_max: Finite | None = None
     rho: Finite | None = None
+    noise_seed_delta: int | None = None
 
 
 class JobRequest(Part):
