@@ -182,6 +182,14 @@ class AsyncClient:
         """Return a download as it is now."""
         return await self._run(self._operations.show_download(_id(download)))
 
+    async def follow_download(self, download: Download | str) -> AsyncIterator[Download]:
+        """Yield a download each time that it is seen to have changed, up to its end."""
+        known = await self.show_download(download)
+        yield known
+        while not known.is_final:
+            known = await self._run(self._operations.change_of(known))
+            yield known
+
     async def wait_for_download(
         self, download: Download | str, timeout: float | None = None
     ) -> Download:

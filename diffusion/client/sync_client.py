@@ -181,6 +181,14 @@ class Client:
         """Return a download as it is now."""
         return self._run(self._operations.show_download(_id(download)))
 
+    def follow_download(self, download: Download | str) -> Iterator[Download]:
+        """Yield a download each time that it is seen to have changed, up to its end."""
+        known = self.show_download(download)
+        yield known
+        while not known.is_final:
+            known = self._run(self._operations.change_of(known))
+            yield known
+
     def wait_for_download(self, download: Download | str, timeout: float | None = None) -> Download:
         """Return a download once the model is there. Raises as `wait`."""
         return self._run(self._operations.wait_for_download(_id(download), timeout))
