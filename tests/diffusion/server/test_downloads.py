@@ -97,6 +97,18 @@ def test_a_download_is_cancelled_at_its_next_bytes(
     assert wait_for_end(live, number)["state"] == "cancelled"
 
 
+def test_a_mistake_of_ours_ends_the_download(
+    remote: Hub, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(offer: hub.Offer, progress: Any) -> Path:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(hub, "pull", fail)
+    number = live.post(URL, {"model": "some/model"}).json()["id"]
+    failed = wait_for_end(live, number)
+    assert (failed["state"], failed["message"][:27]) == ("failed", "the server made a mistake; ")
+
+
 def test_what_a_cancelled_download_left_is_used(
     remote: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
