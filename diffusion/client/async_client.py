@@ -14,6 +14,7 @@ import httpx2
 from PIL import Image
 
 from diffusion.client.addresses import server_url
+from diffusion.client.connections import client_headers, client_timeout
 from diffusion.client.errors import AnswerError, ClientError, UnreachableError
 from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
 from diffusion.client.following import Following
@@ -21,7 +22,6 @@ from diffusion.client.job_json import Drawing, job_body
 from diffusion.client.operations import FileKind, Operations
 from diffusion.client.policy import Policy
 from diffusion.client.records import Download, Event, Job, Model
-from diffusion.client.sync_client import client_headers
 
 __all__ = ["AsyncClient"]
 
@@ -51,7 +51,7 @@ class AsyncClient:
         self._http = httpx2.AsyncClient(
             base_url=self.url,
             headers=client_headers(token),
-            timeout=self._operations.policy.timeout,
+            timeout=client_timeout(self._operations.policy),
             transport=transport,
         )
 
@@ -181,6 +181,14 @@ class AsyncClient:
     async def show_download(self, download: Download | str) -> Download:
         """Return a download as it is now."""
         return await self._run(self._operations.show_download(_id(download)))
+
+    async def follow_download(self, download: Download | str) -> AsyncIterator[Download]:
+        """Yield a download each time that it is seen to have changed, up to its end."""
+        known = await self.show_download(download)
+        yield known
+        while not known.is_final:
+            known = await self._run(self._operations.change_of(known))
+            yield known
 
     async def wait_for_download(
         self, download: Download | str, timeout: float | None = None

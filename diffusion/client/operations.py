@@ -109,6 +109,16 @@ class Operations:
         """Cancel a download."""
         return self._download(Call("DELETE", f"/api/v1/models/downloads/{download}"))
 
+    def change_of(self, known: Download) -> Exchange[Download]:
+        """Look at a download until it differs from what is known of it."""
+        pause = FIRST_LOOK
+        while True:
+            found = yield from self.show_download(known.id)
+            if found != known:
+                return found
+            yield Pause(pause)
+            pause = min(pause * 1.5, LONGEST_LOOK)
+
     def wait_for_download(self, download: str, timeout: float | None) -> Exchange[Download]:
         """Look at a download until its model is there. Raises `JobEndedError` and others."""
         what = f"download {download}"

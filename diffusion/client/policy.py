@@ -19,7 +19,7 @@ class Policy:
         retries: how often a request is sent again, where the server is busy (429, 503) or does not
             answer. One that could be done twice has an idempotency key, so that it is not.
         longest_wait: seconds of ``Retry-After`` above which the error is raised at once.
-        timeout: seconds for a connection, and between two pieces of an answer.
+        timeout: seconds between two pieces of an answer, and for a connection, of 10 at most.
     """
 
     retries: int = 4

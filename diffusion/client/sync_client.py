@@ -14,6 +14,7 @@ import httpx2
 from PIL import Image
 
 from diffusion.client.addresses import server_url
+from diffusion.client.connections import client_headers, client_timeout
 from diffusion.client.errors import AnswerError, ClientError, UnreachableError
 from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
 from diffusion.client.following import Following
@@ -21,19 +22,10 @@ from diffusion.client.job_json import Drawing, job_body
 from diffusion.client.operations import FileKind, Operations
 from diffusion.client.policy import Policy
 from diffusion.client.records import Download, Event, Job, Model
-from diffusion.release import version
 
-__all__ = ["Client", "client_headers"]
+__all__ = ["Client"]
 
 T = TypeVar("T")
-
-
-def client_headers(token: str | None) -> dict[str, str]:
-    """Return the headers of every request."""
-    headers = {"user-agent": f"avila-client/{version()}"}
-    if token is not None:
-        headers["authorization"] = f"Bearer {token}"
-    return headers
 
 
 class Client:
@@ -59,7 +51,7 @@ class Client:
         self._http = httpx2.Client(
             base_url=self.url,
             headers=client_headers(token),
-            timeout=self._operations.policy.timeout,
+            timeout=client_timeout(self._operations.policy),
             transport=transport,
         )
 
@@ -188,6 +180,14 @@ class Client:
     def show_download(self, download: Download | str) -> Download:
         """Return a download as it is now."""
         return self._run(self._operations.show_download(_id(download)))
+
+    def follow_download(self, download: Download | str) -> Iterator[Download]:
+        """Yield a download each time that it is seen to have changed, up to its end."""
+        known = self.show_download(download)
+        yield known
+        while not known.is_final:
+            known = self._run(self._operations.change_of(known))
+            yield known
 
     def wait_for_download(self, download: Download | str, timeout: float | None = None) -> Download:
         """Return a download once the model is there. Raises as `wait`."""

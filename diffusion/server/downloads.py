@@ -158,6 +158,10 @@ class Downloads:
                 self._end(download, JobState.CANCELLED)
             except (DiffusionError, OSError) as error:
                 self._end(download, JobState.FAILED, str(error))
+            except Exception as error:
+                log.error("a download failed", model=download.asked.model, exc_info=error)
+                message = "the server made a mistake; its log has the details"
+                self._end(download, JobState.FAILED, message)
 
     async def _fetch(self, download: Download) -> None:
         """Ask the Hub, fetch, and let requests name the model. Raises `ModelError` and others."""

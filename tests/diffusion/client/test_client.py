@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,14 @@ from diffusion.client import (
 )
 from diffusion.client.job_json import job_body
 from diffusion.errors import DiffusionError, SettingsError
-from diffusion.server.jobs.request import JobRequest
+from diffusion.server.jobs.request import (
+    HiresRequest,
+    InitImageRequest,
+    InpaintRequest,
+    JobRequest,
+    SamplingRequest,
+    VariationRequest,
+)
 from diffusion.tasks import Hires, InitImage, Inpaint, SamplingSettings, Variation
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
 
@@ -66,7 +74,7 @@ EVERYTHING = Settings(
     vae_tiling="on",
     seamless="x",
     rng="cpu",
-    sampling=SamplingSettings(s_churn=1.0, rho=5.0),
+    sampling=SamplingSettings(s_churn=1.0, rho=5.0, noise_seed_delta=31337),
     zero_snr=True,
 )
 
@@ -95,6 +103,11 @@ def test_settings_that_the_server_does_not_take_are_known() -> None:
     known = set(JobRequest.model_fields) - {"model", "preview_every"}
     sent = {each.name for each in fields(Settings)} - {"embeddings", "latents", "loras"}
     assert sent <= known
+    assert {each.name for each in fields(SamplingSettings)} <= set(SamplingRequest.model_fields)
+    assert {each.name for each in fields(InitImage)} <= set(InitImageRequest.model_fields)
+    assert {each.name for each in fields(Inpaint)} <= set(InpaintRequest.model_fields)
+    assert {each.name for each in fields(Hires)} <= set(HiresRequest.model_fields)
+    assert {each.name for each in fields(Variation)} <= set(VariationRequest.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +286,10 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name for name in dir(kind) if not name.startswith("_")}
 
     assert public(Client) == public(AsyncClient)
+    for name in public(Client):
+        blocking, awaited = (getattr(kind, name) for kind in (Client, AsyncClient))
+        assert signature(blocking).parameters == signature(awaited).parameters, name
+        assert blocking.__doc__ == awaited.__doc__, name
 
 
 def test_a_client_serves_several_threads(client: Client) -> None:

@@ -10,29 +10,20 @@ from typing import Any
 
 import pytest
 import requests
-from huggingface_hub import constants
 
 from diffusion.checkpoints import hub
-from tests.diffusion.checkpoints.hub.hub_server import Hub, Repository, run_hub
+from diffusion.errors import StoppedError
+from tests.diffusion.checkpoints.hub.hub_server import Hub
 from tests.diffusion.server.live_server import Live, wait_until
+from tests.diffusion.server.small_hub import WEIGHTS, run_small_hub
 
-CARD = b"---\nlicense: mit\n---\n# A model\n"
-WEIGHTS = bytes(range(256)) * 1000
 URL = "/api/v1/models/download"
 
 
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Return a Hub with one model, which is asked in place of the real one."""
-    files = {
-        "model_index.json": b'{"_class_name": "StableDiffusionPipeline"}',
-        "README.md": CARD,
-        "unet/config.json": b"{}",
-        "unet/diffusion_pytorch_model.safetensors": WEIGHTS,
-    }
-    with run_hub({"some/model": Repository(files, licence="mit")}) as remote:
-        monkeypatch.setattr(constants, "ENDPOINT", remote.url)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    """Return a Hub with one model."""
+    with run_small_hub(tmp_path / "cache", monkeypatch) as remote:
         yield remote
 
 
@@ -106,11 +97,22 @@ def test_a_download_is_cancelled_at_its_next_bytes(
     assert wait_for_end(live, number)["state"] == "cancelled"
 
 
+def test_a_mistake_of_ours_ends_the_download(
+    remote: Hub, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(offer: hub.Offer, progress: Any) -> Path:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(hub, "pull", fail)
+    number = live.post(URL, {"model": "some/model"}).json()["id"]
+    failed = wait_for_end(live, number)
+    assert (failed["state"], failed["message"][:27]) == ("failed", "the server made a mistake; ")
+
+
 def test_what_a_cancelled_download_left_is_used(
     remote: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The callback stops the download itself, and does not count as a broken connection."""
-    from diffusion.errors import StoppedError
 
     def stop(name: str, done: int) -> None:
         raise StoppedError
