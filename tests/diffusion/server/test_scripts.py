@@ -169,6 +169,7 @@ def test_a_prompt_matrix_has_each_combination(live: Live) -> None:
         (["Face restore", "yes"], 501, "does not do the axis Face restore"),
         (["Steps", "1,2", [], 0, "", [], 0, "", [], "yes"], 422, "Draw legend must be"),
         ([*["Nothing", "", []] * 3, *[False] * 7, 900], 422, "from 0 to 500; got 900"),
+        ([*["Nothing", "", []] * 3, *[False] * 7, 2.5], 422, "from 0 to 500; got 2.5"),
     ],
 )
 def test_wrong_plots_are_refused_before_any_work(

@@ -31,10 +31,10 @@ class Argument:
     """
 
     label: str
-    value: bool | int | float | str | tuple[str, ...]
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
+    value: bool | int | str | tuple[str, ...]
+    minimum: int | None = None
+    maximum: int | None = None
+    step: int | None = None
     choices: tuple[str, ...] | None = None
 
     def as_shown(self) -> Mapping[str, object]:
@@ -57,11 +57,10 @@ class Argument:
         if isinstance(self.value, bool):
             if isinstance(given, int) and given in (0, 1):
                 return bool(given)
-        elif isinstance(self.value, int | float):
-            if isinstance(given, int | float) and not isinstance(given, bool):
-                low, high = self.minimum, self.maximum
-                if (low is None or given >= low) and (high is None or given <= high):
-                    return given
+        elif isinstance(self.value, int):
+            low, high = self.minimum, self.maximum
+            if type(given) is int and (low is None or high is None or low <= given <= high):
+                return given
         elif isinstance(self.value, str):
             if isinstance(given, str):
                 return given
