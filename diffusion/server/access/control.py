@@ -21,8 +21,9 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN_PATHS: Final = frozenset({"/", "/healthz"})
-OPEN_FOLDER: Final = "/page/"
+HEALTH: Final = "/healthz"
+PAGE: Final = "/"
+PAGE_FOLDER: Final = "/page/"
 """The page's own files, which hold no secret."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = (
@@ -79,13 +80,13 @@ class AccessControl:
     def _let_in(self, scope: Scope, headers: dict[bytes, str]) -> None:
         """Check a request, and note its user. Raises `ServerError`."""
         path = scope["path"]
-        if path == "/healthz":
+        if path == HEALTH:
             return
         _check_framing(headers)
         self._check_host(headers.get(b"host", ""))
         if scope["method"] not in SAFE_METHODS:
             self._check_origin(headers)
-        elif path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+        elif path == PAGE or path.startswith(PAGE_FOLDER):
             return
         scope["user"] = self._find_user(scope, headers)
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diffusion.server.access.sessions import session_name, sign_session
+from diffusion.server.access.sessions import session_end, sign_session
 from diffusion.server.errors import BusyError, ConfigurationError, NotSignedInError
 
 __all__ = ["LOCAL", "SCOPES", "Credentials", "User", "create_users_file"]
@@ -98,12 +98,12 @@ class Credentials:
 
     def find_by_session(self, cookie: str) -> User | None:
         """Return the user of a browser's session; None where it has ended or is not ours."""
-        name, ends = session_name(cookie), cookie.split("|")[1:2]
-        for digest, user in self._users if name is not None else ():
-            expected = sign_session(user.name, digest, int(ends[0]))
-            if hmac.compare_digest(expected.encode(), cookie.encode("utf-8", "replace")):
-                return user
-        return None
+        ends = session_end(cookie)
+        found = None
+        for digest, user in self._users if ends is not None else ():
+            if hmac.compare_digest(sign_session(user.name, digest, ends), cookie):
+                found = user
+        return found
 
     def _match(self, name: str | None, token: str) -> User | None:
         """Return the user of a token, in a time that does not depend on which one it is."""

@@ -82,7 +82,7 @@ class PictureSearch:
             ("jobs.created < ?", self.until),
             ("pictures.job = ?", job),
             ("pictures.number = ?", number),
-            *((f"instr(lower({_PROMPTS}), lower(?)) > 0", word) for word in self.words),
+            *((f"instr(fold({_PROMPTS}), ?) > 0", word.casefold()) for word in self.words),
         ]
         given = [each for each in tests if each[1] is not None]
         text = " AND ".join(["1", *(test for test, _ in given)])
@@ -134,6 +134,8 @@ class History:
         try:
             self._db = sqlite3.connect(self.path, timeout=1, isolation_level=None)
             self._db.row_factory = sqlite3.Row
+            # SQLite's own lower() knows ASCII alone.
+            self._db.create_function("fold", 1, str.casefold, deterministic=True)
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")

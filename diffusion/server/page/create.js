@@ -73,7 +73,8 @@ export function createView() {
     draw,
     drawFirst: () => drawNow(true),
     cancel: () => {
-      const id = openJobs()[0]?.id;
+      const isOpen = (/** @type {string} */ each) => !isFinal(jobOf(each) ?? { state: "done" });
+      const id = [picture.watched() ?? "", ...mine].find(isOpen);
       if (id) cancel(id).then(() => announce("Cancelled")).catch(notifyError);
     },
   };

@@ -91,8 +91,8 @@ async function begin() {
 
 const go = (/** @type {string} */ view) => () => (location.hash = view);
 const showKeys = listenForKeys([
-  { keys: "Ctrl + Enter", text: "Generate", run: create.draw },
-  { keys: "Ctrl + Shift + Enter", text: "Generate before what waits", run: create.drawFirst },
+  { keys: "Ctrl + Enter", text: "Generate", run: () => (go("create")(), create.draw()) },
+  { keys: "Ctrl + Shift + Enter", text: "Generate before what waits", run: () => (go("create")(), create.drawFirst()) },
   { keys: "Ctrl + Alt + Enter", text: "Cancel what is drawn", run: create.cancel },
   { keys: "C", text: "Create", single: true, run: go("create") },
   { keys: "G", text: "Gallery", single: true, run: go("gallery") },

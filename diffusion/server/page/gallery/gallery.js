@@ -86,7 +86,12 @@ export function galleryView() {
     stale = true;
     if (element.isConnected) load();
   };
-  galleryChanged.on(renew);
+  galleryChanged.on(() => {
+    chosen.clear();
+    grid.chosen.clear();
+    showChosen();
+    renew();
+  });
   jobEnded.on(renew);
   return { element, show: () => (stale ? load() : grid.measure()) };
 }

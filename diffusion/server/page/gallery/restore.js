@@ -8,7 +8,7 @@ import { notify, notifyError } from "/page/core/notices.js";
 import { shorten, toBase64 } from "/page/core/words.js";
 import { takeFile } from "/page/picture/source.js";
 import { findDifferences, valueText } from "/page/settings/differences.js";
-import { valuesOf } from "/page/settings/request.js";
+import { isExact, valuesOf } from "/page/settings/request.js";
 import { all, get, update } from "/page/settings/values.js";
 
 /**
@@ -19,6 +19,7 @@ import { all, get, update } from "/page/settings/values.js";
  */
 export async function offerSettings({ settings, notes, infotext }, file) {
   const differences = settings ? findDifferences(all(), valuesOf(settings)) : [];
+  const told = isExact(settings?.seed) ? notes : [...notes, "its seed is too large for a browser; the command line takes it"];
   let taken = false;
   await openDialog("Settings of this picture", (close) => {
     const boxes = differences.map(({ key }) => h("input", { type: "checkbox", checked: true, data: { key } }));
@@ -31,7 +32,7 @@ export async function offerSettings({ settings, notes, infotext }, file) {
     const start = () => (takeFile(/** @type {Blob} */ (file)).then(() => get("mode") === "text" && update({ mode: "image" })).catch(notifyError), close());
     return [
       differences.length ? differenceTable(differences, boxes) : settings && h("p", {}, "Your settings are the same."),
-      notes.length > 0 && h("ul", { class: "notes" }, notes.map((note) => h("li", {}, note))),
+      told.length > 0 && h("ul", { class: "notes" }, told.map((note) => h("li", {}, note))),
       infotext && h("details", { class: "inset" }, h("summary", {}, h("span", {}, "The text in the picture"), icon("chevron")), h("pre", { tabindex: "0" }, infotext)),
       h("div", { class: "buttons end" },
         file && h("button", { onclick: start }, "Start from this picture"),

@@ -23,6 +23,7 @@ const jobs = new Map();
 let followed = null;
 let timer = 0;
 let started = false;
+let loaded = false;
 
 /** Tell whether nothing will change any more. @param {Job} job */
 export function isFinal(job) {
@@ -66,6 +67,7 @@ export async function refresh() {
     const { jobs: found } = await call("GET", "/api/v1/jobs?limit=60");
     const open = new Set(found.map((/** @type {Job} */ job) => job.id));
     for (const job of found) take(job);
+    loaded = true;
     for (const id of jobs.keys()) {
       if (!open.has(id) && !isFinal(jobs.get(id))) await look(id);
     }
@@ -94,7 +96,9 @@ function take(report) {
   if (before && isFinal(before) && !isFinal(report)) return;
   jobs.set(report.id, { ...before, ...report });
   jobChanged.send(jobs.get(report.id));
-  if (before && !isFinal(before) && isFinal(report)) jobEnded.send(jobs.get(report.id));
+  // One that was never seen running came from another tab, or another program.
+  const isNews = before ? !isFinal(before) : loaded;
+  if (isNews && isFinal(report)) jobEnded.send(jobs.get(report.id));
 }
 
 /** A stream for the job that runs; one at a time, since browsers open only six. */

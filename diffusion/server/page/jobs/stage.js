@@ -22,7 +22,7 @@ export function stage(draw) {
   const caption = h("div", { class: "caption" });
   const editor = h("div", { class: "editor-frame" }, maskEditor());
   const { tabs, showing, choose } = stageTabs(() => show());
-  const element = h("section", { class: "stage", "aria-label": "Picture" }, tabs, editor, view, caption);
+  const element = h("section", { class: "stage", "aria-label": "Stage" }, tabs, editor, view, caption);
   /** @type {string | null} */
   let watched = null;
   let drawn = "";

@@ -8,7 +8,7 @@ import { source, sourceChanged } from "/page/picture/source.js";
 
 const ZOOM_STEP = 1.25;
 const MOST_ZOOM = 32;
-const TINT = "#ff7a4d";
+const TINT = "#e83fd0";
 
 /** @typedef {{x: number, y: number}} Point */
 

@@ -91,7 +91,7 @@ function groupOf(group) {
   }));
   if (group.open) {
     const id = newId("group");
-    return { content, element: h("section", { class: "group", "aria-labelledby": id },
+    return { content, element: h("div", { class: "group", role: "group", "aria-labelledby": id },
       h("h2", { id, class: "group-head" }, group.label), content) };
   }
   const state = h("span", { class: "badge", hidden: true });

@@ -66,8 +66,13 @@ function finishUpscale(body, values, source) {
 /** @param {any} body @param {string} mode @param {Source} source */
 function finishSource(body, mode, source) {
   body.init_image.image = source.image;
-  if (mode === "inpaint" && source.mask) body.init_image.inpaint.mask = source.mask;
-  else delete body.init_image.inpaint;
+  if (mode !== "inpaint" || !source.mask) {
+    delete body.init_image.inpaint;
+    return;
+  }
+  body.init_image.inpaint.mask = source.mask;
+  // As the command line does: without a size, the picture's own pixels stay as they are.
+  if (!body.width && !body.height && body.init_image.resize === "stretch") body.init_image.resize = "pad";
 }
 
 /** Return a seed of up to ten digits. */
@@ -94,8 +99,14 @@ export function valuesOf(settings) {
   values["variation.from_width"] = from?.[0] ?? null;
   values["variation.from_height"] = from?.[1] ?? null;
   if (settings.model === undefined) delete values.model;
+  if (!isExact(settings.seed)) delete values.seed;
   delete values.batch;
   return values;
+}
+
+/** Tell whether a browser can hold a seed; those above 2^53 lose their last digits. @param {any} seed */
+export function isExact(seed) {
+  return seed === undefined || Number.isSafeInteger(seed);
 }
 
 /** @param {any} part @param {string} key */
