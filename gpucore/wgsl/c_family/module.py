@@ -354,11 +354,12 @@ class _Kernel:
     def _argument(self, parameter: Parameter) -> str:
         if find_attribute(parameter.attributes, "builtin") is not None:
             return self._built_in(parameter)
-        symbol = self._facts.declared[id(parameter)]
-        declared = self._names.get(symbol.type.name) if isinstance(symbol.type, Structure) else None
-        if not isinstance(declared, Struct):
+        type_ = self._facts.declared[id(parameter)].type
+        if not isinstance(type_, Structure):
             raise unsupported_error("this parameter", self._module.source, parameter)
-        return structure_text(symbol.type, [self._built_in(m) for m in declared.members])
+        declared = self._names[type_.name]
+        assert isinstance(declared, Struct)
+        return structure_text(type_, [self._built_in(member) for member in declared.members])
 
     def _built_in(self, node: Parameter | StructMember) -> str:
         mark = find_attribute(node.attributes, "builtin")
