@@ -8,6 +8,7 @@ An operation is a function of ``gpustd`` or of one of its packages. An operand i
 dtype behind a colon (f32 without one); behind ``name=`` the dtype must be there. Every other
 ``name=value`` is a Python literal. The device decides which variant is taken: the best one here,
 or the one that ``--device`` names; ``null`` computes nothing and has f16 and matrix units.
+``--target cuda`` shows the CUDA C++ that the same kernels become, without the prelude.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from typing import Any
 
 import gpucore
 from gpucore import Device, GpuError
+from gpucore.wgsl import parse, reflect
+from gpucore.wgsl.c_family import print_kernel
 from gpustd.launch.template import rendered_kernels
 
-__all__ = ["find_operation", "main", "parse_argument", "show_kernels"]
+__all__ = ["as_cuda", "find_operation", "main", "parse_argument", "show_kernels"]
 
 PACKAGES = ("arrays", "image", "linalg", "matmul", "nn", "random", "signal")
 _OPERAND = re.compile(r"(\d+(?:x\d+)*)(?::(\w+))?")
@@ -96,6 +99,14 @@ def show_kernels(operation: str, arguments: Sequence[str], device: Device) -> li
     ]
 
 
+def as_cuda(kernel: str) -> str:
+    """Return a kernel of `show_kernels` as CUDA C++, one function for each entry point."""
+    points = reflect(parse(kernel)).entry_points
+    label = kernel.partition("\n")[0]
+    bodies = [print_kernel(kernel, entry, {}, checks=False).body for entry in points]
+    return "\n".join([label, *bodies])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the kernels that the command line asks for; return 2 for wrong arguments."""
     parser = argparse.ArgumentParser(
@@ -106,10 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("operation", help="such as conv2d, nn.softmax, linalg.cholesky")
     parser.add_argument("arguments", nargs="*", help="operands as shapes, or name=value")
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu, null")
+    parser.add_argument("--target", choices=("wgsl", "cuda"), default="wgsl", help="language")
     chosen = parser.parse_intermixed_args(arguments)
     try:
         device = Device.by_name(chosen.device) if chosen.device else Device.auto()
         texts = show_kernels(chosen.operation, chosen.arguments, device)
+        if chosen.target == "cuda":
+            texts = list(map(as_cuda, texts))
     except (GpuError, TypeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

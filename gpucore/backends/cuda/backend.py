@@ -148,6 +148,7 @@ class CudaBackend:
             return
         if not is_done:
             self.synchronize()
+        self._enter("reading")
         self._staging.give(staging)
 
     def abandon_staging(self, staging: StagingBuffer) -> None:
@@ -302,10 +303,12 @@ class CudaBackend:
 
     def is_reached(self, event: int) -> bool:
         """Tell whether the work before an event is done. Raises `DeviceLostError`."""
-        self.require_open("waiting for it")
+        action = "waiting for it"
+        self.require_open(action)
+        self._do(action, "cuCtxSetCurrent", self._context)
         code = self._driver.code("cuEventQuery", event)
         if code not in (0, _NOT_READY):
-            self._raise("waiting for it", "cuEventQuery", code)
+            self._raise(action, "cuEventQuery", code)
         return code == 0
 
     def drop_event(self, event: int) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes as c
 from typing import Final
 
-from gpucore.backends.cuda.backend import CudaBackend
 from gpucore.backends.cuda.compiler import load_compiler
 from gpucore.backends.cuda.driver import Driver, load_driver
-from gpucore.backends.interface import AdapterInfo, Kind
+from gpucore.backends.interface import AdapterInfo, Backend, Kind
 from gpucore.errors import DeviceNotFoundError
 
 __all__ = ["adapters", "describe", "find_adapters", "open_adapter"]
@@ -99,8 +98,10 @@ def _limits(driver: Driver, index: int, memory: int) -> dict[str, int]:
     }
 
 
-def open_adapter(info: AdapterInfo, *, checks: bool = True) -> CudaBackend:
+def open_adapter(info: AdapterInfo, *, checks: bool = True) -> Backend:
     """Open a card; ``checks`` as in `gpucore.Device.open`."""
+    from gpucore.backends.cuda.backend import CudaBackend
+
     driver, compiler = load_driver(), load_compiler()
     if driver is None or compiler is None:
         raise DeviceNotFoundError("the CUDA driver or NVRTC is gone: start the process again")

@@ -17,8 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
-
 from gpucore.backends.cuda.errors import CudaError
 
 __all__ = ["Compiler", "cache_folder", "load_compiler"]
@@ -96,8 +94,11 @@ class Compiler:
 
 def cache_folder() -> Path:
     """Return the folder of compiled kernels: ``GPUCORE_CUDA_CACHE``, else the user's cache."""
-    given = os.environ.get(CACHE_VARIABLE, "")
-    return Path(given) if given else platformdirs.user_cache_path("avila", appauthor=False) / "cuda"
+    if given := os.environ.get(CACHE_VARIABLE, ""):
+        return Path(given)
+    import platformdirs
+
+    return platformdirs.user_cache_path("avila", appauthor=False) / "cuda"
 
 
 def _store(file: Path, code: bytes) -> None:

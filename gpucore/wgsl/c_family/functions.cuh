@@ -292,6 +292,7 @@ W_DEV w_exchange_result<T> w_atomicCompareExchangeWeak(w_atomic<T>* p, T old, T 
 // Barriers
 
 W_DEV void w_workgroupBarrier() { __syncthreads(); }
+W_DEV void w_textureBarrier() { __syncthreads(); }
 W_DEV void w_storageBarrier() { __threadfence_block(); __syncthreads(); }
 template <class T> W_DEV T w_workgroupUniformLoad(const T* p) {
     __syncthreads();

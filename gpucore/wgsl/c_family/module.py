@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -84,11 +84,20 @@ _BUILT_INS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PrintedKernel:
-    """A kernel's C++ source, its workgroup's size, and the bytes of memory to ask for at launch."""
+    """A kernel in C++: the prelude, its own text, and what a launch must say.
 
-    text: str
+    ``launch_memory`` are the bytes of workgroup memory to ask for, 0 where there is no need.
+    """
+
+    prelude: str
+    body: str
     workgroup_size: tuple[int, int, int]
     launch_memory: int
+
+    @property
+    def text(self) -> str:
+        """The whole source."""
+        return f"{self.prelude}{self.body}"
 
 
 def print_kernel(
@@ -142,9 +151,9 @@ class _Kernel:
     def print_all(self) -> PrintedKernel:
         """Print the whole source."""
         functions = [line for f in self._facts.functions for line in self._function(f)]
-        lines = [*self._head(), *self._types(), *self._module_struct(functions), *self._kernel()]
+        body = [*self._types(), *self._module_struct(functions), *self._kernel()]
         launch_memory = self._memory if self._memory > STATIC_SHARED else 0
-        return PrintedKernel("\n".join(lines) + "\n", self._size, launch_memory)
+        return PrintedKernel(_text_of(self._head()), _text_of(body), self._size, launch_memory)
 
     # Head: macros and the prelude
 
@@ -345,11 +354,12 @@ class _Kernel:
     def _argument(self, parameter: Parameter) -> str:
         if find_attribute(parameter.attributes, "builtin") is not None:
             return self._built_in(parameter)
-        symbol = self._facts.declared[id(parameter)]
-        declared = self._names.get(symbol.type.name) if isinstance(symbol.type, Structure) else None
-        if not isinstance(declared, Struct):
+        type_ = self._facts.declared[id(parameter)].type
+        if not isinstance(type_, Structure):
             raise unsupported_error("this parameter", self._module.source, parameter)
-        return structure_text(symbol.type, [self._built_in(m) for m in declared.members])
+        declared = self._names[type_.name]
+        assert isinstance(declared, Struct)
+        return structure_text(type_, [self._built_in(member) for member in declared.members])
 
     def _built_in(self, node: Parameter | StructMember) -> str:
         mark = find_attribute(node.attributes, "builtin")
@@ -357,6 +367,10 @@ class _Kernel:
         if not isinstance(name, Name) or name.name not in _BUILT_INS:
             raise unsupported_error("this input of the entry point", self._module.source, node)
         return _BUILT_INS[name.name]
+
+
+def _text_of(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _by_name(reflection: Reflection, constants: Mapping[str, Number]) -> Mapping[str, Number]:

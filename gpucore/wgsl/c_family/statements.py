@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from gpucore.wgsl.c_family.errors import unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter
-from gpucore.wgsl.c_family.spelling import symbol_name, type_name
+from gpucore.wgsl.c_family.spelling import symbol_name, type_name, user_name
 from gpucore.wgsl.syntax import (
     Assign,
     Binary,
@@ -60,7 +60,7 @@ class StatementPrinter:
         )
         found = self._facts.results[function.name]
         result = "void" if found is None else type_name(found)
-        yield f"W_DEV {result} {function.name}_({parameters}) {{"
+        yield f"W_DEV {result} {user_name(function.name)}({parameters}) {{"
         yield from self._lines(function.body)
         yield "}"
 

@@ -68,3 +68,12 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     assert main([*arguments, "--device", "null"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_same_kernels_as_cuda() -> None:
+    done = show("nn.softmax", "4x8", "--target", "cuda")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("// softmax/")
+    assert 'extern "C" __global__ void __launch_bounds__(' in done.stdout
+    assert "struct w_module {" in done.stdout
+    assert "#define W_DEV" not in done.stdout, "the prelude is the same for all"
