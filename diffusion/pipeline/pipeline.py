@@ -238,11 +238,13 @@ class Pipeline:
         return [complete.part(first, min(size, count - first)) for first in range(0, count, size)]
 
     def adapters_of(self, settings: Settings) -> Hashable:
-        """Return the LoRAs of settings. Runs with others cannot be under way together.
+        """Return the LoRAs and control networks of settings.
 
-        Raises `SettingsError` for names that are not found.
+        Runs with others cannot be under way together. Raises `SettingsError` for names that are not
+        found.
         """
-        return self.loras.merging(settings.with_defaults(self.defaults))
+        merging = self.loras.merging(settings.with_defaults(self.defaults))
+        return merging, self.controls.keys(settings.controls)
 
     def pictures(self, result: Result) -> Iterator[Picture]:
         """Yield the pictures of a batch, with the settings that draw each again."""

@@ -52,6 +52,10 @@ class LoadedControls:
             found.append((control, self._loaded[key]))
         return found
 
+    def keys(self, controls: Sequence[Control]) -> frozenset[Hashable]:
+        """Return which networks controls name. Raises `SettingsError`."""
+        return frozenset(_key(self._find(each)) for each in controls)
+
     def fields(self, controls: Sequence[Control]) -> dict[str, str]:
         """Return the fields of an infotext about controls."""
         texts = {}

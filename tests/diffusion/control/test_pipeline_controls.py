@@ -104,7 +104,8 @@ def test_calls_with_controls_are_made_beside_shared_ones(pipeline: Pipeline) -> 
         replace(SETTINGS, seed=2, controls=(CONTROL,)),
         replace(SETTINGS, seed=3),
         replace(SETTINGS, seed=4, guidance_options=GuidanceOptions(rescale=0.7)),
-        replace(SETTINGS, seed=5),
+        replace(SETTINGS, seed=5, controls=(replace(CONTROL, model="full"),)),
+        replace(SETTINGS, seed=6, controls=(CONTROL,)),
     ]
     alone = [pipeline.draw(each)[0].tobytes() for each in asked]
     together = [pictures[0].tobytes() for pictures in draw_together(pipeline, asked)]
