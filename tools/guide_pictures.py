@@ -124,12 +124,12 @@ def seamless(pipeline: Pipeline) -> Image.Image:
 
 def guidance(pipeline: Pipeline) -> Image.Image:
     """Draw a ghost with a guidance that breaks it, and with what takes that back."""
-    high = {"guidance": 9.0}
+    high, zero = {"guidance": 9.0}, Thresholding(4.0, startpoint="zero")
     rows: list[tuple[dict[str, float], GuidanceOptions, str]] = [
         ({}, GuidanceOptions(), "--guidance 2"),
         (high, GuidanceOptions(), "--guidance 9"),
         (high, GuidanceOptions(rescale=0.9), "9, --guidance-rescale 0.9"),
-        (high, GuidanceOptions(thresholding=Thresholding(2.0)), "9, --mimic-scale 2"),
+        (high, GuidanceOptions(thresholding=zero), "9, --mimic-scale 4 (zero)"),
         (high, GuidanceOptions(skip_early=0.3), "9, --skip-early 0.3"),
     ]
     return strip([_improve(pipeline, "a smiling pink ghost", 4, *row) for row in rows])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from gpucore import Device, DType
 from gpustd import arrays, linalg
 
 __all__ = ["BlockFactors", "FeatureScaling", "feature_scaling", "scale_features"]
+
+
+_LEAST_RANGE: Final = 1e-6
+"""Where all places have the same mean, they are not weighed: 0 / 0 would be NaN."""
 
 
 class BlockFactors(NamedTuple):
@@ -87,7 +91,7 @@ class FeatureScaling:
         mean = arrays.mean(x, axis=3, keepdims=True)
         least = arrays.min(mean, axis=(1, 2), keepdims=True)
         most = arrays.max(mean, axis=(1, 2), keepdims=True)
-        share = (mean - least) / (most - least)
+        share = (mean - least) / arrays.maximum(most - least, _LEAST_RANGE)
         return x * (share * half * (factor - 1.0) + 1.0)
 
     def _scale_skip(self, x: Activations, factor: float) -> Activations:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from gpustd import arrays, cast, concat, guidance, linear_combination, slice_axi
 __all__ = ["GuidanceRule", "Latents", "first_estimate"]
 
 Latents = Buffer[f32]
+
+_LEAST_RANGE: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _rescale(guided: Latents, prompted: Latents, share: float) -> Latents:
     """Return the guided output with a share of the other's deviation."""
 
     def change(one: Latents, other: Latents) -> Latents:
-        ratio = arrays.std(other, ddof=1) / arrays.std(one, ddof=1)
+        ratio = arrays.std(other, ddof=1) / _above_zero(arrays.std(one, ddof=1))
         return one * (ratio * share + (1.0 - share))
 
     return _for_each_image(change, guided, prompted)
@@ -149,6 +151,7 @@ def _threshold(estimate: Latents, mimic: Latents, rule: Thresholding) -> Latents
         else:
             low_range = arrays.max(arrays.absolute(low_centred), axis=axes, keepdims=True)
             high_range = _quantile(centred, rule)
+        high_range = _above_zero(high_range)
         if rule.startpoint == "zero":
             changed = high * (low_range / high_range)
         elif rule.measure == "STD":
@@ -162,6 +165,11 @@ def _threshold(estimate: Latents, mimic: Latents, rule: Thresholding) -> Latents
         return linear_combination([(rule.share, changed), (1.0 - rule.share, high)])
 
     return _for_each_image(change, estimate, mimic)
+
+
+def _above_zero(range_of: Latents) -> Latents:
+    """Return a range that can be divided by, also where all numbers are equal."""
+    return arrays.maximum(range_of, _LEAST_RANGE)
 
 
 def _quantile(centred: Latents, rule: Thresholding) -> Latents:

@@ -125,6 +125,17 @@ def test_thresholding(device: Device, rule: Thresholding, weights: tuple[float, 
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("startpoint", ["mean", "zero"])
+def test_constant_outputs_are_no_division_by_zero(device: Device, startpoint: str) -> None:
+    rule = Thresholding(3.0, startpoint="zero" if startpoint == "zero" else "mean")
+    rows = device.buffer_from_array(np.zeros((2, 4, 4, 4), np.float32), f32)
+    x = device.buffer_from_array(np.zeros((1, 4, 4, 4), np.float32), f32)
+    for options in (GuidanceOptions(thresholding=rule), GuidanceOptions(rescale=0.5)):
+        guide = GuidanceRule(6.0, (1.0,), options)
+        found = guide.estimate(x, Scalings(1.0, 1.0, 1.0), rows, guide.output(rows)).read()
+        np.testing.assert_array_equal(found, 0.0)
+
+
 # ---------------------------------------------------------------- FreeU
 
 
