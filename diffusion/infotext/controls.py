@@ -28,7 +28,13 @@ _OLD: Final = {
     "pixel perfect": "Pixel Perfect",
     "control mode": "Control Mode",
 }
-_RESIZE_NAMES: Final = {"Just Resize": "stretch", "Resize and Fill": "fill"}
+_OLD_RESIZES: Final = {
+    "Envelope (Outer Fit)": "fill",
+    "Inner Fit (Scale to Fit)": "crop",
+    "Outer Fit (Shrink to Fit)": "fill",
+    "Scale to Fit (Inner Fit)": "crop",
+}
+"""Names that the extension had in 2023."""
 
 
 def control_text(control: Control, name: str, digest: str) -> str:
@@ -158,7 +164,7 @@ def _model_name(text: str) -> str:
 
 
 def _resize(text: str) -> str:
-    return _RESIZE_NAMES.get(text) or RESIZE_MODES.find(text).name
+    return _OLD_RESIZES.get(text) or RESIZE_MODES.find(text).name
 
 
 def _kind(text: str) -> str | None:

@@ -17,7 +17,7 @@ NEW = (
 )
 OLD = (
     "preprocessor: canny, model: control_v11p_sd15_canny [d14c016b], weight: 1, "
-    "starting/ending: (0.1, 0.9), resize mode: Crop and Resize, pixel perfect: True, "
+    "starting/ending: (0.1, 0.9), resize mode: Envelope (Outer Fit), pixel perfect: True, "
     "control mode: ControlNet is more important, preprocessor params: (512, 50, 150)"
 )
 
@@ -44,6 +44,7 @@ def test_both_forms_are_read() -> None:
         start=0.1,
         end=0.9,
         mode="control",
+        resize="fill",
         threshold_a=50.0,
         threshold_b=150.0,
     )
