@@ -25,7 +25,7 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/internal", tags=["internal"])
 
-_PACKAGES = ("fastapi", "numpy", "pillow", "starlette", "uvicorn", "wgpu", "wgpudawn")
+_PACKAGES = ("fastapi", "numpy", "pillow", "uvicorn", "wgpu", "wgpudawn")
 
 
 class ProgressBody(BaseModel):

@@ -136,7 +136,7 @@ class Drawing:
     def _infotext(self, part: Settings, number: int) -> str:
         about = self.pipeline.provenance
         model = about["model"]
-        more = other_networks_fields(about, None) | self.pipeline.loras.fields(part)
+        more = other_networks_fields(about, None) | self.pipeline.adapter_fields(part)
         program = f"Avila {version()}"
         return infotext_from_settings(part, number, model["name"], model["hash"], program, more)
 

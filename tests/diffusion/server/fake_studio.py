@@ -43,11 +43,12 @@ class FakePipeline:
     defaults = Defaults(width=64, height=48, steps=4)
     provenance: ClassVar = {"model": {"name": "fake", "hash": "0123456789"}}
 
-    loras = SimpleNamespace(fields=lambda settings: {})
-
     def __init__(self, device: Any, nbytes: int) -> None:
         self.device, self.nbytes = device, nbytes
         device.memory.live += nbytes
+
+    def adapter_fields(self, settings: Settings) -> dict[str, str]:
+        return {}
 
     def parts(self, settings: Settings) -> list[Settings]:
         complete = settings.with_defaults(self.defaults)
