@@ -66,16 +66,16 @@ def test_shipped_kernels(compiler: Compiler, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_kernel_of_the_repository(compiler: Compiler, architecture: str) -> None:
-    seen = set()
-    for name, source in corpus():
-        needs_units = "subgroup_matrix" in source
-        if source in seen or (needs_units and number_of(architecture) < OLDEST_WITH_UNITS):
+    """One architecture gets all kernels, the others every sixth: each takes up to a second."""
+    sources = {source: name for name, source in corpus()}
+    assert len(sources) > 150
+    step = 1 if architecture == "sm_90a" else 6
+    for source, name in list(sources.items())[::step]:
+        if "subgroup_matrix" in source and number_of(architecture) < OLDEST_WITH_UNITS:
             continue
-        seen.add(source)
         for entry in reflect(parse(source)).entry_points:
             kernel = print_kernel(source, entry, {}, checks=False)
             assert compiled(compiler, kernel, architecture), name
-    assert len(seen) > 150
 
 
 def test_the_cache_is_by_text_and_architecture(
