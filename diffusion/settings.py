@@ -13,7 +13,7 @@ from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
-from diffusion.samplers import SamplerChoice, choose_schedule
+from diffusion.samplers import SamplerChoice, choose_schedule, find_sampler_and_schedule
 from diffusion.schedules import ScheduleChoice
 from diffusion.tasks import (
     TILINGS,
@@ -41,7 +41,11 @@ def random_seed() -> int:
 
 @dataclass(frozen=True)
 class Defaults:
-    """A model's values for settings that are None."""
+    """A model's values for settings that are None.
+
+    Attributes:
+        split_guidance: that of samplers that take the guidance apart (CFG++).
+    """
 
     width: int
     height: int
@@ -49,6 +53,7 @@ class Defaults:
     guidance: float = 7.0
     sampler: str = "dpmpp_2m"
     schedule: str = "automatic"
+    split_guidance: float = 7.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,12 +130,14 @@ class Settings:
         image_size = self.init_image.size() if self.init_image else None
         width, height = image_size or (defaults.width, defaults.height)
         sampler = self.sampler or defaults.sampler
+        splits = find_sampler_and_schedule(sampler)[0].splits
+        guidance = defaults.split_guidance if splits else defaults.guidance
         complete = replace(
             self,
             width=width if self.width is None else self.width,
             height=height if self.height is None else self.height,
             steps=defaults.steps if self.steps is None else self.steps,
-            guidance=defaults.guidance if self.guidance is None else self.guidance,
+            guidance=guidance if self.guidance is None else self.guidance,
             sampler=sampler,
             schedule=choose_schedule(sampler, self.schedule, defaults.schedule),
             batch=min(self.count, 4) if self.batch is None else self.batch,

@@ -12,6 +12,7 @@ from diffusion.settings import Defaults
 __all__ = [
     "BUNDLED",
     "BUNDLED_GUIDANCE",
+    "BUNDLED_SPLIT_GUIDANCE",
     "BUNDLED_STEPS",
     "bundled_model",
     "default_settings",
@@ -23,6 +24,7 @@ BUNDLED = "emoji"
 
 BUNDLED_STEPS = 12
 BUNDLED_GUIDANCE = 2.0
+BUNDLED_SPLIT_GUIDANCE = 12.5
 """Defaults of the bundled model."""
 
 _DIFFUSION = Path(__file__).parents[1]
@@ -59,12 +61,18 @@ def default_settings(folder: ModelFolder) -> Defaults:
     """Return the default settings of a model.
 
     The size is the model's own. The bundled model's pictures at 12 steps look like those at 20.
-    With guidance 2 they are clean from 8 steps on, with 4 many are broken there. A consistency
-    model is made for four steps of its own sampler.
+    With guidance 2 they are clean from 8 steps on, with 4 half of them are broken there; CFG++
+    needs 12.5. A consistency model is made for four steps of its own sampler.
     """
     side = folder.unet.sample_size * folder.vae.downscale
     if any(path.is_dir() and folder.path.samefile(path) for path in _FOLDERS):
-        return Defaults(side, side, steps=BUNDLED_STEPS, guidance=BUNDLED_GUIDANCE)
+        return Defaults(
+            side,
+            side,
+            steps=BUNDLED_STEPS,
+            guidance=BUNDLED_GUIDANCE,
+            split_guidance=BUNDLED_SPLIT_GUIDANCE,
+        )
     if folder.unet.time_cond_proj_dim is not None:
         return Defaults(side, side, steps=4, guidance=8.0, sampler="lcm")
     return Defaults(side, side)

@@ -5,25 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from PIL import Image
 
 from diffusion.cli.file_names import Values, check_pattern, fill_pattern, has_fields
 from diffusion.drafts import open_draft, sweep_drafts
 from diffusion.errors import OutputError
-from diffusion.infotext.files import exif_info, png_info
+from diffusion.infotext.files import FORMATS, text_options
 
-__all__ = ["FORMATS", "Output", "make_folder", "output_errors", "write_temporary_file"]
-
-FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-MAX_JPEG_EXIF: Final = 65533
-"""Bytes of one segment of a JPEG file."""
+__all__ = ["Output", "make_folder", "output_errors", "write_temporary_file"]
 
 MAX_WEBP_SIDE: Final = 16383
 """Pixels."""
@@ -209,28 +204,11 @@ def write_temporary_file(
 
     ``quick``: encode in little time instead of little space. Raises `OSError`.
     """
-    encoding = QUICK_ENCODING if quick else FINAL_ENCODING
+    kind = FORMATS[suffix]
+    encoding = (QUICK_ENCODING if quick else FINAL_ENCODING)[kind]
     with open_draft(folder) as file:
-        _encode(image, file, infotext, FORMATS[suffix], encoding)
+        image.save(file, kind, **text_options(kind, infotext), **encoding)
     return Path(file.name)
-
-
-def _encode(
-    image: Image.Image,
-    file: IO[bytes],
-    infotext: str,
-    kind: str,
-    encoding: Mapping[str, dict[str, int]],
-) -> None:
-    """Write a picture with its text into an open file."""
-    if kind == "PNG":
-        image.save(file, kind, pnginfo=png_info(infotext), **encoding[kind])
-        return
-    exif = exif_info(infotext)
-    if kind == "JPEG" and len(exif) > MAX_JPEG_EXIF:
-        warnings.warn("the settings are too long for a JPEG file and left out", stacklevel=2)
-        exif = b""
-    image.save(file, kind, exif=exif, **encoding[kind])
 
 
 def _move_to_free_name(source: Path, target: Path) -> bool:

@@ -10,7 +10,6 @@ from typing import Final
 from PIL import Image
 
 from diffusion.cli.output import (
-    FORMATS,
     Output,
     make_folder,
     output_errors,
@@ -18,7 +17,7 @@ from diffusion.cli.output import (
 )
 from diffusion.errors import OutputError, SettingsError
 from diffusion.images import arrange_grid
-from diffusion.infotext.files import read_infotext
+from diffusion.infotext.files import FORMATS, read_infotext
 from diffusion.pipeline.events import Step
 
 __all__ = ["EVERY", "EVERY_QUICK", "MARK", "MAX_SIDE", "Preview"]

@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -21,10 +21,22 @@ from PIL.PngImagePlugin import PngInfo
 from diffusion.errors import SettingsError
 from diffusion.infotext.foreign import convert_metadata
 
-__all__ = ["PictureTexts", "exif_info", "png_info", "read_infotext", "read_texts"]
+__all__ = [
+    "FORMATS",
+    "PictureTexts",
+    "exif_info",
+    "png_info",
+    "read_infotext",
+    "read_texts",
+    "text_options",
+]
 
 KEY: Final = "parameters"
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
+FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The formats whose files carry an infotext, by suffix."""
+_MOST_JPEG_EXIF: Final = 65533
+"""Bytes of one segment of a JPEG file."""
+_KINDS: Final = tuple(dict.fromkeys(FORMATS.values()))
 LARGEST_FILE: Final = 256 << 20
 """Bytes of the largest picture's file that is read."""
 
@@ -39,6 +51,20 @@ _UNREADABLE = (
     *(ArithmeticError, AttributeError, LookupError, TypeError),
 )
 """What Pillow raises for damaged files; the second line comes from EXIF tags of a wrong type."""
+
+
+def text_options(kind: str, text: str) -> dict[str, Any]:
+    """Return what makes ``Image.save`` write an infotext into a file of a ``kind`` in `FORMATS`.
+
+    Nothing, with a warning, where it is too long for JPEG.
+    """
+    if kind == "PNG":
+        return {"pnginfo": png_info(text)}
+    exif = exif_info(text)
+    if kind == "JPEG" and len(exif) > _MOST_JPEG_EXIF:
+        warnings.warn("the settings are too long for a JPEG file and left out", stacklevel=2)
+        return {}
+    return {"exif": exif}
 
 
 class PictureTexts(NamedTuple):
@@ -110,7 +136,7 @@ def _read_texts(file: IO[bytes], field: str, name: str) -> PictureTexts:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged EXIF, and sizes that are not decoded
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=_KINDS) as image:
                 texts = dict(_texts(image))
                 foreign = convert_metadata(texts, image.size)
     except UnidentifiedImageError as error:

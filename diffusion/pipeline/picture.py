@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from PIL import Image
 
-from diffusion.infotext.files import exif_info, png_info
+from diffusion.infotext.files import FORMATS, text_options
 from diffusion.settings import Settings
 
 __all__ = ["Picture"]
 
 FileLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]
-
-FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 class Picture(Image.Image):
@@ -62,10 +60,9 @@ class Picture(Image.Image):
         ``pnginfo`` or ``exif`` among the parameters takes the settings' place.
         """
         kind = (format or FORMATS.get(_suffix(fp), "")).upper()
-        if kind == "PNG":
-            params.setdefault("pnginfo", png_info(self.infotext))
-        elif kind in ("JPEG", "JPG", "WEBP"):
-            params.setdefault("exif", exif_info(self.infotext))
+        kind = "JPEG" if kind == "JPG" else kind
+        if kind in FORMATS.values() and not {"pnginfo", "exif"} & params.keys():
+            params = {**text_options(kind, self.infotext), **params}
         super().save(fp, format, **params)
 
     def __reduce__(self) -> tuple[Callable[..., Picture], tuple[object, ...]]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from diffusion.errors import SettingsError
 from diffusion.images import decode_image, to_rgb
-from diffusion.infotext.files import exif_info, png_info
+from diffusion.infotext.files import text_options
 
 __all__ = ["FORMATS", "MEDIA_TYPES", "convert_png", "decode_base64", "read_upload"]
 
@@ -66,10 +66,10 @@ def convert_png(png: bytes, kind: str, infotext: str | None) -> bytes:
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         image.load()
         file = io.BytesIO()
+        options = {} if infotext is None else text_options(kind.upper(), infotext)
         if kind == "png":
             image.info = {}
-            image.save(file, "PNG", pnginfo=png_info(infotext) if infotext is not None else None)
+            image.save(file, "PNG", **options)
         else:
-            exif = exif_info(infotext) if infotext is not None else b""
-            image.convert("RGB").save(file, kind.upper(), quality=QUALITY, exif=exif)
+            image.convert("RGB").save(file, kind.upper(), quality=QUALITY, **options)
     return file.getvalue()

@@ -7,7 +7,11 @@ from typing import Annotated, Final
 
 from typer import Option
 
-from diffusion.checkpoints.bundled import BUNDLED_GUIDANCE, BUNDLED_STEPS
+from diffusion.checkpoints.bundled import (
+    BUNDLED_GUIDANCE,
+    BUNDLED_SPLIT_GUIDANCE,
+    BUNDLED_STEPS,
+)
 from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.cli.options.parsing import RARE_CHOICES, change_sampling
@@ -25,7 +29,8 @@ USUAL: Final = ("dpmpp_2m", "euler_a", "euler", "dpmpp_2m_sde", "unipc", "ddim",
 
 STEPS: Final = f"{Defaults.steps}; {BUNDLED_STEPS} for the bundled model, 4 for a consistency model"
 GUIDANCE: Final = (
-    f"{Defaults.guidance:g}; {BUNDLED_GUIDANCE:g} for the bundled model, 8 for a consistency model"
+    f"{Defaults.guidance:g}; {BUNDLED_GUIDANCE:g} for the bundled model "
+    f"({BUNDLED_SPLIT_GUIDANCE:g} with CFG++), 8 for a consistency model"
 )
 
 

@@ -419,3 +419,13 @@ def test_a_program_sees_no_native_messages() -> None:
     )
     assert done.stdout.startswith("Pipeline('emoji'")
     assert done.stderr == ""
+
+
+def test_settings_too_long_for_jpeg_are_left_out(tmp_path: Path) -> None:
+    settings = Settings("a" * 40_000, width=64, height=64, steps=1, guidance=1.0)
+    picture = Picture.of(Image.new("RGB", (8, 8)), settings, 0, "a" * 40_000)
+    with pytest.warns(UserWarning, match="too long for a JPEG"):
+        picture.save(tmp_path / "a.jpg")
+    assert read_infotext(tmp_path / "a.jpg") is None
+    picture.save(tmp_path / "a.webp")
+    assert read_infotext(tmp_path / "a.webp") == "a" * 40_000

@@ -145,3 +145,14 @@ def test_a_given_schedule_counts_before_the_one_in_a_samplers_name(
     usual = Defaults(64, 64, schedule="trailing")
     full = Settings("a", sampler=sampler, schedule=schedule).with_defaults(usual)
     assert full.schedule == expected
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"), [(None, 2.0), ("euler", 2.0), ("euler_cfg_pp", 12.5), ("DDIM", 2.0)]
+)
+def test_samplers_that_take_the_guidance_apart_have_a_default_of_their_own(
+    sampler: str | None, expected: float
+) -> None:
+    usual = Defaults(64, 64, guidance=2.0, split_guidance=12.5)
+    assert Settings("a", sampler=sampler).with_defaults(usual).guidance == expected
+    assert Settings("a", sampler=sampler, guidance=3).with_defaults(usual).guidance == 3

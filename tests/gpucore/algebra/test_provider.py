@@ -76,7 +76,7 @@ assert "gpustd" not in sys.modules
 assert (x[1:] + x[0]).sum(axis=0).shape == (4,)
 assert "gpustd" in sys.modules
 """
-    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    paths = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": paths},
