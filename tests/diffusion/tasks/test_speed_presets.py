@@ -11,7 +11,7 @@ from diffusion.tasks import SPEED_PRESETS
 from diffusion.tasks.sigmas import full_schedule
 from tests.diffusion.noise_schedules import stable_diffusion
 
-# The time steps that the authors name, and diffusers' for Lightning and Hyper-SD.
+# Even trailing spacing; DMD2's are those that its use is described with.
 TIMESTEPS = {
     "dmd2": [999, 749, 499, 249],
     "hyper_2": [999, 499],
