@@ -53,6 +53,6 @@ SPEED_PRESETS: Final = Catalogue(
 )
 """``lightning_4`` is for the file made for 4 steps.
 
-The values are those that users of these LoRAs pass on; their authors' pages were not at hand. LCM has
-the levels of ComfyUI's nodes, not diffusers' own spacing. Hyper-SD of one step is left out.
+The values are those that users of these LoRAs pass on; their authors' pages were not at hand. LCM
+has the levels of ComfyUI's nodes, not diffusers' own spacing. Hyper-SD of one step is left out.
 """
