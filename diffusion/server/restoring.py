@@ -22,7 +22,7 @@ from diffusion.server.errors import RefusedError
 from diffusion.server.jobs.request import JobRequest, SamplingRequest
 from diffusion.server.models import ModelTable
 from diffusion.settings import Settings
-from diffusion.tasks import TILINGS, UPSCALERS, Hires
+from diffusion.tasks import TILINGS, UPSCALERS, GuidanceOptions, Hires
 
 __all__ = ["Restored", "restore_request"]
 
@@ -63,6 +63,10 @@ def restore_request(text: str, models: ModelTable) -> Restored:
         fields["model"] = model
     elif "Model" in found.settings:
         notes.append(f"the model {found.settings['Model'][:100]} is not on this server")
+    if settings.guidance_options != GuidanceOptions():
+        notes.append("what changes its guidance (PAG, FreeU and others) is not taken over")
+    if settings.controls:
+        notes.append("the control networks that led it are not taken over")
     notes += [f"not drawn again: {each}" for each in unreproduced_settings(found)]
     return Restored(fields, notes)
 

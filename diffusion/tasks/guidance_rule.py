@@ -16,7 +16,7 @@ from diffusion.tasks.guidance import GuidanceOptions, Thresholding
 from gpucore import Buffer, f32
 from gpustd import arrays, cast, concat, guidance, linear_combination, slice_axis
 
-__all__ = ["GuidanceRule", "Latents", "first_estimate"]
+__all__ = ["GuidanceRule", "Latents", "apply_guidance", "first_estimate"]
 
 Latents = Buffer[f32]
 
@@ -51,7 +51,7 @@ class GuidanceRule:
         if self.perturbed:
             guided = self._push_from_perturbed(rows)
         elif self.scale is not None:
-            guided = _apply_guidance(rows, self.scale, self.weights)
+            guided = apply_guidance(rows, self.scale, self.weights)
         result: Latents = cast(guided, f32)
         if self.options.rescale and self.scale is not None:
             result = _rescale(result, self._part(rows, 1), self.options.rescale)
@@ -103,7 +103,7 @@ def first_estimate(x: Latents, scalings: Scalings, rows: Buffer[Any]) -> Latents
     return linear_combination([(scalings.skip, x), (scalings.out, cast(first, f32))])
 
 
-def _apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
+def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
     """Return U + scale · Σ wᵢ·(Cᵢ - U); ``output`` has the rows of U, then of each part's Cᵢ."""
     if tuple(weights) == (1.0,):
         return guidance(output, scale)

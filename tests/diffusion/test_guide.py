@@ -15,6 +15,7 @@ from tests.diffusion.cli.fake_pipeline import run
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
+GUIDANCE = (GUIDE.parent / "guidance.md").read_text(encoding="utf-8")
 LARGEST_PICTURE = 60_000
 
 
@@ -71,7 +72,7 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize("picture", sorted(GUIDE.parent.glob("images/guide-*.png")), ids=str)
 def test_pictures_are_small(picture: Path) -> None:
     assert picture.stat().st_size <= LARGEST_PICTURE
-    assert f"images/{picture.name}" in TEXT
+    assert f"images/{picture.name}" in TEXT + GUIDANCE
 
 
 def test_python_runs(tmp_path: Path) -> None:

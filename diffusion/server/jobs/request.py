@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,16 +19,27 @@ from diffusion.schedules import find_schedule
 from diffusion.server.errors import RefusedError
 from diffusion.server.pictures import read_upload
 from diffusion.settings import Settings
-from diffusion.tasks import Hires, InitImage, Inpaint, Variation
+from diffusion.tasks import (
+    FreeU,
+    GuidanceOptions,
+    Hires,
+    InitImage,
+    Inpaint,
+    Thresholding,
+    Variation,
+)
 from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
 __all__ = [
+    "FreeURequest",
+    "GuidanceRequest",
     "HiresRequest",
     "InitImageRequest",
     "InpaintRequest",
     "JobRequest",
     "SamplingRequest",
+    "ThresholdingRequest",
     "VariationRequest",
     "WorkLimits",
 ]
@@ -122,6 +133,48 @@ class SamplingRequest(Part):
     noise_seed_delta: int | None = None
 
 
+class ThresholdingRequest(Part):
+    """The range of a lower guidance scale; fields as in `diffusion.tasks.Thresholding`."""
+
+    mimic_scale: Finite = 7.0
+    percentile: Finite = 1.0
+    separate_channels: bool = True
+    startpoint: Literal["mean", "zero"] = "mean"
+    measure: Literal["AD", "STD"] = "AD"
+    share: Finite = 1.0
+
+
+class FreeURequest(Part):
+    """Factors of features on the UNet's way up; fields as in `diffusion.tasks.FreeU`."""
+
+    b1: Finite = 1.3
+    b2: Finite = 1.4
+    s1: Finite = 0.9
+    s2: Finite = 0.2
+    version: Literal[1, 2] = 2
+
+
+class GuidanceRequest(Part):
+    """Choices about guidance; fields as in `diffusion.tasks.GuidanceOptions`."""
+
+    rescale: Finite = 0.0
+    thresholding: ThresholdingRequest | None = None
+    skip_below: Finite = 0.0
+    skip_all: bool = False
+    skip_early: Finite = 0.0
+    perturbed: Finite = 0.0
+    freeu: FreeURequest | None = None
+
+    def task(self) -> GuidanceOptions:
+        """Return it as the pipeline knows it."""
+        thresholding, freeu = self.thresholding, self.freeu
+        return GuidanceOptions(
+            **self.model_dump(exclude={"thresholding", "freeu"}),
+            thresholding=Thresholding(**thresholding.model_dump()) if thresholding else None,
+            freeu=FreeU(**freeu.model_dump()) if freeu else None,
+        )
+
+
 class JobRequest(Part):
     """Pictures to draw. Fields that are left out take the model's defaults; a seed is random."""
 
@@ -148,6 +201,7 @@ class JobRequest(Part):
     rng: str = "nv"
     sampling: SamplingRequest = SamplingRequest()
     zero_snr: bool = False
+    guidance_options: GuidanceRequest = GuidanceRequest()
     preview_every: int | None = Field(
         default=None, ge=0, le=1000, description="Steps from preview to preview; 0 for none."
     )
@@ -160,8 +214,8 @@ class JobRequest(Part):
 
     def settings(self) -> Settings:
         """Return the settings, checked. Pictures must be from `clean`. Raises `SettingsError`."""
-        parts = {"model", "init_image", "hires", "variation", "sampling", "preview_every"}
-        given = self.model_dump(exclude=parts | {"seed"})
+        parts = {"init_image", "hires", "variation", "sampling", "guidance_options"}
+        given = self.model_dump(exclude=parts | {"model", "preview_every", "seed"})
         settings = Settings(
             **given,
             seed=self.seed or 0,
@@ -169,6 +223,7 @@ class JobRequest(Part):
             hires=Hires(**self.hires.model_dump()) if self.hires else None,
             variation=self.variation.task() if self.variation else None,
             sampling=SamplingSettings(**self.sampling.model_dump()),
+            guidance_options=self.guidance_options.task(),
         )
         settings.check()
         if settings.sampler is not None:

@@ -30,14 +30,26 @@ from diffusion.client import (
 from diffusion.client.job_json import job_body
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.server.jobs.request import (
+    FreeURequest,
+    GuidanceRequest,
     HiresRequest,
     InitImageRequest,
     InpaintRequest,
     JobRequest,
     SamplingRequest,
+    ThresholdingRequest,
     VariationRequest,
 )
-from diffusion.tasks import Hires, InitImage, Inpaint, SamplingSettings, Variation
+from diffusion.tasks import (
+    FreeU,
+    GuidanceOptions,
+    Hires,
+    InitImage,
+    Inpaint,
+    SamplingSettings,
+    Thresholding,
+    Variation,
+)
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
 
 RED = Image.new("RGB", (64, 48), (255, 0, 0))
@@ -76,6 +88,9 @@ EVERYTHING = Settings(
     rng="cpu",
     sampling=SamplingSettings(s_churn=1.0, rho=5.0, noise_seed_delta=31337),
     zero_snr=True,
+    guidance_options=GuidanceOptions(
+        rescale=0.5, skip_below=2.0, perturbed=1.5, freeu=FreeU(1.1, version=1)
+    ),
 )
 
 
@@ -101,8 +116,11 @@ def test_every_setting_comes_through(client: Client, live: Live) -> None:
 def test_settings_that_the_server_does_not_take_are_known() -> None:
     """A setting that is new in one place must not be forgotten in the other."""
     known = set(JobRequest.model_fields) - {"model", "preview_every"}
-    sent = {each.name for each in fields(Settings)} - {"embeddings", "latents", "loras"}
-    assert sent <= known
+    left = {"controls", "embeddings", "inversions", "latents", "loras"}
+    assert {each.name for each in fields(Settings)} - left <= known
+    assert {each.name for each in fields(GuidanceOptions)} == set(GuidanceRequest.model_fields)
+    assert {each.name for each in fields(Thresholding)} == set(ThresholdingRequest.model_fields)
+    assert {each.name for each in fields(FreeU)} == set(FreeURequest.model_fields)
     assert {each.name for each in fields(SamplingSettings)} <= set(SamplingRequest.model_fields)
     assert {each.name for each in fields(InitImage)} <= set(InitImageRequest.model_fields)
     assert {each.name for each in fields(Inpaint)} <= set(InpaintRequest.model_fields)
