@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.diffusion.server.live_server import Live
-from tests.diffusion.server.page.browser import chromium_path, give_up
+from tests.diffusion.server.page.browser import chromium_path
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -27,7 +27,7 @@ def browser() -> Iterator[Any]:
         try:
             browser = started.chromium.launch(executable_path=path, args=arguments)
         except playwright.Error as error:
-            give_up(f"{path} does not start: {error}")
+            pytest.skip(f"{path} does not start: {error}")
         yield browser
         browser.close()
 
