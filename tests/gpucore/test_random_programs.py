@@ -131,6 +131,8 @@ def leaf(random: Random, signed: bool) -> Part:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_integers_are_those_of_python(device: Device, seed: int) -> None:
+    if device.info.api == "gl":
+        pytest.skip("wgpu-native 29 errs on OpenGL in i32 % of negative numbers and abs of u32")
     random = Random(seed)
     parts = [random_part(random, 3, bool(random.getrandbits(1))) for _ in range(24)]
     lines = "\n".join(f"y[at + {k}u] = u32({part.text});" for k, part in enumerate(parts))
