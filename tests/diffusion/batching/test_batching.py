@@ -96,7 +96,7 @@ def test_an_inpainting_model_keeps_each_mask_apart(device: Device) -> None:
 
 @pytest.mark.slow
 def test_bits_are_equal_in_f16(device: Device) -> None:
-    skip_without_f16(device)
+    skip_without_f16(device, "f16")
     pipeline = Pipeline(networks(device, "sd2", f16))
     for each, pictures in zip(KINDS, draw_together(pipeline, KINDS), strict=True):
         assert same_bits(pictures, pipeline.draw(each))
