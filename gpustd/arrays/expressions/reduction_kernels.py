@@ -12,30 +12,18 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, DType, ShapeError, f32, i8, i32, u8, u32
-from gpucore.dtypes import DTYPES
+from gpucore import Buffer, Device, DType, ShapeError
 from gpucore.integers import ceil_div
 from gpustd.arrays.axes import Axes
 from gpustd.arrays.elementwise.conversion import cast
-from gpustd.arrays.elementwise.operands import (
-    broadcast_shape,
-    broadcast_strides,
-    number_as,
-)
-from gpustd.arrays.expressions.parameters import (
-    COMPUTED,
-    as_operands,
-    bind_types,
-    dtype_of_parameter,
-    parse_parameters,
-    require_text,
-    type_aliases,
-)
+from gpustd.arrays.elementwise.operands import broadcast_strides, number_as
+from gpustd.arrays.expressions.folding import FoldTexts, partial_buffer, stored_dtype
+from gpustd.arrays.expressions.parameters import COMPUTED
 from gpustd.launch.checks import as_int
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
 
-__all__ = ["ReductionKernel", "accumulator_type", "partial_buffer", "stored_dtype"]
+__all__ = ["ReductionKernel"]
 
 _LANES = 128
 _WORKGROUP = 64
@@ -43,12 +31,6 @@ _WORKGROUP = 64
 _ROW_RUN = 4096
 _COLUMN_RUN = 256
 _SHORT_ROW = 128
-
-_ACCUMULATORS = {
-    f"{prefix}{scalar}{suffix}": (scalar, width)
-    for scalar in ("f32", "i32", "u32")
-    for prefix, suffix, width in (("", "", 1), ("vec2<", ">", 2), ("vec4<", ">", 4))
-}
 
 
 class ReductionKernel:
@@ -86,46 +68,24 @@ class ReductionKernel:
         name: str = "reduction kernel",
     ) -> None:
         self.name = name
-        self._inputs = parse_parameters(name, inputs)
-        outputs = parse_parameters(name, output)
-        if len(outputs) != 1 or not self._inputs:
-            raise ArgumentError(f"{name}: there must be inputs and one output, got {output!r}")
-        self._output = outputs[0]
-        self._accumulator = accumulator
-        accumulator_type(name, accumulator, f32)
-        self._texts = {
-            "map": require_text(name, "map", map),
-            "reduce": require_text(name, "reduce", reduce),
-            "identity": require_text(name, "identity", identity),
-            "finish": require_text(name, "finish", finish),
-        }
+        others = {"map": map, "identity": identity, "finish": finish}
+        self._texts = FoldTexts(name, inputs, output, ("reduce", reduce), others, accumulator)
 
     def __repr__(self) -> str:
-        inputs = ", ".join(each.name for each in self._inputs)
-        return f"ReductionKernel({self.name}: {inputs})"
+        return self._texts.describe("ReductionKernel")
 
     def __call__(self, *operands: Any, axis: Axes = None, keepdims: bool = False) -> Buffer[Any]:
         """Return the fold over an axis, several, or all for None. Raises as the class says."""
-        given = as_operands(self.name, self._inputs, operands)
-        types = bind_types(self.name, self._inputs, given)
-        device = next(each.device for each in given if isinstance(each, Buffer))
-        dtypes = [dtype_of_parameter(self.name, each, types, device) for each in self._inputs]
-        target = dtype_of_parameter(self.name, self._output, types, device)
-        shape = broadcast_shape(self.name, [e.shape for e in given if isinstance(e, Buffer)])
+        given, dtypes, target, device, shape, spec = self._texts.bind(operands)
         axes = _axes_within(self.name, axis, shape)
         plan = _FoldPlan.of(shape, axes)
-        spec = {
-            **self._texts,
-            "acc": accumulator_type(self.name, self._accumulator, target),
-            "aliases": type_aliases(types),
-            "label": self.name,
-        }
-        found = self._fold(given, dtypes, target, plan, spec)
+        found = self._fold(device, given, dtypes, target, plan, spec)
         kept = (1 if a in axes else n for a, n in enumerate(shape) if keepdims or a not in axes)
         return found.view(tuple(kept))
 
     def _fold(
         self,
+        device: Device,
         given: list[Any],
         dtypes: list[type[DType]],
         target: type[DType],
@@ -133,7 +93,6 @@ class ReductionKernel:
         spec: dict[str, Any],
     ) -> Buffer[Any]:
         """Record the passes; the last one finishes."""
-        device = next(each.device for each in given if isinstance(each, Buffer))
         stored = stored_dtype(target)
         count, n, first = plan.results, plan.n, True
         operands, kinds = given, dtypes
@@ -160,7 +119,6 @@ class ReductionKernel:
                 device,
                 "arrays/expressions/reduction.wgsl",
                 **spec,
-                names=" ".join(each.name for each in self._inputs),
                 kinds=" ".join(dtype.name for dtype in kinds),
                 buffers="".join("b" if isinstance(each, Buffer) else "n" for each in given),
                 stored=stored.name,
@@ -237,27 +195,3 @@ def _axes_within(op: str, axis: Axes, shape: tuple[int, ...]) -> tuple[int, ...]
     if len(found) != len(named):
         raise ShapeError(f"{op}: axes must differ, got {tuple(named)} for {shape}")
     return tuple(found)
-
-
-def accumulator_type(op: str, given: str | None, target: type[DType]) -> str:
-    """Return the WGSL type that a fold or scan combines in. Raises `ArgumentError`."""
-    if given is None:
-        return COMPUTED[target.name]
-    found = given.replace(" ", "").replace("vec2f", "vec2<f32>").replace("vec4f", "vec4<f32>")
-    if found not in _ACCUMULATORS:
-        listed = ", ".join(_ACCUMULATORS)
-        raise ArgumentError(f"{op}: accumulator must be one of {listed}, got {given!r}")
-    return found
-
-
-def partial_buffer(device: Any, acc: str, shape: tuple[int, ...]) -> Buffer[Any]:
-    """Return a buffer for numbers of an accumulator's type, with its parts as the last axis."""
-    scalar, width = _ACCUMULATORS[acc]
-    made: Buffer[Any] = device.buffer(DTYPES[scalar], (*shape, width))
-    return made
-
-
-def stored_dtype(target: type[DType]) -> type[DType]:
-    """Return the dtype that a kernel writes element by element: no bytes."""
-    others: dict[type[DType], type[DType]] = {i8: i32, u8: u32}
-    return others.get(target, target)

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gpucore import ArgumentError, Buffer, DType, ShapeError, f32
+from gpucore import Buffer, DType, ShapeError
 from gpucore.integers import ceil_div
 from gpustd.arrays.axes import three_extents
 from gpustd.arrays.elementwise.conversion import cast
-from gpustd.arrays.elementwise.operands import broadcast_shape, broadcast_strides, number_as
-from gpustd.arrays.expressions.parameters import (
-    COMPUTED,
-    as_operands,
-    bind_types,
-    dtype_of_parameter,
-    parse_parameters,
-    require_text,
-    type_aliases,
-)
-from gpustd.arrays.expressions.reduction_kernels import (
-    accumulator_type,
-    partial_buffer,
-    stored_dtype,
-)
+from gpustd.arrays.elementwise.operands import broadcast_strides, number_as
+from gpustd.arrays.expressions.folding import FoldTexts, partial_buffer, stored_dtype
+from gpustd.arrays.expressions.parameters import COMPUTED
 from gpustd.launch.checks import as_int
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
@@ -80,23 +68,11 @@ class ScanKernel:
         name: str = "scan kernel",
     ) -> None:
         self.name = name
-        self._inputs = parse_parameters(name, inputs)
-        outputs = parse_parameters(name, output)
-        if len(outputs) != 1 or not self._inputs:
-            raise ArgumentError(f"{name}: there must be inputs and one output, got {output!r}")
-        self._output = outputs[0]
-        self._accumulator = accumulator
-        accumulator_type(name, accumulator, f32)
-        self._texts = {
-            "map": require_text(name, "map", map),
-            "reduce": require_text(name, "combine", combine),
-            "identity": require_text(name, "identity", identity),
-            "finish": require_text(name, "finish", finish),
-        }
+        others = {"map": map, "identity": identity, "finish": finish}
+        self._texts = FoldTexts(name, inputs, output, ("combine", combine), others, accumulator)
 
     def __repr__(self) -> str:
-        inputs = ", ".join(each.name for each in self._inputs)
-        return f"ScanKernel({self.name}: {inputs})"
+        return self._texts.describe("ScanKernel")
 
     def __call__(
         self, *operands: Any, axis: int | None = None, exclusive: bool = False
@@ -105,12 +81,7 @@ class ScanKernel:
 
         ``exclusive`` leaves the element itself out. Raises as the class says.
         """
-        given = as_operands(self.name, self._inputs, operands)
-        types = bind_types(self.name, self._inputs, given)
-        device = next(each.device for each in given if isinstance(each, Buffer))
-        dtypes = [dtype_of_parameter(self.name, each, types, device) for each in self._inputs]
-        target = dtype_of_parameter(self.name, self._output, types, device)
-        shape = broadcast_shape(self.name, [e.shape for e in given if isinstance(e, Buffer)])
+        given, dtypes, target, device, shape, spec = self._texts.bind(operands)
         result = shape
         extents = (1, -1, 1)
         if axis is not None:
@@ -122,13 +93,7 @@ class ScanKernel:
         if axis is None:
             extents, result = (1, y.size, 1), (y.size,)
         if y.size:
-            spec = {
-                **self._texts,
-                "acc": accumulator_type(self.name, self._accumulator, target),
-                "aliases": type_aliases(types),
-                "label": self.name,
-                "value": COMPUTED[stored_dtype(target).name],
-            }
+            spec["value"] = COMPUTED[stored_dtype(target).name]
             self._scan(_Elements(given, dtypes, shape, extents), y, spec, exclusive=exclusive)
         return cast(y, target).view(result)
 
@@ -181,7 +146,6 @@ class ScanKernel:
             y.device,
             "arrays/expressions/scan.wgsl",
             **spec,
-            names=" ".join(each.name for each in self._inputs),
             kinds=" ".join(dtype.name for dtype in x.dtypes),
             buffers=buffers,
             stored=y.dtype.name,
