@@ -30,7 +30,7 @@ __all__ = [
 
 
 class Residuals(NamedTuple):
-    """What control networks add to a UNet's activations, of as many images as they like.
+    """The additions of control networks to a UNet's activations, for any number of images.
 
     ``skips``: to each skip connection, once the way down is computed. ``middle``: to the result of
     the middle. ``levels``: to the result of each level of the way down, so that the next reads it;

@@ -25,7 +25,7 @@ _LEAST_RANGE: Final = 1e-12
 
 @dataclass(frozen=True)
 class GuidanceRule:
-    """How the rows of a network's output become one estimate.
+    """The rule that makes one estimate from the rows of a network's output.
 
     The rows are those of the negative prompt (unless ``scale`` is None), of each part of the
     prompt, and of the perturbed prompt where ``options`` say so: B of each.

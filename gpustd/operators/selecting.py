@@ -33,7 +33,7 @@ Item: TypeAlias = "int | slice | Indices | None"
 
 
 class Selection(NamedTuple):
-    """What numbers and slices select: a shape, its strides in the array, and the first element."""
+    """A selection by numbers and slices: its shape, its strides in the array, its first element."""
 
     shape: tuple[int, ...]
     strides: list[int]

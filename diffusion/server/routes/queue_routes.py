@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
 
 class JobChange(BaseModel):
-    """What is changed of a job that waits.
+    """The changes to a job that waits.
 
     ``place``: in the line of its user's jobs of the same priority; 0 is the next.
     """

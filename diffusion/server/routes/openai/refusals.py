@@ -10,7 +10,7 @@ __all__ = ["REFUSALS"]
 
 
 class Problem(BaseModel):
-    """What is wrong: a sentence, the parameter that it is about, and a code for programs."""
+    """A problem: a sentence, the parameter that it is about, and a code for programs."""
 
     message: str
     type: str

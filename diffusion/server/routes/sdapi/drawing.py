@@ -126,7 +126,7 @@ async def _requests(bodies: Sequence[DrawBody], options: OptionValues) -> AsyncI
 
 
 class _Layout(NamedTuple):
-    """What an answer shows: grids of a plan or of a batch, the ``kind`` of files, and whether."""
+    """The parts of an answer: grids of a plan or a batch, and its files, if it ``sends`` any."""
 
     plan: Plan | None
     with_grid: bool

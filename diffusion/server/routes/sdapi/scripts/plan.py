@@ -96,7 +96,7 @@ class Shown(NamedTuple):
 
 
 class Plan(Protocol):
-    """What a script draws: ``bodies``, each like a request without a script.
+    """The drawings of a script: ``bodies``, each like a request without a script.
 
     ``keeps_pictures``: the answer has their pictures after the grids.
     """
