@@ -81,6 +81,8 @@ class PassCalls(ExitStack):
         self._rows = self._conditioning
         self._denoiser: GuidedDenoiser | None = None
         self._calls = 0
+        changed = current.settings.guidance_options != GuidanceOptions()
+        self._is_alone = changed or bool(current.controls)
         self._mask_channels: Array | None = None
         if reads_mask(current.networks):
             self._mask_channels = _mask_channels(current, noise)
@@ -102,7 +104,7 @@ class PassCalls(ExitStack):
             mask_channels=self._mask_channels,
             traits=current.networks.seamless,
             shared=current.cache.shared,
-            alone=bool(current.controls) or current.settings.guidance_options != GuidanceOptions(),
+            alone=self._is_alone,
             number=call,
             _make=self._make,
         )
