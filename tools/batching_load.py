@@ -29,7 +29,7 @@ import numpy as np
 from bench.machine import description
 from bench.measure import open_device
 from diffusion import Pipeline, Settings
-from diffusion.batching import Batcher, BatchLimits, draw_together
+from diffusion.batching import Batcher, BatchLimits, draw_together, images_of_512
 from diffusion.batching.together import pictures_and_calls
 from tools.full_size.models import MODELS
 from tools.full_size.random_folder import write_random_folder
@@ -91,6 +91,12 @@ class Load:
             short = [replace(self.settings(number), steps=1) for number in range(several)]
             draw_together(self.pipeline, short, self.limits)
 
+    @property
+    def most_at_once(self) -> int:
+        """The most drawings whose images fit one call."""
+        size = images_of_512(self.settings(0))
+        return max(1, int(self.limits.images / size))
+
     def saturation(self, at_once: int, rounds: int) -> float:
         """Return pictures a minute with ``at_once`` drawings always under way."""
         count = max(rounds * at_once, 4)
@@ -145,9 +151,7 @@ class Load:
 
     def serve(self, load: float, rate: float, seconds: float, at_once: int) -> Iterator[Served]:
         """Yield how one load is served in both ways. ``rate``: pictures a second of load 1."""
-        mean = 1 / (load * rate)
-        gaps = np.random.default_rng(17).exponential(mean, max(4, round(seconds / mean)))
-        arrivals = np.cumsum(gaps).tolist()
+        arrivals = arrivals_of(load, rate, seconds)
         for way in ("one at a time", "shared calls"):
             begun, images = time.monotonic(), 1.0
             if way == "one at a time":
@@ -159,9 +163,16 @@ class Load:
             yield Served(load, way, len(latencies), rate_here, p50, p95, images)
 
 
+def arrivals_of(load: float, rate: float, seconds: float) -> list[float]:
+    """Return when pictures are asked for, in seconds. ``rate``: pictures a second of load 1."""
+    mean = 1 / (load * rate)
+    gaps = np.random.default_rng(17).exponential(mean, max(4, round(seconds / mean)))
+    return [float(each) for each in np.cumsum(gaps)]
+
+
 def run(load: Load, chosen: argparse.Namespace) -> dict[str, object]:
     """Measure and print both tables; return them."""
-    at_once, saturations = chosen.jobs, list[Saturation]()
+    at_once, saturations = min(chosen.jobs, load.most_at_once), list[Saturation]()
     load.warm_up(at_once)
     print(f"{'at once':>8} {'pictures/min':>13} {'gain':>6}  pixels", flush=True)
     for several in sorted({min(n, at_once) for n in (1, 2, 4, at_once)}):

@@ -9,7 +9,7 @@ same as drawn alone. `draw_together` draws several settings so.
 """
 
 from diffusion.batching.batcher import Batcher, Drawing, Ended
-from diffusion.batching.limits import BatchLimits
+from diffusion.batching.limits import BatchLimits, images_of_512
 from diffusion.batching.together import draw_together, is_before_other_work
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Drawing",
     "Ended",
     "draw_together",
+    "images_of_512",
     "is_before_other_work",
 ]

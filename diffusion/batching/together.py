@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Final
 
 from diffusion.batching.batcher import Batcher
-from diffusion.batching.limits import BatchLimits
+from diffusion.batching.limits import BatchLimits, images_of_512
 from diffusion.pipeline.denoiser import LatentsEstimate, Reading, UNetCall, ask_driver
 from diffusion.pipeline.events import Event, Result, Stage
 from diffusion.pipeline.picture import Picture
@@ -32,11 +32,12 @@ def draw_together(
 ) -> list[list[Picture]]:
     """Return what ``pipeline.draw`` returns for each of ``settings``, with calls that they share.
 
-    Settings with other LoRAs than the first wait until those before them are done. Raises the first
-    error of any, after the others are drawn.
+    Settings with other LoRAs than the first wait until those before them are done, and so do those
+    that no longer fit one call. Raises the first error of any, after the others are drawn.
     """
     batcher = Batcher(limits)
     found: dict[int, list[Picture]] = {}
+    sizes: dict[int, float] = {}
     errors: list[Exception] = []
     waiting = list(enumerate(settings))
     adapters = None
@@ -45,7 +46,10 @@ def draw_together(
             while waiting:
                 number, each = waiting[0]
                 merging = pipeline.adapters_of(each)
-                if len(batcher) and merging != adapters:
+                sizes[number] = images_of_512(each.with_defaults(pipeline.defaults))
+                under_way = (size for name, size in sizes.items() if name in batcher)
+                fits = batcher.limits.fits([*under_way, sizes[number]])
+                if not fits or (len(batcher) and merging != adapters):
                     break
                 adapters = merging
                 batcher.add(number, pictures_and_calls(pipeline, each))

@@ -3,10 +3,11 @@
 import argparse
 import random
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 
 from tools.train_emoji import tokenizer
 from tools.train_emoji.bank import Bank, build_bank
@@ -14,6 +15,7 @@ from tools.train_emoji.control import build_edge_bank, export_control, train_con
 from tools.train_emoji.dataset import Dataset, load
 from tools.train_emoji.diffusion import Denoiser, train_diffusion
 from tools.train_emoji.evaluation import evaluate
+from tools.train_emoji.lora import build_styled_bank, export_lora, train_lora
 from tools.train_emoji.model_export import export
 from tools.train_emoji.networks import allow_fast_products, load_vae
 from tools.train_emoji.settings import (
@@ -25,6 +27,7 @@ from tools.train_emoji.settings import (
     VaeTraining,
 )
 from tools.train_emoji.sheets import recolouring_sheet
+from tools.train_emoji.styles import STYLES_OF_LORA
 from tools.train_emoji.timebox import log
 from tools.train_emoji.vae import train_vae
 
@@ -47,6 +50,7 @@ class Stages:
             "export": self._export,
             "evaluate": self._evaluate,
             "control": self._control,
+            **{f"lora-{style}": partial(self._lora, style) for style in STYLES_OF_LORA},
         }
 
     @cached_property
@@ -89,20 +93,33 @@ class Stages:
         net = Denoiser.load_averaged(self._settings.sizes, self._work / "diffusion.pt")
         export(self._model, load_vae(self._work / "vae"), net, self._work / "tokenizer")
 
+    @property
+    def _finished(self) -> Path:
+        """The model that is judged and gets adapters: by default the one that was exported."""
+        return self._judged if self._judged is not None else self._model
+
+    def _encoders(self) -> tuple[AutoencoderKL, tokenizer.Encoder]:
+        vae = load_vae(self._finished / "vae").to(self._settings.device)
+        return vae.eval().requires_grad_(False), tokenizer.Encoder(self._finished / "tokenizer")
+
     def _control(self) -> None:
-        """Train an adapter for a finished model, by default the one that was exported."""
         s = self._settings
-        folder = self._judged if self._judged is not None else self._model
-        vae = load_vae(folder / "vae").to(s.device).eval().requires_grad_(False)
-        encoder = tokenizer.Encoder(folder / "tokenizer")
+        vae, encoder = self._encoders()
         bank = build_edge_bank(self._data, vae, encoder, s)
         empty = encoder([""]).to(s.device)
-        adapter = train_control(bank, Denoiser.load_exported(folder), empty, s)
+        adapter = train_control(bank, Denoiser.load_exported(self._finished), empty, s)
         export_control(s.folders.out / "control", adapter)
 
+    def _lora(self, style: str) -> None:
+        s = self._settings
+        vae, encoder = self._encoders()
+        bank = build_styled_bank(self._data, vae, encoder, s, style)
+        empty = encoder([""]).to(s.device)
+        layers = train_lora(bank, Denoiser.load_exported(self._finished), empty, s)
+        export_lora(s.folders.out / f"{style}.safetensors", layers, style)
+
     def _evaluate(self) -> None:
-        folder = self._judged if self._judged is not None else self._model
-        evaluate(folder, self._data, self._settings.folders.out)
+        evaluate(self._finished, self._data, self._settings.folders.out)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -130,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     sizes, vae, diffusion = Sizes(), VaeTraining(), DiffusionTraining()
     parser = argparse.ArgumentParser(prog="python -m tools.train_emoji", description=__doc__)
     add = parser.add_argument
-    names = "colours, tokenizer, vae, bank, diffusion, export, evaluate, control"
+    names = "colours, tokenizer, vae, bank, diffusion, export, evaluate, control, lora-STYLE"
     add("stages", help=f"comma list of {names}")
     add("--data", type=Path, default=_HERE / "build", help="emoji.bin and meta.json")
     add("--work", type=Path, default=_HERE / "runs" / "work", help="state; a later call goes on")

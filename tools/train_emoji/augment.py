@@ -71,7 +71,7 @@ def _backgrounds(n: int, size: int, device: torch.device) -> Tensor:
     return torch.where(pick < 0.2, plain, rest)
 
 
-def _wild_placement(n: int, device: torch.device) -> Placement:
+def wild_placement(n: int, device: torch.device) -> Placement:
     """Draw placements: 40 % unchanged, the others moved, sized and sometimes turned."""
     still = random_flags(n, 0.4, device)
     zero = torch.zeros(n, device=device)
@@ -89,7 +89,7 @@ def wild_batch(data: Dataset, n: int) -> Tensor:
     """Return a strongly varied batch for the VAE, RGB in [-1, 1]."""
     device, size = data.pixels.device, data.pixels.shape[-1]
     index = torch.randint(len(data.pictures), (n,), device=device)
-    x = place(data.premultiply(index), _wild_placement(n, device))
+    x = place(data.premultiply(index), wild_placement(n, device))
     y = composite(x, _backgrounds(n, size, device))
     recoloured = random_flags(n, 0.35, device)[:, None, None, None]
     y = torch.where(recoloured, turn_hue(y, uniform(n, 0, 6.2832, device)), y)

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from tools.train_emoji.augment import composite, place, slight_placement
+from tools.train_emoji.augment import Placement, composite, place, slight_placement
 from tools.train_emoji.captions import (
     Concept,
     background_caption,
@@ -121,8 +121,13 @@ def entries(data: Dataset, mix: Mix, rng: random.Random) -> Iterator[Entry]:
             yield Entry(index, "background", colour, 1, OTHER_CAPTIONS, share)
 
 
-def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
-    """Render the pictures of (entry, view) pairs, RGB in [-1, 1]."""
+def render(
+    data: Dataset, wanted: Sequence[tuple[Entry, int]], at: Placement | None = None
+) -> Tensor:
+    """Render the pictures of (entry, view) pairs, RGB in [-1, 1].
+
+    ``at``: where they stand, instead of as drawn in view 0 and slightly moved in others.
+    """
     device = data.pixels.device
     index = torch.tensor([entry.picture for entry, _ in wanted], device=device)
     x = data.premultiply(index)
@@ -134,7 +139,7 @@ def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
             x[rows], torch.tensor(hues, device=device), torch.tensor(targets, device=device)
         )
     moved = torch.tensor([view > 0 for _, view in wanted], device=device)
-    x = place(x, slight_placement(moved))
+    x = place(x, slight_placement(moved) if at is None else at)
     white = (1.0, 1.0, 1.0)
     grounds = [BACKGROUNDS[e.colour] if e.kind == "background" else white for e, _ in wanted]
     ground = torch.tensor(grounds, device=device)[:, :, None, None]

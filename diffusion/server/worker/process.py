@@ -2,7 +2,8 @@
 
 A job joins between two turns of the `Batcher`, in the order in which jobs came. One whose model is
 not in memory, or whose LoRAs are not those that are merged into it, waits until the others are
-done, and those after it wait, too: so nobody waits for ever.
+done, and one whose pictures do not fit a call with the others' until they do. Those after it wait,
+too: so nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Protocol
 
-from diffusion.batching import Batcher, BatchLimits, Ended
+from diffusion.batching import Batcher, BatchLimits, Ended, images_of_512
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
@@ -171,11 +172,19 @@ class _Worker:
         others = (each for each in self.running.values() if each.model == task.model)
         other = next(others, None)
         try:
+            if not self.batcher.limits.fits(map(self._size, [*self.running.values(), task])):
+                return False
             return other is None or pipeline.adapters_of(task.settings) == pipeline.adapters_of(
                 other.settings
             )
         except DiffusionError:
             return True  # it begins, and tells its error
+
+    def _size(self, task: Draw) -> float:
+        """Return how many images of 512x512 its calls are worth; 1 while its model loads."""
+        if task.model not in self.cache:
+            return 1.0
+        return images_of_512(task.settings.with_defaults(self.cache.get(task.model).defaults))
 
     def _load_early(self, model: Path) -> None:
         """Load a model without a job. A job that asks for one that fails will get the reason."""

@@ -14,12 +14,19 @@ from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.adapters import Lora, LoraFolder
-from diffusion.batching import Batcher, BatchLimits, Drawing, Ended, draw_together
+from diffusion.batching import (
+    Batcher,
+    BatchLimits,
+    Drawing,
+    Ended,
+    draw_together,
+    images_of_512,
+)
 from diffusion.batching.shared_unet import SharedUNet
 from diffusion.batching.together import pictures_and_calls
 from diffusion.errors import NotFiniteError, SettingsError
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
-from diffusion.tasks import InitImage, Inpaint
+from diffusion.tasks import Hires, InitImage, Inpaint
 from gpucore import Device, DeviceLostError, LimitError, OutOfMemoryError, f16
 from tests.conftest import skip_without_f16
 from tests.diffusion.adapters.test_pipeline_loras import write_lora
@@ -231,3 +238,35 @@ def test_limits() -> None:
     ]
     with pytest.raises(SettingsError, match="images"):
         BatchLimits(images=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "images"),
+    [
+        (SMALL, 1.0),
+        (replace(SMALL, width=1024, height=1024), 4.0),
+        (replace(SMALL, width=512, height=768, count=5, batch=2), 3.0),
+        (replace(SMALL, width=512, height=512, hires=Hires(2.0)), 4.0),
+        (replace(SMALL, width=768, height=512, count=1, batch=4), 1.5),
+    ],
+)
+def test_the_worth_of_a_drawing(settings: Settings, images: float) -> None:
+    assert images_of_512(settings) == images
+
+
+def test_what_does_not_fit_one_call_waits(device: Device) -> None:
+    pipeline, together = pipeline_on(device), list[int]()
+    limits = BatchLimits(images=2)
+    assert limits.fits([9.0])
+    assert limits.fits([1.0, 1.0])
+    assert not limits.fits([1.0, 1.5])
+    kept = SharedUNet.answer
+
+    def count(shared: SharedUNet, calls: list[UNetCall]) -> list[LatentsEstimate]:
+        together.append(len(calls))
+        return kept(shared, calls)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedUNet, "answer", count)
+        draw_together(pipeline, [SMALL, SMALL, SMALL], limits)
+    assert together == [2, 2, 2], "the third is drawn when the others are done"
