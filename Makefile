@@ -54,6 +54,13 @@ else
 	$(PYTEST) $(ARGS)
 endif
 
+OTHER_ENGINES := AVILA_TEST_ENGINES=all AVILA_TEST_OTHERS=1
+
+.PHONY: test-engines
+test-engines: test ## what `make test` runs, on the other engines, too
+	$(OTHER_ENGINES) $(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
+	$(OTHER_ENGINES) $(PYTEST) tests/diffusion
+
 # What `make test` has run before is left out.
 EVERY_ENGINE := AVILA_TEST_ENGINES=all AVILA_TEST_REST=1
 

@@ -112,9 +112,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Slow tests, and all cases of sampled ones, run where ``AVILA_TEST_ENGINES`` is set. With
     ``AVILA_TEST_REST``, as in the second run of ``make test-all``, tests that depend on no engine,
-    and those of the first engine, have run before.
+    and those of the first engine, have run before. With ``AVILA_TEST_OTHERS``, as in ``make
+    test-engines``, the others run what ``make test`` runs on the first one.
     """
-    if os.environ.get("AVILA_TEST_REST"):
+    if os.environ.get("AVILA_TEST_OTHERS"):
+        kept = every_sixth([each for each in items if not each.get_closest_marker("slow")])
+        kept = [each for each in kept if takes_another_engine(each)]
+    elif os.environ.get("AVILA_TEST_REST"):
         kept = [each for each in items if takes_another_engine(each) or is_for_test_all(each)]
     elif os.environ.get("AVILA_TEST_ENGINES"):
         return
@@ -126,11 +130,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def every_sixth(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Leave out five of six cases of each function that is marked as sampled."""
-    seen: Counter[str] = Counter()
+    """Leave out five of six cases of each function that is marked as sampled, on each engine."""
+    seen: Counter[tuple[str, str]] = Counter()
     kept = []
     for each in items:
-        function = each.nodeid.partition("[")[0]
+        call = getattr(each, "callspec", None)
+        engine = "" if call is None else str(call.params.get("device", ""))
+        function = each.nodeid.partition("[")[0], engine
         if not each.get_closest_marker("sampled") or seen[function] % 6 == 0:
             kept.append(each)
         seen[function] += 1

@@ -1,4 +1,4 @@
-"""How many cases Hypothesis draws: all of them in ``make test-all``, some in ``make test``."""
+"""How many cases Hypothesis draws: all in ``make test-all``, else some."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 __all__ = ["draws"]
 
-ALL = bool(os.environ.get("AVILA_TEST_ENGINES"))
+ALL = bool(os.environ.get("AVILA_TEST_ENGINES")) and not os.environ.get("AVILA_TEST_OTHERS")
 # A drawn case on a software renderer often compiles kernels of its own, half a second each.
 SHARE = 0.2
 LEAST = 3
