@@ -94,13 +94,15 @@ class InstantEngine:
         """Do nothing."""
 
 
-def run_server(folder: Path, port: int, kind: str) -> None:
+def run_server(folder: Path, port: int, kind: str, device: str | None = None) -> None:
     """Serve with an engine of a kind, until a signal comes."""
     configure_logs(as_json=False)
-    settings = load_settings(None, {"output": folder, "port": port, "queue": 2000})
-    engine = InstantEngine()
+    options = {"output": folder, "port": port, "queue": 2000, "device": device}
+    settings = load_settings(None, options)
     if kind == "instant":
-        make_server(settings, [engine]).run()
+        make_server(settings, [InstantEngine()]).run()
+    elif kind == "bundled":
+        make_server(settings).run()
     else:
         worker = ProcessEngine("worker", FakeStudio(), Patience(load=20, step=20))
         make_server(settings, [worker]).run()
@@ -123,7 +125,10 @@ class Connection:
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Send a request; return status and body."""
-        data = b"" if body is None else json.dumps(body).encode()
+        return await self.send(method, path, b"" if body is None else json.dumps(body).encode())
+
+    async def send(self, method: str, path: str, data: bytes) -> tuple[int, bytes]:
+        """Send a request with a body that is JSON already; return status and body."""
         head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(data)}\r\n"
         self._out.write(head.encode() + b"content-type: application/json\r\n\r\n" + data)
         lines = (await self._in.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
@@ -180,7 +185,7 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
     kills = {count // 3, 2 * count // 3}
     process = psutil.Process(server)
     async with Connection(port) as connection:
-        await _wait_until_ready(connection)
+        await wait_until_ready(connection)
         memory = [process.memory_info().rss]
         for number in range(count):
             body: Any = {"prompt": "a cat", "steps": draw.randint(1, 8), "width": 64, "height": 48}
@@ -208,7 +213,8 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
     return adds_up and set(refused) <= {422}
 
 
-async def _wait_until_ready(connection: Connection) -> None:
+async def wait_until_ready(connection: Connection) -> None:
+    """Return once the server is ready to draw."""
     deadline = time.monotonic() + PATIENCE
     while (await connection.ask("GET", "/readyz"))[0] != 200:
         assert time.monotonic() < deadline, "the worker does not come back"
@@ -237,7 +243,9 @@ async def _ends(connection: Connection, jobs: list[str]) -> Counter[str]:
     return Counter(states.values())
 
 
-def start_server(folder: Path, kind: str) -> tuple[subprocess.Popen[bytes], int]:
+def start_server(
+    folder: Path, kind: str, device: str | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a server as a process of its own; return it and its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -251,6 +259,7 @@ def start_server(folder: Path, kind: str) -> tuple[subprocess.Popen[bytes], int]
         str(folder),
         str(port),
         kind,
+        *([device] if device else []),
     ]
     process = subprocess.Popen(
         command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -269,14 +278,14 @@ def main() -> int:
     """Run what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", nargs="?", choices=["speed", "jobs", "both", "serve"])
-    parser.add_argument("server", nargs="*", help="for serve: FOLDER PORT KIND")
+    parser.add_argument("server", nargs="*", help="for serve: FOLDER PORT KIND [DEVICE]")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--count", type=int, default=1000)
     options = parser.parse_args()
     if options.part == "serve":
-        folder, port, kind = options.server
-        run_server(Path(folder), int(port), kind)
+        folder, port, kind, *device = options.server
+        run_server(Path(folder), int(port), kind, *device)
         return 0
     works = True
     for part, kind in (("speed", "instant"), ("jobs", "process")):
