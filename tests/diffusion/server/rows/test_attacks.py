@@ -296,3 +296,17 @@ def test_no_address_in_a_request_is_asked(live: Live, canary: tuple[int, list[ob
     assert heard == []
     socket.create_connection(("127.0.0.1", port)).close()
     wait_until(lambda: heard)  # the canary would have sung
+
+
+def test_no_answer_tells_a_folder_of_the_server(tmp_path: Path) -> None:
+    """F1: a model's file that is none, where its tokens are counted. A job says as much."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "broken.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    with run_on_thread(tmp_path / "out", models=models) as live:
+        answer = live.post("/api/v1/tokens", {"model": "broken", "prompts": ["x"]})
+        assert answer.status_code == 500
+        assert "broken.safetensors" in answer.json()["detail"]
+        assert str(tmp_path) not in answer.text
+        for path in ("/api/v1/models", "/sdapi/v1/sd-models", "/sdapi/v1/cmd-flags"):
+            assert str(tmp_path) not in live.get(path).text
