@@ -201,7 +201,7 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
                 chosen = draw.choice(accepted[-20:])
                 assert (await connection.ask("DELETE", f"/api/v1/jobs/{chosen}"))[0] == 200
             if number in kills:
-                _kill_worker(process)
+                kill_worker(process)
             if number % 100 == 99:
                 memory.append(process.memory_info().rss)
         ends = await _ends(connection, accepted)
@@ -221,11 +221,18 @@ async def wait_until_ready(connection: Connection) -> None:
         await asyncio.sleep(0.05)
 
 
-def _kill_worker(server: psutil.Process) -> None:
-    """Kill the worker: the child that holds most memory."""
+def worker_of(server: psutil.Process) -> psutil.Process | None:
+    """Return the worker: the child that has most memory; None where there is none."""
     children = server.children(recursive=True)
-    if children:
-        os.kill(max(children, key=lambda each: each.memory_info().rss).pid, signal.SIGKILL)
+    return max(children, key=lambda each: each.memory_info().rss, default=None)
+
+
+def kill_worker(server: psutil.Process) -> bool:
+    """Kill the worker; tell whether there was one."""
+    worker = worker_of(server)
+    if worker is not None:
+        os.kill(worker.pid, signal.SIGKILL)
+    return worker is not None
 
 
 async def _ends(connection: Connection, jobs: list[str]) -> Counter[str]:
