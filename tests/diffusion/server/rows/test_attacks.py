@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import socket
 import threading
@@ -21,7 +22,7 @@ from tests.diffusion.server.rows.users import TOKENS, ask_as, bearer, write_user
 
 
 def sign_in(live: Live, name: str) -> dict[str, str]:
-    return dict(live.post("/api/v1/session", headers=bearer(name)).cookies)
+    return live.post("/api/v1/session", headers=bearer(name)).cookies.get_dict()
 
 
 def test_a_session_does_not_renew_itself(guarded: Live) -> None:
@@ -100,6 +101,7 @@ def test_tokens_and_prompts_are_not_logged(
 ADMIN_WORDS = ("load", "unload", "refresh", "download", "checkpoint", "sysinfo")
 """Words in the paths of routes that change the server for all, or tell about its machine."""
 
+
 def routes(live: Live) -> list[tuple[str, str]]:
     """Return method and path of every route."""
     paths = create_app(live.server.services).inner.openapi()["paths"]
@@ -131,7 +133,10 @@ def test_nothing_of_another_user_is_seen_or_changed(guarded: Live) -> None:
         lambda: ask_as(guarded, "bo", "GET", f"/api/v1/jobs/{job}").json()["state"] == "done"
     )
     asked = [
-        (method, path.replace("{job}", job).replace("{place}", "0").replace("{picture}", f"{job}-0"))
+        (
+            method,
+            path.replace("{job}", job).replace("{place}", "0").replace("{picture}", f"{job}-0"),
+        )
         for method, path in routes(guarded)
         if "{job}" in path or "{picture}" in path
     ]
@@ -310,3 +315,34 @@ def test_no_answer_tells_a_folder_of_the_server(tmp_path: Path) -> None:
         assert str(tmp_path) not in answer.text
         for path in ("/api/v1/models", "/sdapi/v1/sd-models", "/sdapi/v1/cmd-flags"):
             assert str(tmp_path) not in live.get(path).text
+
+
+class Canary:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.trace,)
+
+
+def test_a_pickle_among_models_and_loras_is_not_run(tmp_path: Path) -> None:
+    """P1, P2, P6: it is listed under its name, and what reads it refuses it."""
+    trace, folders = tmp_path / "trace", [tmp_path / "models", tmp_path / "loras"]
+    data = pickle.dumps(Canary(trace))
+    for folder in folders:
+        folder.mkdir()
+        for name in ("evil.safetensors", "evil.ckpt", "evil.bin", "evil.pt", "evil.pth"):
+            (folder / name).write_bytes(data)
+    with run_on_thread(tmp_path / "out", models=folders[0], loras=folders[1]) as live:
+        assert [each["name"] for each in live.get("/sdapi/v1/loras").json()] == ["evil"]
+        names = [each["name"] for each in live.get("/api/v1/models").json()["models"]]
+        assert [name for name in names if "evil" in name] == ["evil.safetensors"]
+        answer = live.post("/api/v1/tokens", {"model": "evil", "prompts": ["x"]})
+        assert "avila convert" in answer.json()["detail"]
+        for path in ("/sdapi/v1/refresh-loras", "/api/v1/models/refresh"):
+            assert live.post(path).ok
+    assert not trace.exists()
+    pickle.loads(data)
+    assert trace.exists()

@@ -105,7 +105,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets limits of other processes")
 def test_a_server_without_free_files_fails_jobs_and_lives(tmp_path: Path) -> None:
     """W2: EMFILE, for pictures and for connections."""
-    import resource  # noqa: PLC0415 - Windows has none
+    import resource
 
     server = ServerProcess(tmp_path)
     pid = server.process.pid
@@ -124,7 +124,7 @@ def test_a_server_without_free_files_fails_jobs_and_lives(tmp_path: Path) -> Non
                 return wait_until(ended)
 
             assert draw()["state"] == "done"
-            used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+            used = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
             lowest = min(set(range(len(used) + 1)) - used)
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, hard))
             failed = draw()
@@ -233,7 +233,7 @@ WAITING, DONE, UNKNOWN = "1" * 24, "0" * 24, "2" * 24
 
 @pytest.mark.parametrize("tables", [FIRST_TABLES, FIRST_TABLES + DEADLINES])
 def test_the_history_of_older_versions_is_read(tmp_path: Path, tables: str) -> None:
-    """Jobs that waited are drawn; one whose request this version cannot read fails with a reason."""
+    """Jobs that waited are drawn; one whose request cannot be read any more fails with a reason."""
     (tmp_path / "2026-01-01").mkdir()
     with sqlite3.connect(tmp_path / "history.sqlite") as database:
         database.executescript(f"PRAGMA journal_mode = WAL; {tables} PRAGMA user_version = 1;")
@@ -331,7 +331,7 @@ def test_a_destroyed_device_is_opened_again_and_draws_the_same_bits(
     assert str(tmp_path) not in wrong["message"]
     (tmp_path / "mark").unlink(missing_ok=True)
     losing.post("/api/v1/models/unload", {"model": "emoji"})
-    fields = {"seed": 4, "steps": 2, "width": 64, "height": 64}
+    fields: dict[str, Any] = {"seed": 4, "steps": 2, "width": 64, "height": 64}
     number = losing.submit("a red apple", **fields)
     losing.wait_for(number, "done")
     assert losing.get("/readyz").json()["engines"][0]["restarts"] == 1

@@ -6,11 +6,14 @@ import base64
 import gc
 import io
 import os
+import re
 import socket
+import time
 import weakref
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from PIL import Image
 
@@ -113,3 +116,34 @@ def test_a_stream_that_says_nothing_is_left_open(tmp_path: Path) -> None:
                 assert live.get("/healthz").ok
             live.engine.released.set()
             assert b"event: end" in b"\n".join(lines)
+
+
+def test_five_hundred_idle_connections_are_closed_and_cost_little(tmp_path: Path) -> None:
+    """H1: others are answered meanwhile."""
+    process = psutil.Process()
+    with run_on_thread(tmp_path, head_seconds=1.5) as live:
+        assert live.get("/healthz").ok
+        before = process.memory_info().rss
+        idle = [socket.create_connection(("127.0.0.1", live.port), 30) for _ in range(250)]
+        slow = [socket.create_connection(("127.0.0.1", live.port), 30) for _ in range(250)]
+        for each in slow:
+            each.sendall(b"GET /healthz HTTP/1.1\r\nhost: local")
+        assert live.get("/healthz").ok
+        assert process.memory_info().rss - before < 50 << 20
+        wait_until(lambda: not live.server.server_state.connections)
+        for each in (*idle, *slow):
+            assert each.recv(10) == b""
+            each.close()
+
+
+def test_metrics_tell_how_late_the_loop_is(live: Live) -> None:
+    """H6: something holds the loop for 60 ms, and that is counted."""
+
+    def late() -> float:
+        text = live.get("/metrics").text
+        found = dict(re.findall(r'loop_lag_seconds_bucket\{le="([^"]+)"\} ([\d.]+)', text))
+        return float(found["+Inf"]) - float(found["0.02"])
+
+    before = late()
+    live.call(time.sleep, 0.15)
+    wait_until(lambda: late() > before)

@@ -1,5 +1,7 @@
-"""Pictures of requests, which may be hostile: I1 to I10 over HTTP. Each kind is read in
-``tests/diffusion/test_images.py``, too."""
+"""Pictures of requests, which may be hostile: I1 to I10 over HTTP.
+
+Each kind is also read in ``tests/diffusion/test_images.py``.
+"""
 
 from __future__ import annotations
 

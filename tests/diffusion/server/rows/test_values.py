@@ -134,7 +134,9 @@ def test_odd_prompts_are_counted_and_taken_or_refused(small: Live) -> None:
 def test_vast_prompts_are_refused(small: Live, text: str) -> None:
     """R3: before they are parsed; where they are drawn, the parser has its own limits."""
     assert small.post("/api/v1/tokens", {"prompts": [text]}).status_code == 422
-    answer = small.post("/sdapi/v1/txt2img", {"prompt": text, "steps": 1, "width": 64, "height": 64})
+    answer = small.post(
+        "/sdapi/v1/txt2img", {"prompt": text, "steps": 1, "width": 64, "height": 64}
+    )
     assert answer.status_code == 422
     assert len(answer.text) < 2000
 

@@ -34,6 +34,4 @@ def bearer(name: str) -> dict[str, str]:
 def ask_as(live: Live, name: str, method: str, path: str, **options: Any) -> requests.Response:
     """Ask as a user."""
     headers = {**bearer(name), **options.pop("headers", {})}
-    return requests.request(
-        method, live.url + path, headers=headers, timeout=SECONDS, **options
-    )
+    return requests.request(method, live.url + path, headers=headers, timeout=SECONDS, **options)
