@@ -94,13 +94,15 @@ class InstantEngine:
         """Do nothing."""
 
 
-def run_server(folder: Path, port: int, kind: str) -> None:
+def run_server(folder: Path, port: int, kind: str, device: str | None = None) -> None:
     """Serve with an engine of a kind, until a signal comes."""
     configure_logs(as_json=False)
-    settings = load_settings(None, {"output": folder, "port": port, "queue": 2000})
-    engine = InstantEngine()
+    options = {"output": folder, "port": port, "queue": 2000, "device": device}
+    settings = load_settings(None, options)
     if kind == "instant":
-        make_server(settings, [engine]).run()
+        make_server(settings, [InstantEngine()]).run()
+    elif kind == "bundled":
+        make_server(settings).run()
     else:
         worker = ProcessEngine("worker", FakeStudio(), Patience(load=20, step=20))
         make_server(settings, [worker]).run()
@@ -123,7 +125,10 @@ class Connection:
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Send a request; return status and body."""
-        data = b"" if body is None else json.dumps(body).encode()
+        return await self.send(method, path, b"" if body is None else json.dumps(body).encode())
+
+    async def send(self, method: str, path: str, data: bytes) -> tuple[int, bytes]:
+        """Send a request with a body that is JSON already; return status and body."""
         head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(data)}\r\n"
         self._out.write(head.encode() + b"content-type: application/json\r\n\r\n" + data)
         lines = (await self._in.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
@@ -180,7 +185,7 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
     kills = {count // 3, 2 * count // 3}
     process = psutil.Process(server)
     async with Connection(port) as connection:
-        await _wait_until_ready(connection)
+        await wait_until_ready(connection)
         memory = [process.memory_info().rss]
         for number in range(count):
             body: Any = {"prompt": "a cat", "steps": draw.randint(1, 8), "width": 64, "height": 48}
@@ -196,7 +201,7 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
                 chosen = draw.choice(accepted[-20:])
                 assert (await connection.ask("DELETE", f"/api/v1/jobs/{chosen}"))[0] == 200
             if number in kills:
-                _kill_worker(process)
+                kill_worker(process)
             if number % 100 == 99:
                 memory.append(process.memory_info().rss)
         ends = await _ends(connection, accepted)
@@ -208,18 +213,26 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
     return adds_up and set(refused) <= {422}
 
 
-async def _wait_until_ready(connection: Connection) -> None:
+async def wait_until_ready(connection: Connection) -> None:
+    """Return once the server is ready to draw."""
     deadline = time.monotonic() + PATIENCE
     while (await connection.ask("GET", "/readyz"))[0] != 200:
         assert time.monotonic() < deadline, "the worker does not come back"
         await asyncio.sleep(0.05)
 
 
-def _kill_worker(server: psutil.Process) -> None:
-    """Kill the worker: the child that holds most memory."""
+def worker_of(server: psutil.Process) -> psutil.Process | None:
+    """Return the worker: the child that has most memory; None where there is none."""
     children = server.children(recursive=True)
-    if children:
-        os.kill(max(children, key=lambda each: each.memory_info().rss).pid, signal.SIGKILL)
+    return max(children, key=lambda each: each.memory_info().rss, default=None)
+
+
+def kill_worker(server: psutil.Process) -> bool:
+    """Kill the worker; tell whether there was one."""
+    worker = worker_of(server)
+    if worker is not None:
+        os.kill(worker.pid, signal.SIGKILL)
+    return worker is not None
 
 
 async def _ends(connection: Connection, jobs: list[str]) -> Counter[str]:
@@ -237,7 +250,9 @@ async def _ends(connection: Connection, jobs: list[str]) -> Counter[str]:
     return Counter(states.values())
 
 
-def start_server(folder: Path, kind: str) -> tuple[subprocess.Popen[bytes], int]:
+def start_server(
+    folder: Path, kind: str, device: str | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a server as a process of its own; return it and its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -251,6 +266,7 @@ def start_server(folder: Path, kind: str) -> tuple[subprocess.Popen[bytes], int]
         str(folder),
         str(port),
         kind,
+        *([device] if device else []),
     ]
     process = subprocess.Popen(
         command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -269,14 +285,14 @@ def main() -> int:
     """Run what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", nargs="?", choices=["speed", "jobs", "both", "serve"])
-    parser.add_argument("server", nargs="*", help="for serve: FOLDER PORT KIND")
+    parser.add_argument("server", nargs="*", help="for serve: FOLDER PORT KIND [DEVICE]")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--count", type=int, default=1000)
     options = parser.parse_args()
     if options.part == "serve":
-        folder, port, kind = options.server
-        run_server(Path(folder), int(port), kind)
+        folder, port, kind, *device = options.server
+        run_server(Path(folder), int(port), kind, *device)
         return 0
     works = True
     for part, kind in (("speed", "instant"), ("jobs", "process")):

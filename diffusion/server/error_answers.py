@@ -13,6 +13,7 @@ from typing import Any, Final
 from fastapi.exceptions import HTTPException, RequestValidationError
 
 from diffusion.errors import DiffusionError, SettingsError
+from diffusion.server.client_texts import text_for_clients
 from diffusion.server.errors import ServerError, UnknownModelError
 
 __all__ = ["HTTP_ERRORS", "ErrorAnswer", "answer_to"]
@@ -86,7 +87,7 @@ def _detail(error: Exception) -> object:
         return _problems(error)
     if isinstance(error, HTTP_ERRORS):
         return error.detail
-    return str(error) if isinstance(error, DiffusionError) else _MISTAKE
+    return text_for_clients(error) if isinstance(error, DiffusionError) else _MISTAKE
 
 
 def _problems(error: RequestValidationError) -> list[dict[str, Any]]:

@@ -75,7 +75,9 @@ def make_server(
         create_app(services).gate,
         host=settings.host,
         port=settings.port,
-        http=protocol_with_deadlines(settings.head_seconds, settings.body_seconds),
+        http=protocol_with_deadlines(
+            settings.head_seconds, settings.body_seconds, settings.send_seconds
+        ),
         ws="none",
         log_config=None,
         access_log=False,

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 __all__ = ["Metrics"]
 
+_DELAYS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.5, 1, 5)
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
 
@@ -36,6 +37,12 @@ class Metrics:
             "diffusion_job_seconds",
             "Time from start to end of a job",
             buckets=_SECONDS,
+            registry=own,
+        )
+        self.loop_lag = Histogram(
+            "diffusion_loop_lag_seconds",
+            "How late the event loop is",
+            buckets=_DELAYS,
             registry=own,
         )
 

@@ -13,6 +13,7 @@ from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.scheduler import Scheduler, SchedulerOptions
+from diffusion.server.loop_lag import watch_loop
 from diffusion.server.loras import LoraTable
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
@@ -55,8 +56,12 @@ class Services:
 
     async def start(self) -> None:
         """Start the engines, and learn the hashes of models meanwhile."""
+        if self.credentials is not None:
+            ended = await self.history.do(self.history.ended_sessions)
+            self.credentials.forget_sessions(ended)
         await self.scheduler.start()
-        self._tasks.append(asyncio.create_task(self.models.learn_hashes()))
+        for work in (self.models.learn_hashes(), watch_loop(self.metrics.loop_lag)):
+            self._tasks.append(asyncio.create_task(work))
 
     async def close(self) -> None:
         """End what was started."""
@@ -88,7 +93,9 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
         )
         patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
         engines = [ProcessEngine("worker 0", studio, patience)]
-    options = SchedulerOptions(settings.queue, settings.preview_every, settings.work)
+    options = SchedulerOptions(
+        settings.queue, settings.preview_every, settings.work, settings.queue_memory
+    )
     scheduler = Scheduler(engines, history, outputs, models, metrics, options)
     downloads = Downloads(models)
     return Services(

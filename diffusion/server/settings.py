@@ -60,12 +60,14 @@ class ServerSettings(BaseSettings):
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")
     vram: Bytes | None = Field(default=None, ge=1)
     queue: int = Field(default=100, ge=1, le=100_000)
+    queue_memory: Bytes = Field(default=1 << 30, ge=1 << 20)
     jobs_at_once: int | None = Field(default=None, ge=1, le=64)
     preview_every: int = Field(default=5, ge=0, le=1000)
     largest_body: Bytes = Field(default=32 << 20, ge=1024)
     work: WorkLimits = WorkLimits()
     head_seconds: Seconds = 10.0
     body_seconds: Seconds = 30.0
+    send_seconds: Seconds = 60.0
     drain_seconds: Seconds = 30.0
     stall_seconds: Seconds = 120.0
     load_seconds: Seconds = 600.0

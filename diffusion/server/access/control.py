@@ -89,6 +89,8 @@ class AccessControl:
         elif path == PAGE or path.startswith(PAGE_FOLDER):
             return
         scope["user"] = self._find_user(scope, headers)
+        # No route reads cookies, and FastAPI would parse them: some take it seconds.
+        scope["headers"] = [each for each in scope["headers"] if each[0].lower() != b"cookie"]
 
     def _check_host(self, header: str) -> None:
         """Raise `ForbiddenError` for a ``Host`` that is not ours."""
@@ -133,6 +135,7 @@ class AccessControl:
         if session is not None:
             user = self._credentials.find_by_session(session)
             if user is not None:
+                scope["session"] = session
                 return user
         address = (scope.get("client") or ("unknown", 0))[0]
         return self._credentials.find(authorization, address)

@@ -13,14 +13,14 @@ import sys
 import time
 import tomllib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diffusion.server.access.sessions import session_end, sign_session
+from diffusion.server.access.sessions import name_of_session, session_end, sign_session
 from diffusion.server.errors import BusyError, ConfigurationError, NotSignedInError
 
 __all__ = ["LOCAL", "SCOPES", "Credentials", "User", "create_users_file"]
@@ -69,6 +69,7 @@ class Credentials:
             (_digest(entry.token), User(entry.name, "admin" in entry.scopes)) for entry in entries
         ]
         self._tries: dict[str, deque[float]] = {}
+        self._ended_sessions: set[str] = set()
 
     def find(self, authorization: str, address: str) -> User:
         """Return the user of an ``Authorization`` header: Bearer, or Basic with a user's name.
@@ -98,12 +99,16 @@ class Credentials:
 
     def find_by_session(self, cookie: str) -> User | None:
         """Return the user of a browser's session; None where it has ended or is not ours."""
-        ends = session_end(cookie)
+        ends = None if name_of_session(cookie) in self._ended_sessions else session_end(cookie)
         found = None
         for digest, user in self._users if ends is not None else ():
             if hmac.compare_digest(sign_session(user.name, digest, ends), cookie):
                 found = user
         return found
+
+    def forget_sessions(self, names: Iterable[str]) -> None:
+        """Let sessions end whose users signed out; by `name_of_session`."""
+        self._ended_sessions.update(names)
 
     def _match(self, name: str | None, token: str) -> User | None:
         """Return the user of a token, in a time that does not depend on which one it is."""

@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS deadlines (
   job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, at REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS options (user TEXT PRIMARY KEY, chosen TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS ended_sessions (name TEXT PRIMARY KEY, ends INT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hashes (
   path TEXT PRIMARY KEY, size INT NOT NULL, changed INT NOT NULL, sha256 TEXT NOT NULL
 ) STRICT;
@@ -315,7 +316,7 @@ class History:
             report=report,
         )
 
-    # ------------------------------------------------------------------ options and hashes
+    # ------------------------------------------------------------------ options, sessions, hashes
 
     def options(self, user: str) -> dict[str, object]:
         """Return what a user chose with ``POST /sdapi/v1/options``."""
@@ -326,6 +327,15 @@ class History:
         """Write a user's options."""
         query = "INSERT OR REPLACE INTO options (user, chosen) VALUES (?, ?)"
         self._db.execute(query, (user, json.dumps(dict(chosen))))
+
+    def end_session(self, name: str, ends: int) -> None:
+        """Keep the name of a session whose user signed out, until it would end by itself."""
+        self._db.execute("DELETE FROM ended_sessions WHERE ends < ?", (time.time(),))
+        self._db.execute("INSERT OR REPLACE INTO ended_sessions VALUES (?, ?)", (name, ends))
+
+    def ended_sessions(self) -> list[str]:
+        """Return the names of sessions whose users signed out."""
+        return [name for (name,) in self._db.execute("SELECT name FROM ended_sessions").fetchall()]
 
     def hash_of(self, path: Path) -> str | None:
         """Return the SHA-256 of a file that has not changed since; None where it is not known."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+
+from PIL import Image
 
 from diffusion.server.engine.messages import Stop
 from diffusion.server.jobs.event_log import EventLog
 from diffusion.server.jobs.request import JobRequest
 from diffusion.settings import Settings
+from diffusion.tasks import InitImage
 
 __all__ = ["Job", "JobState", "Origin", "PictureRecord", "Progress"]
 
@@ -125,6 +128,23 @@ class Job:
     final: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
+    def picture_bytes(self) -> int:
+        """The bytes in memory of the pictures that it starts from: decoded, and as base64."""
+        start = self.settings.init_image
+        if start is None:
+            return 0
+        return _picture_bytes(start) + self.request.picture_bytes
+
+    def drop_pictures(self) -> None:
+        """Let go of the pictures that it started from, and of its preview: it has ended."""
+        start = self.settings.init_image
+        if start is not None:
+            nothing = replace(start, image=Image.new("L", (1, 1)), inpaint=None)
+            self.settings = replace(self.settings, init_image=nothing)
+            self.request = self.request.model_copy(update={"init_image": None})
+        self.progress.preview = None
+
+    @property
     def share(self) -> float:
         """The share of its request that is done, 0 to 1."""
         return (self.origin.part + self.progress.share) / self.origin.parts
@@ -152,6 +172,12 @@ class Job:
             "message": self.message,
             "pictures": [picture_report(self.id, each) for each in self.pictures],
         }
+
+
+def _picture_bytes(start: InitImage) -> int:
+    """Return the bytes of decoded pictures, at most four for each pixel."""
+    sizes = [start.image.size, *([start.inpaint.mask.size] if start.inpaint else [])]
+    return sum(4 * width * height for width, height in sizes)
 
 
 def picture_report(job: str, picture: PictureRecord) -> Mapping[str, object]:

@@ -206,6 +206,14 @@ class JobRequest(Part):
         default=None, ge=0, le=1000, description="Steps from preview to preview; 0 for none."
     )
 
+    @property
+    def picture_bytes(self) -> int:
+        """The bytes of its pictures as base64."""
+        start = self.init_image
+        if start is None:
+            return 0
+        return len(start.image) + (len(start.inpaint.mask) if start.inpaint else 0)
+
     def clean(self) -> JobRequest:
         """Return it with its pictures written anew, without their texts. Raises `SettingsError`."""
         if self.init_image is None:

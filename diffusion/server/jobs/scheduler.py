@@ -63,11 +63,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class SchedulerOptions:
-    """Limits of the queue. ``queue``: jobs that may wait; ``preview_every``: steps, 0 for none."""
+    """Limits of the queue. ``queue``: jobs that may wait; ``preview_every``: steps, 0 for none.
+
+    ``memory``: bytes of the pictures that waiting jobs start from.
+    """
 
     queue: int = 100
     preview_every: int = 5
     work: WorkLimits = field(default_factory=WorkLimits)
+    memory: int = 1 << 30
 
 
 class Scheduler:
@@ -207,6 +211,7 @@ class Scheduler:
         now = time.time()
         number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"
         job = Job(number, clean, settings, model.name, model.path, origin, now)
+        self._require_memory(job)
         await self.history.do(self.history.add_job, job, digest)
         self.jobs[job.id] = job
         self.queue.add(job)
@@ -241,6 +246,15 @@ class Scheduler:
             self.metrics.refused.labels("queue_full").inc()
             message = f"{len(self.queue)} jobs wait, as many as this server lets; come later"
             raise BusyError(message, self.expected_wait())
+
+    def _require_memory(self, job: Job) -> None:
+        """Raise `BusyError` where the pictures of the jobs that wait would take too much memory."""
+        if job.picture_bytes and len(self.queue):
+            waiting = sum(each.picture_bytes for each in self.queue)
+            if waiting + job.picture_bytes > self.options.memory:
+                self.metrics.refused.labels("memory_full").inc()
+                message = f"jobs wait with pictures of {waiting >> 20} MiB; come later"
+                raise BusyError(message, self.expected_wait())
 
     def expected_wait(self) -> int:
         """Return the seconds until the queue will have moved by one job."""
@@ -423,7 +437,7 @@ class Scheduler:
         self._deadlines.forget(job)
         self._last_step.pop(job.id, None)
         job.state, job.message, job.ended = state, message, time.time()
-        job.progress.preview = None
+        job.drop_pictures()
         if job.progress.started is not None:
             seconds = time.monotonic() - job.progress.started
             self._durations.append(seconds)

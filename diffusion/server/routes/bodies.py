@@ -1,7 +1,7 @@
 """Bodies that are large: parsed beside the event loop, so that other requests go on meanwhile.
 
-Python's own parser takes 60 ms for a picture of 32 MiB, in which nothing else would be answered.
-That of pydantic takes a quarter, and runs on a thread.
+Python's own parser takes 34 ms for a picture of 32 MiB, in which nothing else would be answered.
+That of pydantic takes 14 ms, and runs on a thread.
 """
 
 from __future__ import annotations

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from diffusion.server.access.sessions import COOKIE, SESSION_SECONDS
+from diffusion.server.access.sessions import (
+    COOKIE,
+    SESSION_SECONDS,
+    name_of_session,
+    session_end,
+)
 from diffusion.server.access.users import User
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.services import Services
@@ -25,13 +30,17 @@ async def show_session(services: Parts, user: CurrentUser) -> Mapping[str, objec
 
 @router.post("")
 async def sign_in(
+    request: Request,
     services: Parts,
     user: CurrentUser,
     response: Response,
     origin: Annotated[str, Header()] = "",
 ) -> Mapping[str, object]:
-    """Give a browser a cookie for thirty days; send the token as ``Authorization: Bearer``."""
-    if services.credentials is not None:
+    """Give a browser a cookie for thirty days; send the token as ``Authorization: Bearer``.
+
+    A cookie gets no new one, so that it ends.
+    """
+    if services.credentials is not None and "session" not in request.scope:
         response.set_cookie(
             COOKIE,
             services.credentials.session_for(user),
@@ -44,8 +53,15 @@ async def sign_in(
 
 
 @router.delete("")
-async def sign_out(services: Parts, user: CurrentUser, response: Response) -> Mapping[str, object]:
-    """Take the cookie back."""
+async def sign_out(
+    request: Request, services: Parts, user: CurrentUser, response: Response
+) -> Mapping[str, object]:
+    """Take the cookie back; nobody who has a copy of it is let in any more."""
+    cookie, credentials = request.scope.get("session"), services.credentials
+    if cookie is not None and credentials is not None:
+        name, history = name_of_session(cookie), services.history
+        credentials.forget_sessions([name])
+        await history.do(history.end_session, name, session_end(cookie) or 0)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return _session(services, user)
 

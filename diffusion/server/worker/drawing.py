@@ -95,10 +95,11 @@ class Drawing:
                     return
 
     def _report(self, step: Step, batch: int, batches: int) -> None:
-        """Send a step's number, and a preview where one is due."""
+        """Send a step's number, and a preview where one is due, unless the job is to stop."""
         job, every = self.task.job, self.task.preview_every
         self.mailbox.send(Stepped(job, batch * step.total + step.index, batches * step.total))
-        if every and step.index % every == 0 and step.index < step.total:
+        is_due = every and step.index % every == 0 and step.index < step.total
+        if is_due and not self.mailbox.has_stop(job):
             try:
                 images = step.preview()
             except NotFiniteError:

@@ -91,6 +91,11 @@ class Mailbox:
                 del self._stops[job]
             return how
 
+    def has_stop(self, job: str) -> bool:
+        """Tell whether a job is to stop or to skip, which stays as it is."""
+        with self._lock:
+            return job in self._stops
+
     def forget(self, job: str) -> None:
         """Forget the stops of a job that has ended."""
         with self._lock:

@@ -22,6 +22,7 @@ from diffusion.batching import Batcher, BatchLimits, Ended, images_of_512
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
+from diffusion.server.client_texts import text_for_clients
 from diffusion.server.engine.messages import (
     Command,
     Draw,
@@ -216,7 +217,8 @@ class _Worker:
         if error is None:
             self.mailbox.send(Finished(job, ended.result))
         elif isinstance(error, DiffusionError | GpuError):
-            self.mailbox.send(Failed(job, str(error), isinstance(error, SettingsError)))
+            text = text_for_clients(error)
+            self.mailbox.send(Failed(job, text, isinstance(error, SettingsError)))
         else:
             traceback.print_exception(error)
             message = f"an error of the program: {type(error).__name__}; its log tells where"

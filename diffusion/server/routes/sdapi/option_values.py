@@ -110,15 +110,15 @@ def _set_clip_skip(values: OptionValues, given: object) -> OptionValues:
 
 
 def _set_generator(values: OptionValues, given: object) -> OptionValues:
-    if given not in GENERATORS:
+    if not isinstance(given, str) or given not in GENERATORS:
         raise SettingsError("randn_source", given, f"must be one of {', '.join(GENERATORS)}")
-    return replace(values, rng=GENERATORS[str(given)])
+    return replace(values, rng=GENERATORS[given])
 
 
 def _set_format(values: OptionValues, given: object) -> OptionValues:
-    if given not in FORMATS:
+    if not isinstance(given, str) or given not in FORMATS:
         raise SettingsError("samples_format", given, f"must be one of {', '.join(FORMATS)}")
-    return replace(values, kind=FORMATS[str(given)])
+    return replace(values, kind=FORMATS[given])
 
 
 def _set_order(values: OptionValues, given: object) -> OptionValues:
@@ -159,10 +159,15 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
 
 
 async def read_options(services: Services, user: str) -> OptionValues:
-    """Return a user's options. A model that is gone since is the default again."""
-    stored: dict[str, Any] = await services.history.do(services.history.options, user)
-    names = [entry.name for entry in services.models.entries]
-    if stored.get("model") not in names:
+    """Return a user's options. A model that is gone since is the default again.
+
+    What another version of this program wrote, and this one does not know, is left out.
+    """
+    written = await services.history.do(services.history.options, user)
+    names = {each.name for each in fields(OptionValues)} - {"table"}
+    stored: dict[str, Any] = {name: written[name] for name in names & written.keys()}
+    models = [entry.name for entry in services.models.entries]
+    if stored.get("model") not in models:
         stored["model"] = None
     return OptionValues(services.models, **stored)
 
