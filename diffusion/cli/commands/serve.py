@@ -19,6 +19,7 @@ EXAMPLES = examples(
     "avila serve",
     "avila serve --new-users users.toml",
     "avila serve --host 0.0.0.0 --users users.toml",
+    "avila serve --devices all",
 )
 
 
@@ -64,6 +65,16 @@ def run_server(
         Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
     ] = None,
     device: DeviceOption = None,
+    devices: Annotated[
+        str | None,
+        Option(
+            metavar="LIST",
+            help="Draw on several GPUs, with a worker for each: all, numbers of these such as "
+            "0,1, or names as --device takes them. All are those like the best one; dawn:all or "
+            "cuda:all take those of an engine.",
+            show_default="one worker on --device",
+        ),
+    ] = None,
     dtype: Annotated[
         str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
     ] = None,
@@ -106,6 +117,7 @@ def run_server(
             "loras": loras,
             "styles": styles,
             "device": device,
+            "devices": devices,
             "dtype": dtype,
             "vram": vram,
         }

@@ -1,9 +1,9 @@
 """Which engine a job goes to.
 
 Jobs of one model share the calls of the UNet (see `diffusion.batching`), so that an engine without
-jobs of other models comes first, then one that has the model in memory, then the one with the
-fewest jobs. A job that lost an engine before runs alone: if it brings engines down, it takes others
-with it once at most.
+jobs of other models comes first. Then the least busy one does, by the share of its room that is
+taken, and among equals one that has the model in memory. A job that lost an engine before runs
+alone: if it brings engines down, it takes others with it once at most.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def choose_engine(engines: Sequence[Engine], running: Iterable[Running], job: Jo
     for engine, other in running:
         jobs[id(engine)].append(other)
 
-    def cost(engine: Engine) -> tuple[bool, bool, int]:
+    def cost(engine: Engine) -> tuple[bool, float, bool]:
         others = jobs[id(engine)]
         mixed = any(other.path != job.path for other in others)
         cold = all(each.model != job.path for each in engine.status.models)
-        return mixed, cold, len(others)
+        return mixed, len(others) / engine.capacity, cold
 
     free = [each for each in engines if _has_room(each, job, jobs[id(each)])]
     return min(free, key=cost, default=None)
