@@ -27,7 +27,10 @@ __all__ = ["Services", "make_engines", "make_services"]
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes use."""
+    """The parts that routes use.
+
+    ``alone``: the next request comes to this server, too, so that answers may name what it keeps.
+    """
 
     settings: ServerSettings
     credentials: Credentials | None
@@ -39,6 +42,7 @@ class Services:
     loras: LoraTable
     styles: StyleTable
     scheduler: Scheduler
+    alone: bool = True
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -69,7 +73,9 @@ class Services:
         await self.scheduler.close()
 
 
-def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = None) -> Services:
+def make_services(
+    settings: ServerSettings, engines: Sequence[Engine] | None = None, *, alone: bool = True
+) -> Services:
     """Make the parts of a server. ``engines``: None for a worker on each of the chosen devices.
 
     Raises `ConfigurationError`.
@@ -96,6 +102,7 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
         loras,
         styles,
         scheduler,
+        alone,
     )
 
 

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.app import app, examples, needing_extra, reporting
 from diffusion.cli.options.shared import DebugOption, DeviceOption
-from diffusion.errors import DiffusionError
 
 __all__ = ["run_server"]
 
@@ -94,15 +93,10 @@ def run_server(
     """
     with reporting(context, debug):
         # Imported here: a plain install lacks the libraries, and other commands need not wait.
-        try:
+        with needing_extra("server"):
             from diffusion.server.access.users import create_users_file
             from diffusion.server.launch import serve
             from diffusion.server.settings import load_settings
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("diffusion"):
-                raise
-            hint = "the server needs more packages: pip install avila-diffusion[server]"
-            raise DiffusionError(f"{error.name} is missing; {hint}") from error
         if new_users is not None:
             create_users_file(new_users)
             print(f"{new_users} has a user 'admin' and a token", file=sys.stderr)

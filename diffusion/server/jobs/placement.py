@@ -9,19 +9,33 @@ alone: if it brings engines down, it takes others with it once at most.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.jobs.job import Job
 
-__all__ = ["Running", "choose_engine"]
+__all__ = ["Placeable", "Running", "choose_engine"]
 
 Running = tuple[Engine, Job]
 """A job that runs, and where."""
 
 
-def choose_engine(engines: Sequence[Engine], running: Iterable[Running], job: Job) -> Engine | None:
+class Placeable(Protocol):
+    """A job as placing sees it. ``path``: of its model; ``attempts``: starts."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+
+def choose_engine(
+    engines: Sequence[Engine], running: Iterable[tuple[Engine, Placeable]], job: Placeable
+) -> Engine | None:
     """Return the best ready engine with room for a job; None for none."""
-    jobs: dict[int, list[Job]] = {id(engine): [] for engine in engines}
+    jobs: dict[int, list[Placeable]] = {id(engine): [] for engine in engines}
     for engine, other in running:
         jobs[id(engine)].append(other)
 
@@ -35,7 +49,7 @@ def choose_engine(engines: Sequence[Engine], running: Iterable[Running], job: Jo
     return min(free, key=cost, default=None)
 
 
-def _has_room(engine: Engine, job: Job, others: Sequence[Job]) -> bool:
+def _has_room(engine: Engine, job: Placeable, others: Sequence[Placeable]) -> bool:
     """Tell whether an engine can take a job beside the others that it runs."""
     if engine.status.state is not EngineState.READY or len(others) >= engine.capacity:
         return False
