@@ -7,6 +7,7 @@ that Ray does twice, since a machine was lost, comes here once more and is not c
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from types import TracebackType
@@ -49,6 +50,7 @@ class RayDrawing:
         except (ConnectionError, ValueError, RuntimeError) as error:
             message = f"the Ray cluster at {address} does not answer: {error}"
             raise UnavailableError(message) from error
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # the caller tells how far it is
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         return self

@@ -31,6 +31,7 @@ _KEPT: Final = "what a request leaves behind; send a request whose answer has th
     "/{path:path}",
     methods=["DELETE", "GET", "PATCH", "POST", "PUT"],
     include_in_schema=False,
+    response_model=None,
 )
 async def refuse_route(path: str) -> NoReturn:
     """Answer that this server is one of several."""
