@@ -19,6 +19,7 @@ from diffusion.server.batch.launch import BatchWork, run_batch
 from diffusion.server.batch.options import BatchOptions
 from diffusion.server.engine.interface import Engine
 from diffusion.server.engine.process import ProcessEngine
+from diffusion.server.ray.options import ReplicaOptions
 from diffusion.server.services import Services, make_services
 from diffusion.server.settings import ServerSettings
 from tests.diffusion.server.fake_studio import FakeStudio
@@ -31,7 +32,6 @@ with warnings.catch_warnings():
 
     from diffusion.server.ray.serving import (
         Replica,
-        ReplicaOptions,
         application_of,
         build,
     )
