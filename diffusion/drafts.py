@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["draft_folder", "open_draft", "sweep_drafts"]
+__all__ = ["draft_folder", "lock_file", "open_draft", "sweep_drafts"]
 
 _NAME: Final = re.compile(r"\.avila-[0-9a-f]{16}\.tmp")
 _YOUNG: Final = 60
@@ -74,6 +74,18 @@ def sweep_drafts(folder: Path) -> None:
             if _NAME.fullmatch(entry.name):
                 with suppress(OSError):
                     _remove_if_stale(Path(entry.path))
+
+
+def lock_file(file: BinaryIO) -> bool:
+    """Lock an open file until it is closed; return False where another process has locked it.
+
+    Raises `OSError` where the file system has no locks. Windows locks nothing.
+    """
+    try:
+        _lock(file.fileno())
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _new_path(folder: Path) -> Path:

@@ -22,6 +22,7 @@ __all__ = [
     "engine_adapters",
     "find_by_name",
     "install_hint",
+    "names_of_equals",
     "open_backend",
     "preferred_adapter",
 ]
@@ -134,6 +135,18 @@ def find_by_name(name: str, present: Sequence[AdapterInfo]) -> AdapterInfo | Non
     digits = re.fullmatch(r"0*(\d{1,9})", number or "0")
     index = int(digits[1]) if digits else len(matches)
     return matches[index] if index < len(matches) else None
+
+
+def names_of_equals(name: str = "") -> list[str]:
+    """Return names, for `choose`, of all adapters of the engine, API and kind of a named one.
+
+    ``name``: as in `choose`; empty for the preferred one, as a machine with several cards has them.
+    Raises as `choose`.
+    """
+    best = choose(name) if name else preferred_adapter()
+    present = null.adapters() if best.engine == "null" else engine_adapters(best.engine)
+    alike = [info for info in sorted(present, key=_rank) if info.backend == best.backend]
+    return [f"{best.backend}:{i}" for i, info in enumerate(alike) if info.kind == best.kind]
 
 
 def _candidates(word: str, number: str) -> list[AdapterInfo]:

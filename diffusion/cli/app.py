@@ -33,6 +33,7 @@ __all__ = [
     "complain",
     "escape_lines",
     "examples",
+    "needing_extra",
     "reporting",
     "version",
 ]
@@ -104,6 +105,18 @@ def _show_warning(
 ) -> None:
     """Print a warning in one line, without the place in the code that Python would show."""
     complain(f"warning: {warning_text(context, str(message))}")
+
+
+@contextmanager
+def needing_extra(extra: str) -> Iterator[None]:
+    """Turn the lack of a package into an error that names the extra which brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("diffusion"):
+            raise
+        hint = f"this needs more packages: pip install avila-diffusion[{extra}]"
+        raise DiffusionError(f"{error.name} is missing; {hint}") from error
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typer.models import CommandInfo
 
 from diffusion.cli.app import STOPPED, WRONG_INPUT, app, complain
 from diffusion.cli.commands import (
+    batch,
     config,
     convert,
     doctor,
@@ -40,7 +41,9 @@ READER_GONE = 1
 
 __all__ = ["COMMANDS", "app", "run"]
 
-COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, serve, config, tune, doctor)
+COMMANDS = (
+    *(txt2img, img2img, inpaint, upscale, batch, info, model, convert, serve, config, tune, doctor),
+)
 """The modules of the commands. Importing one adds its command to the program."""
 
 

@@ -54,8 +54,8 @@ SPELLINGS: Final[Mapping[str, Sequence[str]]] = {
 """Other spellings of options and arguments. Those of another option of the command do not count."""
 
 ORDER: Final = (
-    *("txt2img", "img2img", "inpaint", "upscale", "serve", "info", "model", "config", "doctor"),
-    *("tune", "convert"),
+    *("txt2img", "img2img", "inpaint", "upscale", "batch", "serve", "info", "model", "config"),
+    *("doctor", "tune", "convert"),
 )
 """The commands, in the order of use."""
 

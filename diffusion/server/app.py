@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -72,7 +72,7 @@ class Application:
     inner: FastAPI
 
 
-def create_app(services: Services) -> Application:
+def create_app(services: Services, routers: Sequence[APIRouter] = ROUTERS) -> Application:
     """Return the application of a server whose parts are made; starting it starts them."""
 
     @asynccontextmanager
@@ -94,7 +94,7 @@ def create_app(services: Services) -> Application:
         responses=REFUSALS,
     )
     inner.state.services = services
-    for router in ROUTERS:
+    for router in routers:
         inner.include_router(router)
     inner.add_exception_handler(DiffusionError, _answer_error)
     for each in HTTP_ERRORS:

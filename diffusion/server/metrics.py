@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from diffusion.server.engine.interface import Engine, EngineState
+from diffusion.server.engine.messages import ModelsChanged
 
 __all__ = ["Metrics"]
 
@@ -27,9 +32,17 @@ class Metrics:
             "diffusion_pictures_total", "Pictures that were drawn", registry=own
         )
         self.restarts = Counter(
-            "diffusion_worker_restarts_total", "Restarted workers", registry=own
+            "diffusion_worker_restarts_total", "Restarts of workers", ["worker"], registry=own
         )
-        self.gpu_bytes = Gauge("diffusion_gpu_bytes", "Memory of devices", ["kind"], registry=own)
+        self.worker_ready = Gauge(
+            "diffusion_worker_ready", "1 while a worker can draw", ["worker"], registry=own
+        )
+        self.worker_jobs = Gauge(
+            "diffusion_worker_jobs", "Jobs that a worker draws", ["worker"], registry=own
+        )
+        self.gpu_bytes = Gauge(
+            "diffusion_gpu_bytes", "Memory of devices", ["worker", "kind"], registry=own
+        )
         self.step_seconds = Histogram(
             "diffusion_step_seconds", "Time from step to step", buckets=_SECONDS, registry=own
         )
@@ -45,6 +58,21 @@ class Metrics:
             buckets=_DELAYS,
             registry=own,
         )
+
+    def count_running(self, jobs: Mapping[Engine, int]) -> None:
+        """Note how many jobs each worker draws, and whether it can draw at all."""
+        ready = [engine.status.state is EngineState.READY for engine in jobs]
+        self.ready.set(any(ready))
+        self.running.set(sum(jobs.values()))
+        for is_ready, (engine, count) in zip(ready, jobs.items(), strict=True):
+            self.worker_ready.labels(engine.name).set(is_ready)
+            self.worker_jobs.labels(engine.name).set(count)
+
+    def count_bytes(self, engine: Engine, now: ModelsChanged) -> None:
+        """Note the memory that a worker's device has given out."""
+        in_models = sum(each.nbytes for each in now.models)
+        self.gpu_bytes.labels(engine.name, "reserved").set(now.reserved)
+        self.gpu_bytes.labels(engine.name, "models").set(in_models)
 
     def text(self) -> bytes:
         """Return all numbers in the form that Prometheus reads."""

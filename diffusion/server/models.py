@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from diffusion.pipeline.pipeline import weights_hash
 from diffusion.server.errors import ConfigurationError, UnknownModelError
 from diffusion.server.jobs.history import History
 
-__all__ = ["ModelEntry", "ModelTable"]
+__all__ = ["ModelEntry", "ModelTable", "find_entry", "scan_models"]
 
 _HASH_DIGITS: Final = 10
 
@@ -58,6 +58,28 @@ class ModelEntry:
         return text in names or text.rpartition(" [")[0] == self.name
 
 
+def scan_models(folder: Path | None) -> Iterator[ModelEntry]:
+    """Yield every model that lies there now, without opening it."""
+    yield ModelEntry(BUNDLED, bundled_model())
+    for cached in hub.cached_models():
+        yield ModelEntry(cached.name, cached.path)
+    if folder is not None:
+        for path in sorted(folder.glob("*")):
+            if path.suffix == ".safetensors" or (path / "model_index.json").is_file():
+                yield ModelEntry(path.name, path)
+
+
+def find_entry(entries: Sequence[ModelEntry], text: str) -> ModelEntry:
+    """Return the model that ``text`` means. Raises `UnknownModelError` with the nearest names."""
+    for entry in entries:
+        if entry.answers_to(text):
+            return entry
+    names = [entry.name for entry in entries]
+    near = difflib.get_close_matches(text[:100], names, n=3, cutoff=0.3) or names[:3]
+    hint = f"did you mean {' or '.join(near)}? GET /api/v1/models lists all"
+    raise UnknownModelError(f"there is no model {quote(text)}; {hint}")
+
+
 class ModelTable:
     """All models, and the one that is taken where none is named.
 
@@ -66,26 +88,16 @@ class ModelTable:
 
     def __init__(self, folder: Path | None, default: str | None, history: History) -> None:
         self._folder, self._history = folder, history
-        self.entries: tuple[ModelEntry, ...] = tuple(self._scan())
+        self.entries: tuple[ModelEntry, ...] = tuple(scan_models(folder))
         try:
             self.default = self.find(default or BUNDLED)
         except UnknownModelError as error:
             raise ConfigurationError(f"model: {error}") from error
 
-    def _scan(self) -> Iterator[ModelEntry]:
-        """Yield every model that lies there now, without opening it."""
-        yield ModelEntry(BUNDLED, bundled_model())
-        for cached in hub.cached_models():
-            yield ModelEntry(cached.name, cached.path)
-        if self._folder is not None:
-            for path in sorted(self._folder.glob("*")):
-                if path.suffix == ".safetensors" or (path / "model_index.json").is_file():
-                    yield ModelEntry(path.name, path)
-
     async def refresh(self) -> None:
         """Look for models again, and learn their hashes."""
         known = {entry.path: entry for entry in self.entries}
-        found = await asyncio.to_thread(lambda: list(self._scan()))
+        found = await asyncio.to_thread(lambda: list(scan_models(self._folder)))
         self.entries = tuple(known.get(entry.path, entry) for entry in found)
         await self.learn_hashes()
 
@@ -114,15 +126,7 @@ class ModelTable:
 
         Raises `UnknownModelError` with the nearest names.
         """
-        if text is None:
-            return self.default
-        for entry in self.entries:
-            if entry.answers_to(text):
-                return entry
-        names = [entry.name for entry in self.entries]
-        near = difflib.get_close_matches(text[:100], names, n=3, cutoff=0.3) or names[:3]
-        hint = f"did you mean {' or '.join(near)}? GET /api/v1/models lists all"
-        raise UnknownModelError(f"there is no model {quote(text)}; {hint}")
+        return self.default if text is None else find_entry(self.entries, text)
 
 
 def _weights_of(model: Path) -> Path:

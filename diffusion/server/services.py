@@ -10,6 +10,7 @@ from diffusion.server.access.users import Credentials
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
+from diffusion.server.errors import ConfigurationError
 from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.scheduler import Scheduler, SchedulerOptions
@@ -19,14 +20,18 @@ from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
 from diffusion.server.settings import ServerSettings
 from diffusion.server.styles import StyleTable
+from diffusion.server.worker.device_names import find_device_names
 from diffusion.server.worker.process import WorkerOptions
 
-__all__ = ["Services", "make_services"]
+__all__ = ["Services", "make_engines", "make_services"]
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes use."""
+    """The parts that routes use.
+
+    ``alone``: the next request comes to this server, too, so that answers may name what it keeps.
+    """
 
     settings: ServerSettings
     credentials: Credentials | None
@@ -38,6 +43,7 @@ class Services:
     loras: LoraTable
     styles: StyleTable
     scheduler: Scheduler
+    alone: bool = True
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -72,8 +78,10 @@ class Services:
         await self.scheduler.close()
 
 
-def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = None) -> Services:
-    """Make the parts of a server. ``engines``: None for one worker on the chosen device.
+def make_services(
+    settings: ServerSettings, engines: Sequence[Engine] | None = None, *, alone: bool = True
+) -> Services:
+    """Make the parts of a server. ``engines``: None for a worker on each of the chosen devices.
 
     Raises `ConfigurationError`.
     """
@@ -84,15 +92,7 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
     models = ModelTable(settings.models, settings.model, history)
     loras, styles = LoraTable(settings.loras), StyleTable(settings.styles)
     if engines is None:
-        studio = WorkerOptions(
-            device=settings.device,
-            dtype=settings.dtype,
-            budget=settings.vram,
-            jobs=settings.jobs_at_once,
-            loras=settings.loras,
-        )
-        patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
-        engines = [ProcessEngine("worker 0", studio, patience)]
+        engines = make_engines(settings)
     options = SchedulerOptions(
         settings.queue, settings.preview_every, settings.work, settings.queue_memory
     )
@@ -109,4 +109,29 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
         loras,
         styles,
         scheduler,
+        alone,
     )
+
+
+def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
+    """Return a worker for each device that the settings choose. Raises `ConfigurationError`."""
+    if settings.device is not None and settings.devices is not None:
+        raise ConfigurationError("device and devices choose the same; give one of them")
+    devices: Sequence[str | None] = [settings.device]
+    if settings.devices is not None:
+        devices = find_device_names(settings.devices)
+    patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
+    return [
+        ProcessEngine(
+            f"worker {number}",
+            WorkerOptions(
+                device=device,
+                dtype=settings.dtype,
+                budget=settings.vram,
+                jobs=settings.jobs_at_once,
+                loras=settings.loras,
+            ),
+            patience,
+        )
+        for number, device in enumerate(devices)
+    ]

@@ -12,6 +12,7 @@ from platformdirs import user_pictures_path
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -37,6 +38,16 @@ def _read_bytes(value: object) -> object:
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
+def _split_names(value: object) -> object:
+    """Return the items of a text such as ``0,1``; other values with numbers as text."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        return items
+    return [str(each) if isinstance(each, int) else each for each in items]
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_split_names), Field(min_length=1)]
 Bytes = Annotated[int, BeforeValidator(_read_bytes)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
@@ -57,6 +68,7 @@ class ServerSettings(BaseSettings):
     loras: Path | None = None
     styles: Path | None = None
     device: str | None = None
+    devices: Names | None = None
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")
     vram: Bytes | None = Field(default=None, ge=1)
     queue: int = Field(default=100, ge=1, le=100_000)

@@ -79,16 +79,21 @@ def dependencies() -> list[str]:
 
 
 SERVER = "diffusion/server/"
-# The one file that reaches into it, and only when its command is called.
-SERVER_COMMAND = "diffusion/cli/commands/serve.py"
+RAY = "diffusion/server/ray/"
+# The files that reach into it, and only when their command is called.
+SERVER_COMMANDS = {"diffusion/cli/commands/batch.py", "diffusion/cli/commands/serve.py"}
 
 
-def third_party_imports(server: bool = False) -> dict[str, str]:
-    """Return each outside module that the server, or all else, imports, with its place."""
+def third_party_imports(server: bool = False, ray: bool = False) -> dict[str, str]:
+    """Return each outside module that a part imports, with its place: all else if not the server.
+
+    The server is without what is for Ray.
+    """
     return {
         module.split(".")[0]: f"{name_of(file)}:{line}"
         for file in python_files(*PACKAGES)
-        if name_of(file).startswith(SERVER) == server
+        if name_of(file).startswith(SERVER) == server or ray
+        if name_of(file).startswith(RAY) == ray
         for line, module in imports_of(file)
         if module.split(".")[0] not in {*PACKAGES, *sys.stdlib_module_names}
     }
@@ -113,17 +118,23 @@ def test_the_server_needs_no_more_than_its_extra() -> None:
     assert extra - imported.keys() == {"python_multipart"}
 
 
-def test_nothing_but_its_command_imports_the_server() -> None:
+def test_only_what_is_for_ray_imports_it() -> None:
+    new = third_party_imports(ray=True).keys() - third_party_imports(server=True).keys()
+    assert new == {"pyarrow", "ray"}, "pyarrow comes with ray[data]"
+
+
+def test_nothing_but_its_commands_imports_the_server() -> None:
     found = {
         hit.partition(":")[0]
         for hit in violations("diffusion", ["diffusion.server"])
         if not hit.startswith(SERVER)
     }
-    assert found == {SERVER_COMMAND}
-    top = tree_of(ROOT / SERVER_COMMAND).body
-    assert not [
-        each for each in top if "diffusion.server" in ast.unparse(each).partition("def ")[0]
-    ]
+    assert found == SERVER_COMMANDS
+    for command in SERVER_COMMANDS:
+        top = tree_of(ROOT / command).body
+        assert not [
+            each for each in top if "diffusion.server" in ast.unparse(each).partition("def ")[0]
+        ]
 
 
 def test_every_dependency_is_imported_and_explained() -> None:

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.app import app, examples, needing_extra, reporting
 from diffusion.cli.options.shared import DebugOption, DeviceOption
-from diffusion.errors import DiffusionError
 
 __all__ = ["run_server"]
 
@@ -19,6 +18,7 @@ EXAMPLES = examples(
     "avila serve",
     "avila serve --new-users users.toml",
     "avila serve --host 0.0.0.0 --users users.toml",
+    "avila serve --devices all",
 )
 
 
@@ -64,6 +64,16 @@ def run_server(
         Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
     ] = None,
     device: DeviceOption = None,
+    devices: Annotated[
+        str | None,
+        Option(
+            metavar="LIST",
+            help="Draw on several GPUs, with a worker for each: all, numbers of these such as "
+            "0,1, or names as --device takes them. All are those like the best one; dawn:all or "
+            "cuda:all take those of an engine.",
+            show_default="one worker on --device",
+        ),
+    ] = None,
     dtype: Annotated[
         str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
     ] = None,
@@ -83,15 +93,10 @@ def run_server(
     """
     with reporting(context, debug):
         # Imported here: a plain install lacks the libraries, and other commands need not wait.
-        try:
+        with needing_extra("server"):
             from diffusion.server.access.users import create_users_file
             from diffusion.server.launch import serve
             from diffusion.server.settings import load_settings
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("diffusion"):
-                raise
-            hint = "the server needs more packages: pip install avila-diffusion[server]"
-            raise DiffusionError(f"{error.name} is missing; {hint}") from error
         if new_users is not None:
             create_users_file(new_users)
             print(f"{new_users} has a user 'admin' and a token", file=sys.stderr)
@@ -106,6 +111,7 @@ def run_server(
             "loras": loras,
             "styles": styles,
             "device": device,
+            "devices": devices,
             "dtype": dtype,
             "vram": vram,
         }

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, BinaryIO, Final
 
+from diffusion.drafts import lock_file
 from diffusion.errors import OutputError
 
 __all__ = ["Journal"]
@@ -29,7 +29,7 @@ class Journal:
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
         self._fresh = fresh
-        self._file: IO[bytes] | None = None
+        self._file: BinaryIO | None = None
         self._seeds: dict[str, dict[str, int]] = {}
         self._done: dict[str, set[int]] = {}
 
@@ -55,16 +55,11 @@ class Journal:
         finally:
             self._file = None
 
-    def _lock(self, file: IO[bytes]) -> None:
+    def _lock(self, file: BinaryIO) -> None:
         """Lock the journal against a second run. Raises `OutputError`."""
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                hint = "wait for it, or give another --output"
-                raise OutputError(self.path, "another run is drawing these prompts", hint) from None
+        if not lock_file(file):
+            hint = "wait for it, or give another --output"
+            raise OutputError(self.path, "another run is drawing these prompts", hint)
 
     def _read(self, record: Mapping[str, Any]) -> None:
         """Take in one line."""

@@ -284,6 +284,7 @@ class History:
         pictures = self.pictures(row["id"])
         report = {
             **{name: row[name] for name in ("id", "state", "model", "count", "priority")},
+            "worker": None,
             "prompt": _prompt(row["request"], pictures),
             "seed": int(row["seed"]),
             "created": row["created"],

@@ -105,6 +105,8 @@ class Job:
     ``settings``: of the request, with the seed that was drawn; ``path``: of its model;
     ``attempts``: starts.
 
+    ``worker``: the engine that draws it, or drew it last.
+
     ``message``: why it failed. ``stop``: how it was asked to stop; ``late``: by its deadline.
     """
 
@@ -119,6 +121,7 @@ class Job:
     message: str = ""
     wrong_input: bool = False
     attempts: int = 0
+    worker: str = ""
     ended: float | None = None
     stop: Stop | None = None
     late: bool = False
@@ -157,6 +160,7 @@ class Job:
             "id": self.id,
             "state": self.state.value,
             "model": self.model,
+            "worker": self.worker or None,
             "prompt": self.request.prompt,
             "seed": self.settings.seed,
             "count": self.settings.count,

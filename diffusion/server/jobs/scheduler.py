@@ -274,12 +274,13 @@ class Scheduler:
             assert job is not None
             self._hand_over(job, engine)
         self.metrics.queue_depth.set(len(self.queue))
-        self.metrics.running.set(len(self.running))
+        self.metrics.count_running({each: self.count_running(each) for each in self.engines})
 
     def _hand_over(self, job: Job, engine: Engine) -> None:
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
         job.progress = Progress(started=time.monotonic())
         job.pictures.clear()
+        job.worker = engine.name
         self.running[job.id] = engine, job
         job.log.add("state", job.report())
         asked = job.request.preview_every
@@ -348,12 +349,10 @@ class Scheduler:
 
     async def _handle(self, engine: Engine, event: EngineEvent) -> None:
         if isinstance(event, Ready):
-            self.metrics.ready.set(1)
             self._dispatch()
             return
         if isinstance(event, ModelsChanged):
-            self.metrics.gpu_bytes.labels("reserved").set(event.reserved)
-            self.metrics.gpu_bytes.labels("models").set(sum(m.nbytes for m in event.models))
+            self.metrics.count_bytes(engine, event)
             return
         if isinstance(event, Lost):
             await self._retry(engine, event)
@@ -452,8 +451,7 @@ class Scheduler:
 
     async def _retry(self, engine: Engine, lost: Lost) -> None:
         """Queue the jobs of a lost engine once more, before all others of their priority."""
-        self.metrics.restarts.inc()
-        self.metrics.ready.set(any(e.status.state is EngineState.READY for e in self.engines))
+        self.metrics.restarts.labels(engine.name).inc()
         log.warning("an engine was lost", engine=engine.name, reason=lost.reason)
         for number in lost.jobs:
             entry = self.running.pop(number, None)
@@ -472,6 +470,10 @@ class Scheduler:
         self._dispatch()
 
     # ------------------------------------------------------------------ looking
+
+    def count_running(self, engine: Engine) -> int:
+        """Return how many jobs an engine draws now."""
+        return sum(other is engine for other, _ in self.running.values())
 
     def running_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that are drawn now, oldest first."""

@@ -29,6 +29,7 @@ async def tell_readiness(services: Parts) -> JSONResponse:
             "device": engine.status.device,
             "reason": engine.status.reason,
             "restarts": engine.status.restarts,
+            "jobs": services.scheduler.count_running(engine),
         }
         for engine in services.engines
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -57,9 +58,10 @@ async def unload_model(asked: ModelName, services: Parts, user: Admin) -> Mappin
 
 
 def _models(services: Services) -> Mapping[str, object]:
-    loaded = {
-        each.model: each.nbytes for engine in services.engines for each in engine.status.models
-    }
+    workers: dict[Path, dict[str, int]] = {}
+    for engine in services.engines:
+        for each in engine.status.models:
+            workers.setdefault(each.model, {})[engine.name] = each.nbytes
     return {
         "default": services.models.default.name,
         "models": [
@@ -67,8 +69,9 @@ def _models(services: Services) -> Mapping[str, object]:
                 "name": entry.name,
                 "title": entry.title,
                 "sha256": entry.sha256,
-                "loaded": entry.path in loaded,
-                "bytes": loaded.get(entry.path),
+                "loaded": entry.path in workers,
+                "bytes": sum(workers[entry.path].values()) if entry.path in workers else None,
+                "workers": workers.get(entry.path, {}),
             }
             for entry in services.models.entries
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gpucore.backends.compilers import Compilers
@@ -15,9 +15,10 @@ from gpucore.backends.webgpu.dawn_pipelines import DawnPipeline
 from gpucore.backends.webgpu.native_messages import drop_native_lines
 from gpucore.waiting import wait_in_turns
 
-__all__ = ["adapters", "find_adapters", "open_adapter"]
+__all__ = ["adapters", "find_adapters", "open_adapter", "unlike_adapters"]
 
 _APIS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "dx12", "D3D11": "dx11", "Null": "null"}
+_PREFERENCE = ("Vulkan", "Metal", "D3D12", "D3D11", "OpenGL", "OpenGLES")
 _KINDS: dict[str, Kind] = {
     "DiscreteGPU": "discrete",
     "IntegratedGPU": "integrated",
@@ -131,8 +132,22 @@ def _raw_adapters() -> list[Any]:
 
     _prepare()
     with drop_native_lines(_NOISE):
-        found: list[Any] = wgpudawn.gpu.enumerate_adapters_sync()
-    return found
+        # Its public function drops the second of two equal cards.
+        return unlike_adapters(wgpudawn.gpu._enumerate_all_adapters())
+
+
+def unlike_adapters(found: Iterable[Any]) -> list[Any]:
+    """Return raw adapters in the order of interfaces, each once, but all of several equal cards."""
+    kept, seen = [], set()
+    known = [raw for raw in found if raw.info["backend_type"] in _PREFERENCE]
+    for raw in sorted(known, key=lambda each: _PREFERENCE.index(each.info["backend_type"])):
+        info = raw.info
+        names = ("backend_type", "vendor_id", "device_id", "device")
+        key = tuple(info[name] for name in names)
+        if key not in seen or info["adapter_type"] == "DiscreteGPU":
+            kept.append(raw)
+        seen.add(key)
+    return kept
 
 
 def _describe(raw: Any, index: int) -> AdapterInfo:

@@ -60,7 +60,7 @@ def test_a_job_survives_its_worker_once(
     after = worker.get("/readyz").json()["engines"][0]["restarts"]
     assert after == restarts + 1
     assert engine_of(worker).process_id not in (None, before)
-    shown = f"diffusion_worker_restarts_total {after}.0".encode()
+    shown = f'diffusion_worker_restarts_total{{worker="worker"}} {after}.0'.encode()
     assert shown in worker.get("/metrics").content
 
 

@@ -102,6 +102,9 @@ async def _draw(
 ) -> Response:
     """Draw, then answer with the pictures or with a stream of them."""
     kind = request.url.path.rpartition("/")[2]
+    if body.response_format == "url" and not services.alone:
+        hint = "must be b64_json: this server is one of several, and another may get the URL"
+        raise SettingsError("response_format", "url", hint)
     origin = Origin(user.name, f"openai/{kind}", False)
     form = AnswerForm.of(body, _address(request))
     if isinstance(body, StreamedBody) and body.stream:
