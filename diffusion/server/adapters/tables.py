@@ -10,7 +10,7 @@ from diffusion.server.adapters.controls import ControlTable
 from diffusion.server.adapters.embeddings import EmbeddingTable
 from diffusion.server.adapters.loras import LoraTable
 from diffusion.server.engine.interface import Engine
-from diffusion.server.engine.messages import LookAgain
+from diffusion.server.engine.messages import RefreshAdapters
 
 __all__ = ["AdapterTables"]
 
@@ -29,4 +29,4 @@ class AdapterTables:
             self.loras.refresh(), self.embeddings.refresh(), self.controls.refresh()
         )
         for engine in engines:
-            engine.send(LookAgain())
+            engine.send(RefreshAdapters())

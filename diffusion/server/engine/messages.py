@@ -24,7 +24,6 @@ __all__ = [
     "Finished",
     "LoadModel",
     "LoadedModel",
-    "LookAgain",
     "Lost",
     "MakeMap",
     "MapFailed",
@@ -32,6 +31,7 @@ __all__ = [
     "ModelsChanged",
     "Previewed",
     "Ready",
+    "RefreshAdapters",
     "Shutdown",
     "Staged",
     "Started",
@@ -89,7 +89,7 @@ class UnloadModels:
 
 
 @dataclass(frozen=True)
-class LookAgain:
+class RefreshAdapters:
     """Look for files of adapters again, once nothing runs."""
 
 
@@ -110,7 +110,9 @@ class Shutdown:
     """End the process once nothing runs."""
 
 
-Command: TypeAlias = Draw | StopJob | LoadModel | UnloadModels | LookAgain | MakeMap | Shutdown
+Command: TypeAlias = (
+    Draw | StopJob | LoadModel | UnloadModels | RefreshAdapters | MakeMap | Shutdown
+)
 
 
 # ------------------------------------------------------------------ from an engine

@@ -32,10 +32,10 @@ from diffusion.server.engine.messages import (
     Failed,
     Finished,
     LoadModel,
-    LookAgain,
     MakeMap,
     ModelsChanged,
     Ready,
+    RefreshAdapters,
     Shutdown,
     Staged,
     Started,
@@ -75,10 +75,10 @@ class WorkerOptions:
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
         pipeline = Pipeline.load(model, device, self.dtype)
-        self.look_again(pipeline)
+        self.find_adapters(pipeline)
         return pipeline
 
-    def look_again(self, pipeline: Pipeline) -> None:
+    def find_adapters(self, pipeline: Pipeline) -> None:
         """Let a pipeline know the files of adapters that lie there now. Raises `SettingsError`."""
         pipeline.loras.folder = LoraFolder(self.loras)
         pipeline.inversions.folder = InversionFolder(self.embeddings)
@@ -102,7 +102,7 @@ class Studio(Protocol):
 
     def load(self, model: Path, device: Device) -> Pipeline: ...
 
-    def look_again(self, pipeline: Pipeline) -> None: ...
+    def find_adapters(self, pipeline: Pipeline) -> None: ...
 
     def open_device(self) -> Device: ...
 
@@ -137,7 +137,7 @@ class _Worker:
     ) -> None:
         self.mailbox, self.cache, self.studio, self.device = mailbox, cache, studio, device
         self.batcher = Batcher(limits)
-        self.waiting: deque[Draw | LoadModel | LookAgain] = deque()
+        self.waiting: deque[Draw | LoadModel | RefreshAdapters] = deque()
         self.running: dict[str, Draw] = {}
         self.open = True
 
@@ -159,7 +159,7 @@ class _Worker:
             wait = False
 
     def _obey(self, command: Command) -> None:
-        if isinstance(command, Draw | LoadModel | LookAgain):
+        if isinstance(command, Draw | LoadModel | RefreshAdapters):
             self.waiting.append(command)
         elif isinstance(command, MakeMap):
             send_map(command, self.device, self.mailbox)
@@ -179,19 +179,19 @@ class _Worker:
                 self.mailbox.forget(task.job)
         while self.waiting and self._may_begin(self.waiting[0]):
             task = self.waiting.popleft()
-            if isinstance(task, LookAgain):
-                self._look_again()
+            if isinstance(task, RefreshAdapters):
+                self._refresh_adapters()
             elif isinstance(task, LoadModel):
                 self._load_early(task.model)
             else:
                 self.running[task.job] = task
                 self.batcher.add(task.job, self._draw(task))
 
-    def _may_begin(self, task: Draw | LoadModel | LookAgain) -> bool:
+    def _may_begin(self, task: Draw | LoadModel | RefreshAdapters) -> bool:
         """Tell whether what it needs is there, or may be put there since nothing runs."""
         if not self.running:
             return True
-        if isinstance(task, LookAgain) or task.model not in self.cache:
+        if isinstance(task, RefreshAdapters) or task.model not in self.cache:
             return False
         if isinstance(task, LoadModel):
             return True
@@ -215,11 +215,11 @@ class _Worker:
             pass
         self._report_models()
 
-    def _look_again(self) -> None:
+    def _refresh_adapters(self) -> None:
         """Look for files of adapters. Where a folder is gone, the earlier files stay known."""
         for pipeline in self.cache.pipelines:
             with suppress(DiffusionError):
-                self.studio.look_again(pipeline)
+                self.studio.find_adapters(pipeline)
 
     def _report_models(self) -> None:
         self.mailbox.send(ModelsChanged(self.cache.models, self.device.memory.reserved))

@@ -20,7 +20,6 @@ from diffusion.server.engine.messages import (
     Finished,
     LoadedModel,
     LoadModel,
-    LookAgain,
     Lost,
     MakeMap,
     MapFailed,
@@ -28,6 +27,7 @@ from diffusion.server.engine.messages import (
     ModelsChanged,
     Previewed,
     Ready,
+    RefreshAdapters,
     Staged,
     Started,
     Stepped,
@@ -87,7 +87,7 @@ class FakeEngine:
         elif isinstance(command, MakeMap):
             self.maps.append(command)
             self.listener(_answer_map(command))
-        elif isinstance(command, LookAgain):
+        elif isinstance(command, RefreshAdapters):
             self.looks += 1
         elif isinstance(command, UnloadModels):
             self.models = [each for each in self.models if command.model not in (None, each)]

@@ -194,3 +194,26 @@ def test_a_map_is_made_by_a_worker(server: Live) -> None:
     assert (task.size, task.control.resolution, task.control.threshold_a) == (None, 64, 9)
     for change in ({"preprocessor": "invert"}, {"preprocessor": "cany"}, {"image": "x"}):
         assert server.post("/api/v1/preprocess", {**body, **change}).status_code == 422
+
+
+def test_the_text_of_a_picture_gives_its_controls_back(server: Live) -> None:
+    """They lack their pictures; a network that is not here is a note."""
+    text = (
+        "x\nSteps: 2, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64, "
+        'ControlNet 0: "Module: canny, Model: canny [00000000], Weight: 0.5, Threshold A: 50, '
+        'Control Mode: ControlNet is more important", '
+        'ControlNet 1: "Module: none, Model: gone [00000000], Weight: 1"'
+    )
+    found = server.post("/api/v1/gallery/read", {"text": text}).json()
+    (control,) = found["settings"]["controls"]
+    assert control == {
+        "model": "canny",
+        "preprocessor": "canny",
+        "weight": 0.5,
+        "mode": "control",
+        "threshold_a": 50.0,
+    }
+    assert any("'gone" in each and "not on this server" in each for each in found["notes"])
+    assert any("give them again" in each for each in found["notes"])
+    led = {**found["settings"], "controls": [{**control, "image": CONTROL["image"]}]}
+    assert server.post("/txt2img", led).status_code == 200
