@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import webuiapi
 from PIL import Image
 
 from diffusion import Pipeline, Settings
@@ -100,6 +102,52 @@ def test_a_word_counts_in_prompts(server: Live) -> None:
     assert str(server.server.services.settings.embeddings) not in refused.text
     listed = {e["name"]: e for e in server.get("/api/v1/embeddings").json()["embeddings"]}
     assert (listed["good"]["fits"], listed["alien"]["fits"]) == (True, False)
+
+
+def test_webuiapi_leads_a_picture(server: Live, pipeline: Pipeline, first: Device) -> None:
+    """The picture, its text and the map behind it are those of Python."""
+    client = webuiapi.WebUIApi(port=server.port)
+    (canny, _) = client.controlnet_model_list()
+    unit = webuiapi.ControlNetUnit(image=PICTURE, module="canny", model=canny, processor_res=64)
+    result = client.txt2img(
+        prompt="a good apple",
+        seed=5,
+        steps=2,
+        width=32,
+        height=32,
+        cfg_scale=3.0,
+        sampler_name="Euler",
+        controlnet_units=[unit],
+        alwayson_scripts={},
+    )
+    control = Control("canny", PICTURE, "canny", resize="fill", resolution=64)
+    control = replace(control, threshold_a=64.0, threshold_b=64.0)
+    settings = Settings(**{**BODY, "sampler": "Euler", "guidance": 3.0}, controls=(control,))
+    expected = pipeline.draw(settings)[0]
+    drawn, led_by = result.images
+    assert drawn.tobytes() == expected.tobytes()
+    assert np.array_equal(
+        np.asarray(led_by), np.asarray(make_map(first, control, PICTURE, (32, 32)))
+    )
+    led = result.info["extra_generation_params"]["ControlNet 0"]
+    assert led.startswith("Module: canny, Model: canny [")
+    assert "Threshold A: 64" in led
+    assert result.info["extra_generation_params"]["TI hashes"].startswith("good: ")
+    (found,) = client.controlnet_detect([PICTURE], "canny", 64, 64, 64).images
+    assert np.array_equal(np.asarray(found), np.asarray(make_map(first, control, PICTURE, None)))
+
+
+def test_webuiapi_sees_the_words(server: Live) -> None:
+    client = webuiapi.WebUIApi(port=server.port)
+    found = client.get_embeddings()
+    assert set(found["loaded"]) >= {"good"}
+    assert set(found["skipped"]) == {"alien"}
+    shown = found["loaded"]["good"]
+    assert (shown["vectors"], shown["shape"]) == (2, server_width(server))
+    assert set(shown) == {"step", "sd_checkpoint", "sd_checkpoint_name", "shape", "vectors"}
+    client.set_options({"sd_model_checkpoint": "emoji"})
+    assert client.get_embeddings()["loaded"] == {}
+    client.set_options({"sd_model_checkpoint": server.server.services.models.default.name})
 
 
 def test_a_newer_word_counts_once_files_are_looked_for(server: Live, place: Path) -> None:
