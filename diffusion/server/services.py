@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from diffusion.server.access.users import Credentials
+from diffusion.server.adapters import AdapterTables, ControlTable, EmbeddingTable, LoraTable
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
@@ -15,7 +16,7 @@ from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.scheduler import Scheduler, SchedulerOptions
 from diffusion.server.loop_lag import watch_loop
-from diffusion.server.loras import LoraTable
+from diffusion.server.maps import MapMaker
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
 from diffusion.server.settings import ServerSettings
@@ -40,7 +41,8 @@ class Services:
     outputs: Outputs
     models: ModelTable
     downloads: Downloads
-    loras: LoraTable
+    adapters: AdapterTables
+    maps: MapMaker
     styles: StyleTable
     scheduler: Scheduler
     alone: bool = True
@@ -90,13 +92,21 @@ def make_services(
     outputs = Outputs(settings.output)
     history = History(outputs.folder)
     models = ModelTable(settings.models, settings.model, history)
-    loras, styles = LoraTable(settings.loras), StyleTable(settings.styles)
+    adapters = AdapterTables(
+        LoraTable(settings.loras),
+        EmbeddingTable(settings.embeddings),
+        ControlTable(settings.controls),
+    )
+    styles = StyleTable(settings.styles)
     if engines is None:
         engines = make_engines(settings)
     options = SchedulerOptions(
         settings.queue, settings.preview_every, settings.work, settings.queue_memory
     )
-    scheduler = Scheduler(engines, history, outputs, models, metrics, options)
+    maps = MapMaker(engines)
+    scheduler = Scheduler(
+        engines, history, outputs, models, metrics, options, controls=adapters.controls, maps=maps
+    )
     downloads = Downloads(models)
     return Services(
         settings,
@@ -106,7 +116,8 @@ def make_services(
         outputs,
         models,
         downloads,
-        loras,
+        adapters,
+        maps,
         styles,
         scheduler,
         alone,
@@ -130,6 +141,8 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 budget=settings.vram,
                 jobs=settings.jobs_at_once,
                 loras=settings.loras,
+                embeddings=settings.embeddings,
+                controls=settings.controls,
             ),
             patience,
         )

@@ -66,6 +66,8 @@ class ServerSettings(BaseSettings):
     model: str | None = None
     models: Path | None = None
     loras: Path | None = None
+    embeddings: Path | None = None
+    controls: Path | None = None
     styles: Path | None = None
     device: str | None = None
     devices: Names | None = None
