@@ -30,6 +30,7 @@ from diffusion.server.routes import (
     queue_routes,
     session_routes,
     simple,
+    style_routes,
 )
 from diffusion.server.routes.openai import drawing as openai_drawing
 from diffusion.server.routes.openai import models as openai_models
@@ -49,6 +50,7 @@ ROUTERS = (
     download_routes.router,
     gallery_routes.router,
     choice_routes.router,
+    style_routes.router,
     session_routes.router,
     page_files.router,
     drawing.router,

@@ -63,8 +63,6 @@ def restore_request(text: str, models: ModelTable) -> Restored:
         fields["model"] = model
     elif "Model" in found.settings:
         notes.append(f"the model {found.settings['Model'][:100]} is not on this server")
-    if settings.guidance_options != GuidanceOptions():
-        notes.append("what changes its guidance (PAG, FreeU and others) is not taken over")
     if settings.controls:
         notes.append("the control networks that led it are not taken over")
     notes += [f"not drawn again: {each}" for each in unreproduced_settings(found)]
@@ -113,9 +111,12 @@ def _fields(settings: Settings) -> dict[str, object]:
         fields["hires"] = _hires_fields(settings.hires)
     if settings.variation is not None:
         fields["variation"] = {k: v for k, v in asdict(settings.variation).items() if v is not None}
+    if settings.guidance_options != GuidanceOptions():
+        given = asdict(settings.guidance_options).items()
+        fields["guidance_options"] = {name: value for name, value in given if value is not None}
     rare = {name: getattr(settings.sampling, name, None) for name in SamplingRequest.model_fields}
-    given = {name: value for name, value in rare.items() if value is not None}
-    return {**fields, "sampling": given} if given else fields
+    set_ones = {name: value for name, value in rare.items() if value is not None}
+    return {**fields, "sampling": set_ones} if set_ones else fields
 
 
 def _names(settings: Settings) -> dict[str, object]:

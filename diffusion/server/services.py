@@ -77,7 +77,9 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
     outputs = Outputs(settings.output)
     history = History(outputs.folder)
     models = ModelTable(settings.models, settings.model, history)
-    loras, styles = LoraTable(settings.loras), StyleTable(settings.styles)
+    loras = LoraTable(settings.loras)
+    own = settings.styles is None
+    styles = StyleTable(settings.styles or outputs.folder / "styles.csv", must_exist=not own)
     if engines is None:
         studio = WorkerOptions(
             device=settings.device,

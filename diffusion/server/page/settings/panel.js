@@ -5,6 +5,7 @@ import { icon } from "/page/core/icons.js";
 import { fieldControl } from "/page/settings/controls.js";
 import { FIELDS, GROUPS, inMode, standardValue } from "/page/settings/fields.js";
 import { promptBox } from "/page/settings/prompt.js";
+import { styleButton } from "/page/settings/style_picker.js";
 import { changed, get, reset, set } from "/page/settings/values.js";
 
 export const MODES = [
@@ -40,6 +41,7 @@ export function settingsPanel({ ondraw, source, extension }) {
     h("div", { class: "panel-scroll", tabindex: "-1" },
       promptBox("prompt", "Prompt", "What the picture shows", 4),
       promptBox("negative", "Negative prompt", "What it must not show", 2),
+      h("div", { class: "prompt-tools" }, styleButton()),
       [...folded.values()].map((each) => each.element),
       h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
     ),
@@ -94,26 +96,22 @@ function groupOf(group) {
     return { content, element: h("div", { class: "group", role: "group", "aria-labelledby": id },
       h("h2", { id, class: "group-head" }, group.label), content) };
   }
+  const toggle = group.part && `${group.name}.on`;
   const state = h("span", { class: "badge", hidden: true });
   const details = h("details", { class: "group" },
     h("summary", { class: "group-head" }, h("span", {}, group.label), state, icon("chevron")),
-    group.toggle && fieldControl(toggleField(group.toggle, group.label)),
+    toggle && fieldControl({ key: toggle, label: `Use ${group.label.replace(/^[A-Z](?=[a-z ]+$)/, (first) => first.toLowerCase())}`, kind: "switch", group: "" }),
     content);
   const show = () => {
-    const on = group.toggle ? get(group.toggle) : true;
+    const on = !toggle || get(toggle);
     const touched = fields.filter((field) => inMode(field, get("mode")) && get(field.key) !== standardValue(field.key));
     content.hidden = !on;
-    state.hidden = group.toggle ? !on : touched.length === 0;
-    state.textContent = group.toggle ? "on" : String(touched.length);
+    state.hidden = toggle ? !on : touched.length === 0;
+    state.textContent = toggle ? "on" : String(touched.length);
   };
   changed.on(show);
   show();
   return { content, element: details };
-}
-
-/** @param {string} key @param {string} label @returns {import("/page/settings/fields.js").Field} */
-function toggleField(key, label) {
-  return { key, label: `Use ${label.toLowerCase()}`, kind: "switch", group: "", wide: true };
 }
 
 /** @param {HTMLInputElement} input */

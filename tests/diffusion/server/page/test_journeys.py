@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
 from tests.diffusion.server.fake_engine import HOLD
 from tests.diffusion.server.live_server import Live, ServerProcess, run_on_thread, wait_until
 from tests.diffusion.server.page.pictures import give_file, png
@@ -328,3 +329,75 @@ def test_a_table_of_settings_is_drawn(page: Any, live: Live) -> None:
     assert drawn == [(f"a {animal}", steps) for animal in ("cat", "dog") for steps in (1, 2, 3)]
     assert len({each.seed for each in live.engine.drawn}) == 1
     wait_until(lambda: live.get("/api/v1/gallery").json()["total"] == 6)
+
+
+def test_a_style_is_saved_picked_applied_and_deleted(page: Any, live: Live) -> None:
+    type_prompt(page, "oil painting of {prompt}")
+    page.get_by_label("Negative prompt", exact=True).first.fill("photo")
+    page.get_by_role("button", name="Styles").click()
+    dialog = page.get_by_role("dialog", name="Styles")
+    dialog.get_by_label("Save both prompts as a style named").fill("Oil")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    dialog.get_by_label("Oil").first.check()
+    page.keyboard.press("Escape")
+    page.get_by_label("Negative prompt", exact=True).first.fill("")
+    draw(page, "a cat")
+    expect(result(page, "oil painting of a cat")).to_be_visible()
+    assert live.engine.drawn[-1].negative == "photo"
+    page.get_by_label("Take the style “Oil” off").click()
+    page.get_by_role("button", name="Styles").click()
+    dialog.get_by_label("Write “Oil” into the prompts").click()
+    prompt = page.get_by_label("Prompt", exact=True)
+    expect(prompt).to_have_value("oil painting of a cat")
+    dialog.get_by_label("Delete “Oil”").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(dialog).to_contain_text("no styles yet")
+    assert live.get("/api/v1/styles").json() == {"styles": []}
+
+
+def test_keys_are_changed(page: Any) -> None:
+    page.get_by_role("button", name="Keys", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Keys")
+    change = dialog.get_by_label("Change the keys of “Gallery”")
+    change.press("Enter")
+    page.keyboard.press("t")
+    expect(dialog.get_by_role("alert")).to_contain_text("T is for “Table”")
+    change.press("Enter")
+    page.keyboard.press("Alt+Shift+g")
+    expect(dialog.get_by_text("Alt + Shift + G")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("main").focus()
+    page.keyboard.press("g")
+    expect(page.get_by_role("region", name="Gallery")).to_be_hidden()
+    page.keyboard.press("Alt+Shift+g")
+    expect(page.get_by_role("region", name="Gallery")).to_be_visible()
+    page.reload()
+    page.get_by_role("button", name="Keys", exact=True).click()
+    dialog.get_by_role("button", name="Set the keys back").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    expect(page.get_by_role("region", name="Stage")).to_be_visible()
+    page.keyboard.press("g")
+    expect(page.get_by_role("region", name="Gallery")).to_be_visible()
+
+
+def test_guidance_options_are_sent_and_restored(page: Any, live: Live) -> None:
+    page.get_by_text("Guidance options", exact=True).click()
+    page.get_by_label("Perturbed attention", exact=True).fill("3")
+    page.get_by_text("Dynamic thresholding", exact=True).click()
+    page.get_by_label("Use dynamic thresholding").check()
+    page.get_by_label("Dynamic thresholding: mimic scale").fill("5")
+    page.get_by_text("FreeU", exact=True).click()
+    page.get_by_label("Use FreeU").check()
+    draw(page, "a cat")
+    expect(result(page, "a cat")).to_be_visible()
+    sent = live.engine.drawn[-1].guidance_options
+    assert sent == GuidanceOptions(
+        perturbed=3.0, thresholding=Thresholding(mimic_scale=5.0), freeu=FreeU()
+    )
+    page.get_by_text("Set all settings back").click()
+    page.locator(".caption").get_by_role("button", name="Settings").click()
+    page.get_by_role("button", name="Use these settings").click()
+    draw(page, "a dog")
+    expect(result(page, "a dog")).to_be_visible()
+    assert live.engine.drawn[-1].guidance_options == sent
