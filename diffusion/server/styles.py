@@ -1,7 +1,7 @@
 """Prompt styles: texts with names, in a file as AUTOMATIC1111 writes it (``styles.csv``).
 
-The file has the columns ``name``, ``prompt`` and ``negative_prompt``; others are kept. A style whose
-prompt has ``{prompt}`` is put around a request's prompt; others are put after it.
+The file has the columns ``name``, ``prompt`` and ``negative_prompt``; others are kept. A style
+whose prompt has ``{prompt}`` is put around a request's prompt; others are put after it.
 """
 
 from __future__ import annotations

@@ -22,9 +22,12 @@
  * @property {boolean} [wide]
  */
 
+/** Control units that the page shows; a job may have more. */
+export const UNITS = 4;
+
 /**
- * A group with a `part` has a switch; the part is left out of the request while it is off.
- * @type {{name: string, label: string, open?: boolean, modes?: string[], part?: string}[]}
+ * A group with `after` is shown once that switch is on. A group with a `part` has a switch; the part is left out of the request while it is off.
+ * @type {{name: string, label: string, open?: boolean, modes?: string[], part?: string, after?: string}[]}
  */
 export const GROUPS = [
   { name: "source", label: "Picture", open: true, modes: ["image", "inpaint", "upscale"] },
@@ -32,6 +35,7 @@ export const GROUPS = [
   { name: "main", label: "Settings", open: true },
   { name: "hires", label: "Hires fix", modes: ["text"], part: "hires" },
   { name: "variation", label: "Variation", part: "variation" },
+  ...unitGroups(),
   { name: "guidance", label: "Guidance options" },
   { name: "thresholding", label: "Dynamic thresholding", part: "guidance_options.thresholding" },
   { name: "freeu", label: "FreeU", part: "guidance_options.freeu" },
@@ -79,6 +83,8 @@ export const FIELDS = [
   { key: "variation.from_width", label: "Seed’s width", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn", hint: "Keeps a picture recognisable at another size: give the size that the seed drew." },
   { key: "variation.from_height", label: "Seed’s height", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn" },
 
+  ...unitFields(),
+
   { key: "guidance_options.rescale", label: "Rescale", kind: "slider", group: "guidance", min: 0, max: 1, step: 0.05, standard: 0, hint: "Takes back what a high guidance does to contrast; 0.7 is usual. Not with thresholding." },
   { key: "guidance_options.perturbed", label: "Perturbed attention", kind: "number", group: "guidance", min: 0, max: 100, step: 0.5, standard: 0, hint: "Scale of PAG: firmer shapes for half as much work again. 3 is usual." },
   { key: "guidance_options.skip_early", label: "Skip the first calls", kind: "number", group: "guidance", min: 0, max: 1, step: 0.05, standard: 0, hint: "The share of calls that leave the negative prompt out." },
@@ -117,6 +123,33 @@ export const FIELDS = [
   { key: "sampling.rho", label: "Rho", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s", hint: "The exponent of the schedule." },
   { key: "zero_snr", label: "Rescale noise to zero terminal SNR", kind: "switch", group: "rare", standard: false, wide: true },
 ];
+
+function unitGroups() {
+  return Array.from({ length: UNITS }, (_, place) => ({
+    name: `control${place + 1}`, label: `Control ${place + 1}`, part: `controls.${place}`, after: place ? `control${place}.on` : undefined,
+  }));
+}
+
+/** @returns {Field[]} */
+function unitFields() {
+  /** @type {Omit<Field, "group">[]} */
+  const fields = [
+    { key: "model", label: "Model", kind: "choice", choices: "control_models", unset: "Choose a network", wide: true },
+    { key: "preprocessor", label: "Preprocessor", kind: "choice", choices: "preprocessors", standard: "none", wide: true },
+    { key: "resolution", label: "Resolution", kind: "integer", min: 64, max: 4096, step: 64, unset: "as drawn", tip: "The shorter side of the map" },
+    { key: "threshold_a", label: "A", kind: "number", unset: "usual" },
+    { key: "threshold_b", label: "B", kind: "number", unset: "usual" },
+    { key: "weight", label: "Weight", kind: "slider", min: 0, max: 2, step: 0.05, standard: 1 },
+    { key: "start", label: "Starts at", kind: "number", min: 0, max: 1, step: 0.05, standard: 0, tip: "Share of the steps" },
+    { key: "end", label: "Ends at", kind: "number", min: 0, max: 1, step: 0.05, standard: 1, tip: "Share of the steps" },
+    { key: "mode", label: "Mode", kind: "choice", choices: "control_mode", standard: "balanced" },
+    { key: "resize", label: "Fit", kind: "choice", choices: "control_resize", standard: "crop" },
+    { key: "kind", label: "Shows", kind: "choice", choices: "control_kind", unset: "As its preprocessor" },
+    { key: "passes", label: "With hires fix", kind: "choice", choices: "control_passes", standard: "both", modes: ["text"] },
+  ];
+  return Array.from({ length: UNITS }, (_, place) =>
+    fields.map((field) => ({ ...field, key: `controls.${place}.${field.key}`, group: `control${place + 1}` }))).flat();
+}
 
 /** Prompts and switches that stand outside of the groups. @type {Field[]} */
 const OTHERS = [

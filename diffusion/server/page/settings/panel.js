@@ -1,9 +1,11 @@
 // The panel of settings: modes, prompts, groups that fold, and the button that draws.
 
+import { completeUnit } from "/page/control/unit_box.js";
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
+import { adapterButton } from "/page/settings/adapter_picker.js";
 import { fieldControl } from "/page/settings/controls.js";
-import { FIELDS, GROUPS, inMode, standardValue } from "/page/settings/fields.js";
+import { FIELDS, GROUPS, UNITS, inMode, standardValue } from "/page/settings/fields.js";
 import { promptBox } from "/page/settings/prompt.js";
 import { styleButton } from "/page/settings/style_picker.js";
 import { changed, get, reset, set } from "/page/settings/values.js";
@@ -26,6 +28,7 @@ export function settingsPanel({ ondraw, source, extension }) {
   const folded = new Map(GROUPS.map((group) => [group.name, groupOf(group)]));
   /** @type {any} */ (folded.get("source")).content.prepend(source);
   /** @type {any} */ (folded.get("mask")).content.append(extension);
+  for (let place = 0; place < UNITS; place += 1) completeUnit(place, /** @type {any} */ (folded.get(`control${place + 1}`)).content);
   const form = h(
     "form",
     {
@@ -41,7 +44,7 @@ export function settingsPanel({ ondraw, source, extension }) {
     h("div", { class: "panel-scroll", tabindex: "-1" },
       promptBox("prompt", "Prompt", "What the picture shows", 4),
       promptBox("negative", "Negative prompt", "What it must not show", 2),
-      h("div", { class: "prompt-tools" }, styleButton()),
+      h("div", { class: "prompt-tools" }, adapterButton(), styleButton()),
       [...folded.values()].map((each) => each.element),
       h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
     ),
@@ -50,13 +53,14 @@ export function settingsPanel({ ondraw, source, extension }) {
   const showMode = () => {
     for (const group of GROUPS) {
       const { element } = /** @type {any} */ (folded.get(group.name));
-      element.hidden = Boolean(group.modes && !group.modes.includes(get("mode")));
+      const before = group.after && !get(group.after);
+      element.hidden = Boolean(before || (group.modes && !group.modes.includes(get("mode"))));
     }
     for (const each of form.querySelectorAll("[data-modes]")) {
       each.hidden = !each.dataset.modes.split(" ").includes(get("mode"));
     }
   };
-  changed.on((keys) => keys.has("mode") && showMode());
+  changed.on(showMode);
   showMode();
   return {
     element: form,

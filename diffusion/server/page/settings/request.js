@@ -15,11 +15,12 @@ import { withStyles } from "/page/settings/styles.js";
  * Return the body of POST /api/v1/jobs.
  * @param {Record<string, any>} values
  * @param {Source | null} source
+ * @param {Record<string, any>} controls the pictures of control units by their places
  */
-export function buildRequest(values, source) {
+export function buildRequest(values, source, controls) {
   const mode = values.mode;
   /** @type {any} */
-  const body = withStyles(values.styles, values.prompt, values.negative);
+  const body = { ...withStyles(values.styles, values.prompt, values.negative) };
   for (const field of FIELDS) {
     const value = values[field.key];
     const toggle = switchOf(field.key);
@@ -27,6 +28,7 @@ export function buildRequest(values, source) {
     put(body, field.key, value);
   }
   if (body.variation) finishVariation(body);
+  if (body.controls) body.controls = Object.entries(body.controls).map(([place, unit]) => ({ ...unit, ...controls[place] }));
   if (mode === "upscale" && source) finishUpscale(body, values, source);
   delete body.upscale;
   if (mode === "text" || !source) delete body.init_image;

@@ -2,6 +2,7 @@
 
 import { FIELDS, fullLabel, inMode, switchOf } from "/page/settings/fields.js";
 import { choicesOf } from "/page/settings/choices.js";
+import { get } from "/page/settings/values.js";
 
 const MOST_VALUES = 100;
 const RANGE = /^([+-]?\d+(?:\.\d+)?)\s*-\s*([+-]?\d+(?:\.\d+)?)(?:\s*\(\s*([+-]?\d+(?:\.\d+)?)\s*\)|\s*\[\s*(\d+)\s*\])?$/;
@@ -12,8 +13,13 @@ export const REPLACE = "replace";
 
 /** Return the settings that an axis may change in a mode. @param {string} mode */
 export function axisChoices(mode) {
-  const fields = FIELDS.filter((field) => inMode(field, mode) && !["count", "batch", "init_image.inpaint.invert"].includes(field.key) && field.kind !== "text");
+  const fields = FIELDS.filter((field) => inMode(field, mode) && isUsed(field.key) && !["count", "batch", "init_image.inpaint.invert"].includes(field.key) && field.kind !== "text");
   return [{ key: REPLACE, label: "Words of the prompt" }, ...fields.map(({ key }) => ({ key, label: fullLabel(key) }))];
+}
+
+/** Tell whether a field can matter: one of a control unit only while that is on. @param {string} key */
+function isUsed(key) {
+  return !key.startsWith("controls.") || get(String(switchOf(key)));
 }
 
 /**
