@@ -18,6 +18,7 @@ from diffusion.server.access.control import AccessControl
 from diffusion.server.error_answers import HTTP_ERRORS, answer_to
 from diffusion.server.refusals import REFUSALS
 from diffusion.server.routes import (
+    adapter_routes,
     choice_routes,
     download_routes,
     gallery_routes,
@@ -50,6 +51,7 @@ ROUTERS = (
     download_routes.router,
     gallery_routes.router,
     choice_routes.router,
+    adapter_routes.router,
     style_routes.router,
     session_routes.router,
     page_files.router,

@@ -18,8 +18,6 @@ router = APIRouter(tags=["not built yet"])
 MISSING: Final[Mapping[str, str]] = {
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
     "POST /sdapi/v1/interrogate": "Describing a picture needs a model that this server lacks",
-    "POST /sdapi/v1/refresh-embeddings": "Embeddings are not here yet, so there are none to "
-        "look for",
     "POST /sdapi/v1/refresh-vae": "A VAE in place of the model's own is not here yet",
     "POST /sdapi/v1/create/embedding": "Training is not part of this server",
     "POST /sdapi/v1/create/hypernetwork": "Training is not part of this server",
