@@ -8,7 +8,7 @@ import { preprocessorOf, setUnitPicture, unitPicture, unitPictureChanged } from 
 import { pictureInput, thumbnail } from "/page/picture/source_box.js";
 import { encode, readPicture, source, sourceChanged } from "/page/picture/source.js";
 import { arrived, choicesOf } from "/page/settings/choices.js";
-import { changed, get } from "/page/settings/values.js";
+import { changed, get, set } from "/page/settings/values.js";
 
 /** Put the picture of a unit above its settings, and name these after its preprocessor. @param {number} place @param {HTMLElement} fields */
 export function completeUnit(place, fields) {
@@ -29,7 +29,8 @@ export function completeUnit(place, fields) {
       const fields = Object.fromEntries(["preprocessor", "resolution", "threshold_a", "threshold_b"].map((name) => [name, get(key(name))]));
       const made = await call("POST", "/api/v1/preprocess", { ...fields, image: await encode(picture) });
       if (number !== asked) return;
-      fill(map, h("img", { class: "source-picture", src: `data:image/png;base64,${made.image}`, alt: `Map by ${fields.preprocessor}`, width: made.width, height: made.height }));
+      const bytes = Uint8Array.from(atob(made.image), (letter) => letter.charCodeAt(0));
+      fill(map, thumbnail(await readPicture(new Blob([bytes])), `The map of control ${place + 1}`));
     } catch (error) {
       fill(map);
       throw error;
@@ -58,8 +59,10 @@ export function completeUnit(place, fields) {
       const about = found?.[side];
       const field = input.closest(".field");
       field.classList.toggle("absent", !about);
+      if (found && !about) set(key(`threshold_${side}`), null);
       if (!about) continue;
       field.querySelector("label").textContent = about.title;
+      input.setAttribute("aria-label", `Control ${place + 1}: ${about.title}`);
       Object.assign(input, { placeholder: String(about.default), min: about.least, max: about.most });
     }
     const absent = (/** @type {string} */ name, /** @type {boolean} */ off) =>
@@ -85,7 +88,11 @@ export function completeUnit(place, fields) {
     if ([...keys].some((each) => shown.has(each))) show();
     if (keys.has(key("preprocessor")) || keys.has(key("model"))) nameThresholds();
   });
-  unitPictureChanged.on((which) => which === place && show());
+  unitPictureChanged.on((which) => {
+    if (which !== place) return;
+    if (unitPicture(place)) box.closest("details")?.setAttribute("open", "");
+    show();
+  });
   sourceChanged.on(show);
   arrived.on(nameThresholds);
   fields.prepend(box, file);

@@ -15,13 +15,23 @@ export function weightOf(name) {
 
 /** Put a LoRA into the prompt with a weight, or change the weight that it has. @param {string} name @param {number} weight */
 export function weighLora(name, weight) {
-  if (weightOf(name) === null) insert("prompt", `<lora:${name}:${weight}>`, " ");
-  else set("prompt", get("prompt").replace(pattern(name), (/** @type {string} */ tag, /** @type {string} */ _old, /** @type {string} */ rest) => `${tag.startsWith(" ") ? " " : ""}<lora:${name}:${weight}${rest}>`));
+  const found = pattern(name).exec(get("prompt"));
+  if (!found) insert("prompt", `<lora:${name}:${weight}>`, " ");
+  else replace(found, `${found[0].startsWith("<") ? "" : " "}<lora:${name}:${weight}${found[2]}>`);
 }
 
-/** @param {string} name */
+/** Take a LoRA out of the prompt. @param {string} name */
 export function dropLora(name) {
-  set("prompt", get("prompt").replace(pattern(name), "").trimStart());
+  const found = pattern(name).exec(get("prompt"));
+  if (found) replace(found, "");
+}
+
+/** Put a text in the place of another, and leave the cursor between the same words. @param {RegExpExecArray} found @param {string} text */
+function replace(found, text) {
+  const end = found.index + found[0].length;
+  const moved = text.length - found[0].length;
+  if (cursors.prompt > found.index) cursors.prompt = Math.max(found.index + text.length, cursors.prompt + moved);
+  set("prompt", found.input.slice(0, found.index) + text + found.input.slice(end));
 }
 
 /** Where the cursor was last in each prompt. @type {Record<string, number>} */
@@ -44,8 +54,8 @@ export function insert(key, text, gap = ", ") {
   const value = get(key);
   const at = Math.min(cursors[key] ?? value.length, value.length);
   const before = value.slice(0, at).replace(/[\s,]+$/, "");
-  const after = value.slice(at).replace(/^[\s,]+/, "");
-  const head = before ? `${before}${gap}${text}` : text;
+  const after = value.slice(at).trim();
+  const head = before ? before + gap + text : text;
   cursors[key] = head.length;
-  set(key, after ? `${head}${gap}${after}` : head);
+  set(key, head + (after && !after.startsWith(",") ? gap : "") + after);
 }

@@ -127,7 +127,7 @@ def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
 
 
 def test_a_pasted_picture_is_drawn_anew(page: Any, live: Live) -> None:
-    page.get_by_text("Image", exact=True).click()
+    page.locator(".mode").get_by_text("Image").click()
     give_file(page, png((40, 24)), "paste")
     expect(page.get_by_text("40 × 24")).to_be_visible()
     page.get_by_label("Strength", exact=True).locator("visible=true").last.fill("0.4")
@@ -148,7 +148,7 @@ def painted(live: Live) -> Any:
 
 
 def test_a_mask_is_painted_by_mouse(page: Any, live: Live) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")
     canvas = page.locator(".editor-canvas")
     box = canvas.bounding_box()
@@ -170,7 +170,7 @@ def test_a_mask_is_painted_by_mouse(page: Any, live: Live) -> None:
 
 
 def test_a_mask_is_painted_by_keys(page: Any, live: Live) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")
     draw(page, "nothing painted")
     expect(page.locator(".problem")).to_contain_text("Paint over")
@@ -188,7 +188,7 @@ def test_a_mask_is_painted_by_keys(page: Any, live: Live) -> None:
 
 
 def test_a_picture_is_continued_beyond_its_edge(page: Any, live: Live) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")
     page.get_by_text("Extend the picture").click()
     page.get_by_label("Right", exact=True).fill("32")
