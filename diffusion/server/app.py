@@ -35,7 +35,15 @@ from diffusion.server.routes import (
 )
 from diffusion.server.routes.openai import drawing as openai_drawing
 from diffusion.server.routes.openai import models as openai_models
-from diffusion.server.routes.sdapi import drawing, extras, lists, options, picture_texts, progress
+from diffusion.server.routes.sdapi import (
+    controlnet,
+    drawing,
+    extras,
+    lists,
+    options,
+    picture_texts,
+    progress,
+)
 from diffusion.server.services import Services
 
 __all__ = ["Application", "create_app"]
@@ -55,6 +63,7 @@ ROUTERS = (
     style_routes.router,
     session_routes.router,
     page_files.router,
+    controlnet.router,
     drawing.router,
     extras.router,
     lists.router,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from diffusion.checkpoints import open_model
-from diffusion.errors import DiffusionError, ModelError
+from diffusion.errors import DiffusionError, ModelError, path_text
 from diffusion.server.errors import ConfigurationError
 from diffusion.text.inversions import InversionFolder, read_inversion, shape_of_inversion
 
@@ -84,4 +84,4 @@ def _read_entry(
 
 def _reason(error: ModelError, file: Path) -> str:
     """Return what an error says, with the file's name in place of its path."""
-    return str(error).replace(str(file), file.name)
+    return str(error).replace(path_text(file), file.name)

@@ -26,11 +26,8 @@ MISSING: Final[Mapping[str, str]] = {
     "POST /sdapi/v1/server-kill": "No request ends this server; send SIGTERM to its process",
     "POST /sdapi/v1/server-restart": "No request ends this server; send SIGTERM to its process",
     "POST /sdapi/v1/server-stop": "No request ends this server; send SIGTERM to its process",
-    "GET /controlnet/version": "ControlNet is not here yet",
-    "GET /controlnet/model_list": "ControlNet is not here yet",
-    "GET /controlnet/module_list": "ControlNet is not here yet",
-    "GET /controlnet/control_types": "ControlNet is not here yet",
-    "POST /controlnet/detect": "ControlNet is not here yet",
+    "POST /controlnet/render_openpose_json": "Poses are not drawn here; send the drawn map with "
+        "module none",
     "GET /internal/profile-startup": "Times of the start are not kept; its log has them",
 }
 # fmt: on

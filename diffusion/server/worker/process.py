@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from diffusion.adapters import LoraFolder
 from diffusion.batching import Batcher, BatchLimits, Ended
 from diffusion.control import ControlFolder
-from diffusion.errors import DiffusionError, SettingsError
+from diffusion.errors import DiffusionError
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.server.engine.messages import (
@@ -43,6 +43,7 @@ from diffusion.server.engine.messages import (
     UnloadModels,
 )
 from diffusion.server.worker.drawing import Drawing
+from diffusion.server.worker.failures import failure_text, is_wrong_input
 from diffusion.server.worker.mailbox import Mailbox
 from diffusion.server.worker.maps import send_map
 from diffusion.server.worker.model_cache import ModelCache
@@ -72,6 +73,11 @@ class WorkerOptions:
     embeddings: Path | None = None
     controls: Path | None = None
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of adapters."""
+        return tuple(each for each in (self.loras, self.embeddings, self.controls) if each)
+
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
         pipeline = Pipeline.load(model, device, self.dtype)
@@ -99,6 +105,9 @@ class Studio(Protocol):
 
     @property
     def jobs(self) -> int | None: ...
+
+    @property
+    def folders(self) -> tuple[Path, ...]: ...
 
     def load(self, model: Path, device: Device) -> Pipeline: ...
 
@@ -241,7 +250,9 @@ class _Worker:
         if error is None:
             self.mailbox.send(Finished(job, ended.result))
         elif isinstance(error, DiffusionError | GpuError):
-            self.mailbox.send(Failed(job, str(error), isinstance(error, SettingsError)))
+            adapters = self.studio.folders
+            text = failure_text(error, [*adapters, self.running[job].model.parent])
+            self.mailbox.send(Failed(job, text, is_wrong_input(error, adapters)))
         else:
             traceback.print_exception(error)
             message = f"an error of the program: {type(error).__name__}; its log tells where"

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from diffusion.samplers.registry import SAMPLERS
 from diffusion.schedules.registry import SCHEDULES
 from diffusion.server.routes.given import Admin, CurrentUser, Parts
+from diffusion.server.routes.sdapi import controlnet
 from diffusion.server.routes.sdapi.option_values import read_options
 from diffusion.server.routes.sdapi.scripts import SCRIPTS
 from diffusion.tasks import PIXEL_UPSCALERS, UPSCALERS
@@ -103,15 +104,22 @@ async def list_styles(services: Parts, user: CurrentUser) -> Rows:
 
 @router.get("/scripts")
 async def list_scripts(user: CurrentUser) -> Mapping[str, Sequence[str]]:
-    """List the scripts that ``script_name`` may name; all are built in."""
-    names = [script.title.lower() for script in SCRIPTS]
+    """List the scripts: those that ``script_name`` may name, and the one that is always on."""
+    names = [*(script.title.lower() for script in SCRIPTS), controlnet.NAME]
     return {"txt2img": names, "img2img": names}
 
 
 @router.get("/script-info")
 async def describe_scripts(user: CurrentUser) -> Rows:
-    """List the scripts with their arguments, in the order of ``script_args``."""
-    return [
+    """List the scripts with their arguments, in the order of ``script_args``.
+
+    Units of the one that is always on are objects, whose fields have names.
+    """
+    always_on: list[Mapping[str, object]] = [
+        {"name": controlnet.NAME, "is_alwayson": True, "is_img2img": is_img2img, "args": []}
+        for is_img2img in (False, True)
+    ]
+    return always_on + [
         {
             "name": script.title.lower(),
             "is_alwayson": False,

@@ -21,6 +21,7 @@ from diffusion.server.jobs.request import (
     VariationRequest,
 )
 from diffusion.server.pictures import read_upload
+from diffusion.server.routes.sdapi import controlnet
 from diffusion.server.routes.sdapi.option_values import USUAL_ORDER, OptionValues
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
 from diffusion.settings import random_seed
@@ -100,7 +101,13 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "seamless": "xy" if body.tiling else "",
         "variation": _variation(body),
         "sampling": _sampling(body, chosen),
+        "controls": controlnet.unit_controls(body.alwayson_scripts, crops=_crops(body)),
     }
+
+
+def _crops(body: DrawBody) -> bool:
+    """Tell whether a part of a picture is drawn alone."""
+    return isinstance(body, Img2ImgBody) and body.mask is not None and body.inpaint_full_res
 
 
 def _refuse_missing(body: DrawBody) -> None:
@@ -110,7 +117,9 @@ def _refuse_missing(body: DrawBody) -> None:
     _require(not body.firstpass_image, "firstpass_image")
     _require(not body.s_min_uncond, "s_min_uncond")
     for name in body.alwayson_scripts:
-        raise RefusedError(f"always on script {quote(name)} not found; this server has none")
+        if name.casefold() != controlnet.NAME:
+            known = f"this server has {controlnet.NAME} alone"
+            raise RefusedError(f"always on script {quote(name)} not found; {known}")
 
 
 def _schedule(name: str | None) -> str | None:
