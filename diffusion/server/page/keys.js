@@ -100,7 +100,7 @@ function keyRow({ keys, text }, button) {
 /** Return a button that waits for other keys. @param {Key} key @param {Key[]} all @param {(text?: string) => void} show */
 function changeButton(key, all, show) {
   const label = `Change the keys of “${key.text}”`;
-  const button = h("button", { class: "plain small", type: "button", title: "Change", "aria-label": label, "aria-pressed": "false" }, icon("create"));
+  const button = h("button", { class: "plain small", type: "button", title: "Change", "aria-label": label, "aria-pressed": "false" }, icon("edit"));
   const stop = () => button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => {
     button.setAttribute("aria-pressed", "true");

@@ -18,7 +18,6 @@ const PATHS = {
   chevron: "M6 9l6 6 6-6",
   dice: "M5 5h14v14H5zM9 9h.01M15 15h.01M15 9h.01M9 15h.01M12 12h.01",
   recycle: "M4 12a8 8 0 0 1 14-5l2 2M20 4v5h-5M20 12a8 8 0 0 1-14 5l-2-2M4 20v-5h5",
-  swap: "M7 4 3 8l4 4M3 8h14M17 12l4 4-4 4M21 16H7",
   download: "M12 4v11M7 11l5 5 5-5M4 20h16",
   trash: "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15 9h.01",
@@ -41,6 +40,7 @@ const PATHS = {
   queue: "M4 6h16M4 12h16M4 18h10",
   blocks: "M4 13h7v7H4zM13 13h7v7h-7zM8.500 4h7v7h-7z",
   control: "M4 20V9l8-5 8 5v11M4 9l8 5 8-5M12 14v7",
+  edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
   palette: "M12 3a9 9 0 1 0 0 18c2 0 1-2.500 1.500-3.500S16 16.500 18 16.500s3-2 3-4.500c0-5-4-9-9-9M8 11h.01M11 7.500h.01M15.500 8.500h.01",
   spark: "M12 3l2 6 6 3-6 3-2 6-2-6-6-3 6-3z",
 };

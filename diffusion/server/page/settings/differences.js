@@ -34,6 +34,7 @@ export function valueText(key, value) {
   }
   if (Array.isArray(value)) return value.join(", ") || "none";
   if (typeof value === "boolean") return value ? "on" : "off";
+  if (key === "model") return value;
   const { choices, values } = BY_KEY.get(key) ?? {};
   const list = values ?? (choices ? choicesOf(choices) : []);
   return list.find((each) => each.name === value)?.label ?? String(value);

@@ -64,8 +64,6 @@ export function settingsPanel({ ondraw, source, extension }) {
   showMode();
   return {
     element: form,
-    draw,
-    submit: () => form.requestSubmit(),
     refuse: (/** @type {string} */ text) => showProblem(problem, form, text, fieldNamed(form, text)),
     clear: () => clearProblem(problem, form),
   };
@@ -153,7 +151,7 @@ function fieldNamed(form, text) {
   const named = inputs.filter((each) => {
     const key = String(each.dataset.key);
     const names = [key, key.split(".").slice(-2).join(" "), /** @type {string} */ (key.split(".").pop())];
-    return names.some((name) => new RegExp(`^${name.replaceAll("_", "[ _]")}\\b`).test(text));
+    return names.some((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
   });
   return named.sort((a, b) => String(b.dataset.key).length - String(a.dataset.key).length)[0];
 }

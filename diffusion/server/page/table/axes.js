@@ -7,7 +7,7 @@ import { get } from "/page/settings/values.js";
 const MOST_VALUES = 100;
 const RANGE = /^([+-]?\d+(?:\.\d+)?)\s*-\s*([+-]?\d+(?:\.\d+)?)(?:\s*\(\s*([+-]?\d+(?:\.\d+)?)\s*\)|\s*\[\s*(\d+)\s*\])?$/;
 
-export const REPLACE = "replace";
+const REPLACE = "replace";
 
 /** @typedef {{label: string, change: (values: Record<string, any>) => Record<string, any>}} AxisValue */
 

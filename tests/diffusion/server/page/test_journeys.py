@@ -73,6 +73,44 @@ def test_a_prompt_becomes_a_picture_by_keys_alone(page: Any, live: Live) -> None
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a red apple")
 
 
+def test_the_first_run_needs_one_click(page: Any, live: Live) -> None:
+    """Nobody chose a model or typed a word."""
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_text("No pictures yet")).to_be_visible()
+    page.get_by_role("link", name="Create", exact=True).click()
+    page.get_by_role("button", name="a red apple").click()
+    expect(result(page, "a red apple")).to_be_visible()
+    assert len(live.engine.drawn) == 1
+
+
+def test_a_model_that_is_gone_is_told_at_its_field(page: Any, live: Live) -> None:
+    settings = '{"model": "gone", "mode": "text"}'
+    page.evaluate("(text) => sessionStorage.setItem('avila-settings', text)", settings)
+    page.reload()
+    model = page.get_by_label("Model", exact=True)
+    expect(model.locator("option:checked")).to_have_text("gone (not on this server)")
+    draw(page, "a cat")
+    expect(page.locator(".problem")).to_contain_text("there is no model 'gone'")
+    expect(model).to_be_focused()
+    model.select_option("")
+    draw(page, "a cat")
+    expect(result(page, "a cat")).to_be_visible()
+
+
+def test_the_page_goes_on_after_being_offline(page: Any, live: Live) -> None:
+    """What is sent meanwhile is drawn once, and the pictures of others appear."""
+    page.context.set_offline(True)
+    draw(page, "meanwhile")
+    expect(page.locator(".connection")).to_be_visible()
+    expect(page.locator(".stage")).to_contain_text("goes on by itself")
+    live.wait_for(live.submit("by another"), "done")
+    page.context.set_offline(False)
+    expect(page.locator(".connection")).to_be_hidden()
+    expect(result(page, "meanwhile")).to_be_visible()
+    expect(page.locator(".recent .thumb")).to_have_count(2)
+    assert [each.prompt for each in live.engine.drawn] == ["by another", "meanwhile"]
+
+
 def test_settings_reach_the_engine(page: Any, live: Live) -> None:
     page.get_by_label("Steps", exact=True).first.fill("3")
     page.get_by_label("Guidance", exact=True).first.fill("2.5")
