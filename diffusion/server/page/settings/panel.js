@@ -144,14 +144,17 @@ function clearProblem(problem, form) {
   }
 }
 
-/** Return the control that a sentence of the server is about: its name stands first.
+/** Return the control that a sentence of the server is about: its name stands first. The closest name
+ * wins, then a control in sight.
  * @param {HTMLElement} form @param {string} text */
 function fieldNamed(form, text) {
   const inputs = /** @type {HTMLElement[]} */ ([...form.querySelectorAll("[data-key]")]);
-  const named = inputs.filter((each) => {
-    const key = String(each.dataset.key);
-    const names = [key, key.split(".").slice(-2).join(" "), /** @type {string} */ (key.split(".").pop())];
-    return names.some((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
+  const ranked = inputs.map((input) => {
+    const key = String(input.dataset.key);
+    const names = [key, key.replace(/^controls\.\d+\./, "control "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
+    const rank = names.findIndex((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
+    return { input, rank: rank < 0 ? Infinity : 2 * rank + Number(input.offsetParent === null) };
   });
-  return named.sort((a, b) => String(b.dataset.key).length - String(a.dataset.key).length)[0];
+  const best = ranked.sort((a, b) => a.rank - b.rank)[0];
+  return best?.rank < Infinity ? best.input : undefined;
 }
