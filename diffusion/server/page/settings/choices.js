@@ -16,7 +16,7 @@ export async function loadChoices() {
   const [choices, models, networks, makers] = await Promise.all(
     ["choices", "models", "control-models", "preprocessors"].map((each) => call("GET", `/api/v1/${each}`)));
   const control_models = networks.control_models.map((/** @type {any} */ each) => ({ name: each.name, label: each.title }));
-  lists = { ...choices, ...makers, control_models, models: models.models.map(modelChoice), defaultModel: models.default };
+  lists = { ...choices, ...makers, control_models, rows: models.models, models: models.models.map(modelChoice), defaultModel: models.default };
   arrived.send();
 }
 

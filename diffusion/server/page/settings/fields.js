@@ -111,6 +111,7 @@ export const FIELDS = [
   { key: "emphasis", label: "Weights in prompts", kind: "choice", group: "more", choices: "emphasis", standard: "original" },
   { key: "eta", label: "Eta", kind: "number", group: "more", min: 0, max: 1, step: 0.05, unset: "the sampler’s", hint: "Noise that DDIM or an ancestral sampler adds." },
   { key: "rng", label: "Noise", kind: "choice", group: "more", choices: "rng", standard: "nv", hint: "The generator that a seed is for: NV, or PyTorch’s on a CPU." },
+  { key: "preview_every", label: "Preview every", kind: "integer", group: "more", min: 0, max: 1000, unset: "as the server", hint: "Steps from preview to preview; 0 for none." },
   { key: "vae_tiling", label: "VAE in tiles", kind: "choice", group: "more", choices: "vae_tiling", standard: "auto" },
 
   { key: "sampling.order", label: "Order", kind: "integer", group: "rare", min: 1, max: 4, unset: "the sampler’s", hint: "Of a multistep sampler." },
@@ -121,6 +122,7 @@ export const FIELDS = [
   { key: "sampling.sigma_min", label: "Least σ", kind: "number", group: "rare", min: 0, step: 0.01, unset: "the schedule’s" },
   { key: "sampling.sigma_max", label: "Largest σ", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s" },
   { key: "sampling.rho", label: "Rho", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s", hint: "The exponent of the schedule." },
+  { key: "sampling.noise_seed_delta", label: "Noise seed delta", kind: "integer", group: "rare", unset: "0", hint: "ENSD of the WebUI." },
   { key: "zero_snr", label: "Rescale noise to zero terminal SNR", kind: "switch", group: "rare", standard: false, wide: true },
 ];
 

@@ -6,7 +6,9 @@ import { icon } from "/page/core/icons.js";
 import { adapterButton } from "/page/settings/adapter_picker.js";
 import { fieldControl } from "/page/settings/controls.js";
 import { FIELDS, GROUPS, UNITS, inMode, standardValue } from "/page/settings/fields.js";
+import { modelButton } from "/page/settings/model_dialog.js";
 import { promptBox } from "/page/settings/prompt.js";
+import { speedControl } from "/page/settings/speed.js";
 import { styleButton } from "/page/settings/style_picker.js";
 import { changed, get, reset, set } from "/page/settings/values.js";
 
@@ -28,6 +30,7 @@ export function settingsPanel({ ondraw, source, extension }) {
   const folded = new Map(GROUPS.map((group) => [group.name, groupOf(group)]));
   /** @type {any} */ (folded.get("source")).content.prepend(source);
   /** @type {any} */ (folded.get("mask")).content.append(extension);
+  /** @type {any} */ (folded.get("more")).content.append(speedControl());
   for (let place = 0; place < UNITS; place += 1) completeUnit(place, /** @type {any} */ (folded.get(`control${place + 1}`)).content);
   const form = h(
     "form",
@@ -44,7 +47,7 @@ export function settingsPanel({ ondraw, source, extension }) {
     h("div", { class: "panel-scroll", tabindex: "-1" },
       promptBox("prompt", "Prompt", "What the picture shows", 4),
       promptBox("negative", "Negative prompt", "What it must not show", 2),
-      h("div", { class: "prompt-tools" }, adapterButton(), styleButton()),
+      h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
       [...folded.values()].map((each) => each.element),
       h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
     ),

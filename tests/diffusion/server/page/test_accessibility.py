@@ -69,6 +69,13 @@ def show_words(page: Any) -> None:
     page.get_by_role("dialog").get_by_text("Learned words", exact=True).click()
 
 
+def show_models(page: Any) -> None:
+    page.get_by_role("button", name="Models", exact=True).click()
+    page.get_by_label("Fetch a model from the Hugging Face Hub").fill("../no")
+    page.get_by_role("dialog").get_by_role("button", name="Fetch").click()
+    expect(page.get_by_role("alert").filter(has_text="owner/name")).to_be_visible()
+
+
 def show_control(page: Any) -> None:
     page.get_by_text("Control 1", exact=True).click()
     page.get_by_label("Use Control 1").check()
@@ -96,6 +103,7 @@ VIEWS = [
     show_loras,
     show_words,
     show_control,
+    show_models,
 ]
 
 

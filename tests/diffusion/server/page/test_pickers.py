@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.diffusion.server.live_server import Live
 from tests.diffusion.server.page.pictures import give_file, png
+from tests.diffusion.server.small_hub import run_small_hub
 
 expect: Any = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
 expect.set_options(timeout=30_000)
@@ -88,3 +90,37 @@ def test_a_drawn_picture_leads_the_next(picking: Any, served: Live) -> None:
     picking.locator(".caption").get_by_role("button", name="Settings").click()
     expect(picking.get_by_role("dialog")).to_be_visible()
     assert served.engine.drawn[-1].controls[0].model == "deep/pose"
+
+
+def test_a_preset_of_few_steps_is_taken_once(picking: Any, served: Live) -> None:
+    picking.get_by_text("More", exact=True).click()
+    picking.get_by_label("Set all for a LoRA of few steps").select_option("tcd")
+    expect(picking.get_by_label("Steps", exact=True).first).to_have_value("4")
+    picking.get_by_label("Preview every", exact=True).fill("2")
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    drawn = served.engine.drawn[-1]
+    assert (drawn.sampler, drawn.schedule, drawn.steps) == ("tcd", "trailing", 4)
+    assert (drawn.guidance, drawn.eta) == (1.0, 0.3)
+
+
+def test_a_model_is_fetched_and_used(
+    page: Any, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.get_by_role("button", name="Models", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Models")
+    expect(dialog.get_by_role("button", name="Draw with emoji")).to_be_disabled()
+    dialog.get_by_label("Load emoji").click()
+    expect(dialog.get_by_label("Unload emoji")).to_be_visible()
+    name = dialog.get_by_label("Fetch a model from the Hugging Face Hub")
+    with run_small_hub(tmp_path / "cache", monkeypatch):
+        name.fill("some/nothing")
+        name.press("Enter")
+        downloads = dialog.get_by_label("Downloads", exact=True)
+        expect(downloads).to_contain_text("some/nothing")
+        name.fill("some/model")
+        name.press("Enter")
+        dialog.get_by_role("button", name="Draw with some/model").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_label("Model", exact=True)).to_have_value("some/model")
