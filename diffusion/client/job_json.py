@@ -15,7 +15,7 @@ from diffusion.errors import SettingsError
 from diffusion.images import to_rgb
 from diffusion.settings import Settings
 
-__all__ = ["Drawing", "job_body"]
+__all__ = ["Drawing", "encode_picture", "job_body"]
 
 Drawing = str | Settings | Mapping[str, object]
 """A prompt alone, which draws a random seed; settings; or the JSON of a job itself."""
@@ -58,7 +58,7 @@ def _changed_fields(record: Any) -> dict[str, object]:
 
 def _as_json(name: str, value: object) -> object:
     if isinstance(value, Image.Image):
-        return _encode(value)
+        return encode_picture(value)
     if is_dataclass(value) and not isinstance(value, type) and name not in ("sampler", "schedule"):
         return _changed_fields(value)
     if name == "controls":
@@ -79,7 +79,7 @@ def _control_fields(control: Control) -> dict[str, object]:
     return {"model": str(control.model), **_changed_fields(control)}
 
 
-def _encode(image: Image.Image) -> str:
+def encode_picture(image: Image.Image) -> str:
     """Return a picture as base64 of a PNG, without its texts."""
     sent = image if image.mode in _SENT_MODES else to_rgb(image)
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The control networks of a pipeline: found by name, loaded once, given back when others come."""
+"""The control networks of a pipeline: found by name, loaded once, given back for others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from diffusion.models.controlnet import ControlNet
 from diffusion.models.module import load
 from diffusion.models.t2i_adapter import T2IAdapter
 from diffusion.pipeline.control.unit import ControlledModel, ControlNetwork
+from gpucore import OutOfMemoryError
 
 __all__ = ["LoadedControls"]
 
@@ -22,7 +23,9 @@ __all__ = ["LoadedControls"]
 class LoadedControls:
     """The control networks that a model is drawn with. ``folder``: where names are found.
 
-    ``forget``: drop what was captured with networks that are given back.
+    ``forget``: drop what was captured with networks that are given back. ``budget``: bytes of
+    networks that may stay; those of the last run always do. None for all that the device holds.
+    ``make_room``: give back something else on the device; False where there is nothing.
     """
 
     def __init__(
@@ -30,27 +33,64 @@ class LoadedControls:
     ) -> None:
         self.folder = folder
         self.model = model
+        self.budget: int | None = 0
+        self.make_room: Callable[[], bool] = lambda: False
         self._forget = forget
         self._loaded: dict[Hashable, ControlNetwork] = {}
+        self._bytes: dict[Hashable, int] = {}
         self._hashes: dict[Hashable, str] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the networks in memory."""
+        return sum(self._bytes[key] for key in self._loaded)
 
     def load(self, controls: Sequence[Control]) -> list[tuple[Control, ControlNetwork]]:
         """Return controls with their networks, which stay for the next run.
 
-        Networks that these do not name are given back first, unless there are no controls.
+        Those that these do not name, and for which the budget has no room, are given back first,
+        the one that rested longest before others; none where there are no controls.
         Raises `SettingsError` for names that are not found, `ModelError` for files.
         """
         places = [(each, self._find(each)) for each in controls]
         keys = {path: _key(path) for _, path in places}
-        if places and any(key not in keys.values() for key in self._loaded):
-            self.release(keep=set(keys.values()))
-        found = []
+        found, named = [], set(keys.values())
         for control, path in places:
             key = keys[path]
             if key not in self._loaded:
-                self._loaded[key] = self._open(path, key)
+                self._add(path, key, named)
+            self._loaded[key] = self._loaded.pop(key)  # the one used last stands last
             found.append((control, self._loaded[key]))
+        if places:
+            self._shrink(named)
         return found
+
+    def _add(self, path: Path, key: Hashable, named: Collection[Hashable]) -> None:
+        """Load a network, and give back others until there is room for it."""
+        self._shrink(named, find_file(path).stat().st_size)
+        while True:
+            before = self.model.device.memory.live
+            try:
+                self._loaded[key] = self._open(path, key)
+                break
+            except OutOfMemoryError:
+                if not (self._drop_oldest(named) or self.make_room()):
+                    raise
+        self._bytes[key] = self.model.device.memory.live - before
+
+    def _shrink(self, named: Collection[Hashable], coming: int = 0) -> None:
+        """Give back networks until the rest, with bytes that are to come, fits the budget."""
+        while self.budget is not None and self.nbytes + coming > self.budget:
+            if not self._drop_oldest(named):
+                break
+
+    def _drop_oldest(self, named: Collection[Hashable]) -> bool:
+        """Give back the network that rested longest, and is not named; tell whether there is."""
+        oldest = next((key for key in self._loaded if key not in named), None)
+        if oldest is None:
+            return False
+        self.release(keep=[key for key in self._loaded if key != oldest])
+        return True
 
     def keys(self, controls: Sequence[Control]) -> frozenset[Hashable]:
         """Return which networks controls name. Raises `SettingsError`."""
@@ -73,6 +113,7 @@ class LoadedControls:
         if self._loaded:
             self._forget()
             self._loaded = {key: each for key, each in self._loaded.items() if key in keep}
+            self.model.device.trim()
 
     def _find(self, control: Control) -> Path:
         if control.is_path:

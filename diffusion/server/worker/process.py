@@ -204,7 +204,7 @@ class _Worker:
             return False
         if isinstance(task, LoadModel):
             return True
-        pipeline = self.cache.get(task.model)
+        pipeline = self._pipeline(task.model)
         others = (each for each in self.running.values() if each.model == task.model)
         other = next(others, None)
         try:
@@ -214,10 +214,14 @@ class _Worker:
         except DiffusionError:
             return True  # it begins, and tells its error
 
+    def _pipeline(self, model: Path) -> Pipeline:
+        """Return a model's pipeline; those that draw stay. Raises as `ModelCache.get`."""
+        return self.cache.get(model, {each.model for each in self.running.values()})
+
     def _load_early(self, model: Path) -> None:
         """Load a model without a job. A job that asks for one that fails will get the reason."""
         try:
-            self.cache.get(model)
+            self._pipeline(model)
         except DeviceLostError:
             raise
         except (DiffusionError, GpuError):
@@ -238,10 +242,12 @@ class _Worker:
         self.mailbox.send(Started(task.job))
         if task.model not in self.cache:
             self.mailbox.send(Staged(task.job, "loading model"))
-        pipeline = self.cache.get(task.model)
+        pipeline = self._pipeline(task.model)
         self._report_models()
         drawing = Drawing(task, pipeline, self.mailbox)
         yield from drawing.calls()
+        if task.settings.controls:
+            self._report_models()
         return drawing.stopped
 
     def _end(self, ended: Ended) -> None:

@@ -21,7 +21,7 @@ from diffusion.models.controlnet import ControlNet
 from diffusion.models.unet import Residuals, time_features
 from diffusion.pipeline.denoiser import GuidedDenoiser
 from diffusion.tasks import FreeU, GuidanceOptions, Hires, InitImage, Inpaint
-from gpucore import Device, f32
+from gpucore import Device, OutOfMemoryError, f32
 from gpustd import concat
 from tests.diffusion.bundled_model import pixels
 from tests.diffusion.control.golden_controls import write_control
@@ -117,6 +117,57 @@ def test_a_picture_does_not_depend_on_its_batch(pipeline: Pipeline) -> None:
     batch = pipeline.draw(replace(SETTINGS, controls=(control,), count=3, batch=3))
     alone = pipeline.draw(replace(SETTINGS, controls=(control,), seed=6))
     assert batch[1].tobytes() == alone[0].tobytes()
+
+
+def test_networks_stay_while_they_fit_and_the_oldest_leaves(pipeline: Pipeline) -> None:
+    """The picture is the same whether its network stayed, left, or came back."""
+    loaded = pipeline.controls
+    names = ("sd2", "pooled", "full")
+    first = {name: drawn(pipeline, replace(CONTROL, model=name)) for name in names}
+    one = loaded.nbytes
+    loaded.budget = None
+    for name in names:
+        assert drawn(pipeline, replace(CONTROL, model=name)) == first[name]
+    assert loaded.nbytes > 2 * one > 0
+    kept = loaded.load([replace(CONTROL, model="sd2")])[0][1]
+    assert loaded.load([replace(CONTROL, model="sd2")])[0][1] is kept
+    loaded.budget = loaded.nbytes - 1
+    loaded.load([CONTROL])  # "pooled" rested longest
+    fitting = loaded.nbytes
+    assert loaded.load([CONTROL])[0][1] is kept
+    full = loaded.load([replace(CONTROL, model="full")])[0][1]
+    assert loaded.nbytes == fitting, "it was there still"
+    loaded.budget = 0
+    assert loaded.load([replace(CONTROL, model="full")])[0][1] is full
+    assert loaded.nbytes < fitting
+    for name in names:
+        assert drawn(pipeline, replace(CONTROL, model=name)) == first[name]
+
+
+def test_a_full_device_gives_other_networks_back(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = pipeline.controls
+    loaded.budget = None
+    loaded.load([CONTROL])
+    monkeypatch.setattr(loaded, "_open", full_until(lambda: not loaded.nbytes, loaded._open))
+    (_, network) = loaded.load([replace(CONTROL, model="full")])[0]
+    assert network.name == "full"
+    room = iter([True, True])
+    loaded.make_room = lambda: next(room, False)
+    monkeypatch.setattr(loaded, "_open", full_until(lambda: False, loaded._open))
+    with pytest.raises(OutOfMemoryError):
+        loaded.load([replace(CONTROL, model="pooled")])
+    assert next(room, False) is False, "all that could leave has left"
+
+
+def full_until(has_room: Any, open_network: Any) -> Any:
+    def open_or_fail(*arguments: Any) -> Any:
+        if not has_room():
+            raise OutOfMemoryError("the device is full")
+        return open_network(*arguments)
+
+    return open_or_fail
 
 
 def test_the_denoiser_adds_what_the_network_makes(pipeline: Pipeline) -> None:

@@ -45,6 +45,7 @@ class FakePipeline:
 
     def __init__(self, device: Any, nbytes: int) -> None:
         self.device, self.nbytes, self.refreshed = device, nbytes, 0
+        self.controls = SimpleNamespace(nbytes=0, budget=0, make_room=None)
         device.memory.live += nbytes
 
     def adapter_fields(self, settings: Settings) -> dict[str, str]:

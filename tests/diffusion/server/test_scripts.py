@@ -218,9 +218,10 @@ def test_a_client_that_leaves_cancels_its_plot(live: Live) -> None:
 def test_scripts_are_described_as_their_arguments_are_read(live: Live) -> None:
     listed = live.get("/sdapi/v1/script-info").json()
     assert {(each["name"], each["is_img2img"]) for each in listed} == {
-        (name, start) for name in ("prompt matrix", PLOT) for start in (False, True)
+        (name, start) for name in ("prompt matrix", PLOT, "controlnet") for start in (False, True)
     }
-    for each in listed:
+    assert [each["name"] for each in listed if each["is_alwayson"]] == ["controlnet"] * 2
+    for each in [each for each in listed if not each["is_alwayson"]]:
         assert set(each["args"][0]) == {"label", "value", "minimum", "maximum", "step", "choices"}
     txt2img = next(each for each in listed if each["name"] == PLOT and not each["is_img2img"])
     assert len(txt2img["args"]) == 18

@@ -189,6 +189,32 @@ def test_models_stay_while_they_fit_and_the_oldest_leaves() -> None:
     assert device.memory.live == 0
 
 
+def test_control_networks_count_and_leave_before_models() -> None:
+    """A model that draws stays whole; one that rests loses its networks, then its place."""
+    cache = ModelCache(_device(), _load, budget=350)
+    a, b, c = (Path(name) for name in "abc")
+    first = cache.get(a).controls
+    assert first.budget == 250
+    first.nbytes = 200
+    released = []
+
+    def release() -> None:
+        released.append(first.nbytes)
+        first.nbytes = 0
+
+    first.release = release  # type: ignore[method-assign]
+    second = cache.get(b, {a}).controls
+    assert (released, second.budget) == ([], 0)
+    cache.get(b)
+    assert (released, [each.nbytes for each in cache.models]) == ([200], [100, 100])
+    assert second.budget == 150
+    second.nbytes = 150
+    cache.get(c, {b})
+    assert [each.model for each in cache.models] == [b, c]
+    assert first.make_room is not None
+    assert not second.make_room(), "both are busy"
+
+
 def test_a_device_without_room_makes_models_leave() -> None:
     device = _device()
 

@@ -24,10 +24,15 @@ from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.routes.sdapi import controlnet
 from diffusion.server.routes.sdapi.info import info_text
 from diffusion.server.routes.sdapi.infotexts import fill_from_infotext
-from diffusion.server.routes.sdapi.option_values import OptionValues, read_options
+from diffusion.server.routes.sdapi.option_values import OptionValues, read_options, write_options
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
 from diffusion.server.routes.sdapi.scripts import Plan, Shown, make_plan
-from diffusion.server.routes.sdapi.translation import check_body, img2img_job, txt2img_job
+from diffusion.server.routes.sdapi.translation import (
+    check_body,
+    img2img_job,
+    split_pictures,
+    txt2img_job,
+)
 from diffusion.server.routes.waiting import draw_series
 from diffusion.server.services import Services
 from diffusion.server.styles import StyleTable
@@ -78,6 +83,8 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     if body.script_name:
         plan = await asyncio.to_thread(make_plan, body, services.settings.work)
         bodies = bodies if plan is None else plan.bodies
+    elif isinstance(body, Img2ImgBody):
+        bodies = split_pictures(body, services.settings.work)
     bodies = [_with_styles(each, services.styles) for each in bodies]
     for each in bodies if plan is not None else []:
         await asyncio.to_thread(check_body, each, options)  # before the first is drawn
@@ -86,8 +93,11 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     origin = Origin(user.name, f"sdapi/{kind}", False, task=task, parts=len(bodies))
     jobs = await draw_series(request, services, _requests(bodies, options), origin)
     # AUTOMATIC1111 puts a grid first where it saves pictures and has several.
-    with_grid = plan is None and body.save_images and len(jobs[0].pictures) > 1
+    count = sum(len(job.pictures) for job in jobs)
+    with_grid = plan is None and body.save_images and count > 1
     values = options.override(body.override_settings or {})
+    if not body.override_settings_restore_afterwards:
+        await write_options(services, user.name, body.override_settings or {})
     maps = list[bytes]()
     if plan is None and body.send_images:
         maps = await controlnet.detected_maps(body.alwayson_scripts, jobs[0], services.maps)

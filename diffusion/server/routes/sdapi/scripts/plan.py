@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from PIL import Image
 
@@ -21,6 +21,8 @@ __all__ = [
     "fix_seeds",
     "read_arguments",
 ]
+
+Body = TypeVar("Body", bound=DrawBody)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def read_arguments(arguments: Sequence[Argument], given: Sequence[object]) -> li
     return [argument.read(value) for argument, value in zip(arguments, filled, strict=True)]
 
 
-def fix_seeds(body: DrawBody) -> DrawBody:
+def fix_seeds(body: Body) -> Body:
     """Return a body in which random seeds are drawn, so that all of its pictures share them."""
     seed = random_seed() if body.seed < 0 else body.seed
     subseed = random_seed() if body.subseed < 0 else body.subseed
