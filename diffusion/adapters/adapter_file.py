@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from diffusion.adapters.adapter import Adapter, Change, Parameter
 from diffusion.adapters.decomposition import MAGNITUDE, check_magnitude
+from diffusion.adapters.family import family_title, text_tensors
 from diffusion.adapters.kinds import find_kind
 from diffusion.adapters.module_spellings import AdaptedModule, spell_modules
 from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.adapters.tensor_roles import split_role
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
-from diffusion.checkpoints.single_file.families import FAMILIES
 from diffusion.errors import (
     MisfitError,
     ModelFormatError,
@@ -109,23 +109,12 @@ def open_adapter(path: Path, model: AdaptedModel) -> Adapter:
 
 def _check_family(file: SafetensorsFile, model: AdaptedModel) -> None:
     """Raise `ModelMismatchError` where the UNet's cross-attentions read text of another width."""
-    wrong = []
-    widths = set()
-    for name in file.names:
-        split = split_role(name)
-        if split is None or split.role not in ("down", "hada_w1_b", "diff"):
-            continue
-        if not split.module.replace(".", "_").endswith("attn2_to_k"):
-            continue
-        shape = file.entry(name).shape
-        if len(shape) > 1 and shape[1] != model.text_width:
-            wrong.append((name, (shape[0], model.text_width), shape))
-            widths.add(shape[1])
+    width = model.text_width
+    wrong = [(name, shape) for name, shape in text_tensors(file) if shape[1] != width]
     if wrong:
-        titles = [each.title for each in FAMILIES if each.text_width in widths]
-        what = " or ".join(titles) or "a model of another family"
-        hint = f"it was made for {what}; {_OTHER}"
-        raise ModelMismatchError(file.path, hint, misshapen=wrong)
+        hint = f"it was made for {family_title({shape[1] for _, shape in wrong})}; {_OTHER}"
+        misshapen = [(name, (shape[0], width), shape) for name, shape in wrong]
+        raise ModelMismatchError(file.path, hint, misshapen=misshapen)
 
 
 def _sort_tensors(file: SafetensorsFile, model: AdaptedModel) -> tuple[Tensors, list[str]]:

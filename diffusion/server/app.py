@@ -31,6 +31,7 @@ from diffusion.server.routes import (
     queue_routes,
     session_routes,
     simple,
+    style_routes,
 )
 from diffusion.server.routes.openai import drawing as openai_drawing
 from diffusion.server.routes.openai import models as openai_models
@@ -59,6 +60,7 @@ ROUTERS = (
     gallery_routes.router,
     choice_routes.router,
     adapter_routes.router,
+    style_routes.router,
     session_routes.router,
     page_files.router,
     controlnet.router,

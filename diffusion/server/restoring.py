@@ -65,8 +65,6 @@ def restore_request(text: str, models: ModelTable, networks: ControlTable) -> Re
         request["model"] = model
     elif "Model" in found.settings:
         notes.append(f"the model {found.settings['Model'][:100]} is not on this server")
-    if settings.guidance_options != GuidanceOptions():
-        notes.append("what changes its guidance (PAG, FreeU and others) is not taken over")
     controls, missing = _find_controls(settings.controls, networks)
     notes += missing
     if controls:
@@ -118,9 +116,12 @@ def _fields(settings: Settings) -> dict[str, object]:
         found["hires"] = _hires_fields(settings.hires)
     if settings.variation is not None:
         found["variation"] = {k: v for k, v in asdict(settings.variation).items() if v is not None}
+    if settings.guidance_options != GuidanceOptions():
+        given = asdict(settings.guidance_options).items()
+        found["guidance_options"] = {name: value for name, value in given if value is not None}
     rare = {name: getattr(settings.sampling, name, None) for name in SamplingRequest.model_fields}
-    given = {name: value for name, value in rare.items() if value is not None}
-    return {**found, "sampling": given} if given else found
+    set_ones = {name: value for name, value in rare.items() if value is not None}
+    return {**found, "sampling": set_ones} if set_ones else found
 
 
 def _names(settings: Settings) -> dict[str, object]:

@@ -97,7 +97,8 @@ def make_services(
         EmbeddingTable(settings.embeddings),
         ControlTable(settings.controls),
     )
-    styles = StyleTable(settings.styles)
+    own = settings.styles is None
+    styles = StyleTable(settings.styles or outputs.folder / "styles.csv", must_exist=not own)
     if engines is None:
         engines = make_engines(settings)
     options = SchedulerOptions(

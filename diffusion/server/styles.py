@@ -1,7 +1,7 @@
 """Prompt styles: texts with names, in a file as AUTOMATIC1111 writes it (``styles.csv``).
 
-The file has the columns ``name``, ``prompt`` and ``negative_prompt``. A style whose prompt has
-``{prompt}`` is put around a request's prompt; others are put after it.
+The file has the columns ``name``, ``prompt`` and ``negative_prompt``; others are kept. A style
+whose prompt has ``{prompt}`` is put around a request's prompt; others are put after it.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ import contextlib
 import csv
 import difflib
 import io
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from diffusion.errors import quote
-from diffusion.server.errors import ConfigurationError, RefusedError
+from diffusion.errors import OutputError, quote
+from diffusion.server.errors import ConfigurationError, NotFoundError, RefusedError
 
-__all__ = ["Style", "StyleTable"]
+__all__ = ["COLUMNS", "Style", "StyleTable"]
 
 LARGEST_FILE: Final = 4 << 20
+COLUMNS: Final = ("name", "prompt", "negative_prompt")
 _PLACE: Final = "{prompt}"
 
 
@@ -34,27 +37,82 @@ class Style:
 
 
 class StyleTable:
-    """The styles of a file, read anew when it has changed; none where there is no file.
+    """The styles of a file, read anew when it has changed.
 
-    Raises `ConfigurationError` for a file that cannot be read.
+    ``must_exist``: a file that is not there is a mistake, else it is made by `save`. Raises
+    `ConfigurationError` for a file that cannot be read.
     """
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path, *, must_exist: bool = True) -> None:
         self._file = file
         self._changed = 0
-        self._styles: dict[str, Style] = {}
-        self._refresh()
+        self._columns: Sequence[str] = COLUMNS
+        self._rows: Sequence[Mapping[str, str]] = ()
+        self._lock = threading.Lock()
+        if must_exist or file.exists():
+            self._refresh()
 
     @property
     def styles(self) -> Sequence[Style]:
         """The styles as they stand in the file now; the last ones where it cannot be read."""
         with contextlib.suppress(ConfigurationError):  # it is being written, or gone
             self._refresh()
-        return list(self._styles.values())
+        named = {
+            row["name"]: Style(*(row.get(each) or "" for each in COLUMNS)) for row in self._rows
+        }
+        return list(named.values())
+
+    def save(self, style: Style) -> None:
+        """Write a style, in the place of one of the same name.
+
+        Raises `ConfigurationError`, `OutputError`, and `RefusedError` for a file that is too large.
+        """
+        row = dict(zip(COLUMNS, (style.name, style.prompt, style.negative), strict=True))
+
+        def change(rows: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, str]]:
+            known = next((each for each in rows if each["name"] == style.name), None)
+            if known is None:
+                return [*rows, row]
+            return [{**each, **row} if each is known else each for each in rows]
+
+        self._write(change)
+
+    def delete(self, name: str) -> None:
+        """Delete a style. Raises `NotFoundError`, `ConfigurationError`, `OutputError`."""
+
+        def change(rows: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, str]]:
+            if all(row["name"] != name for row in rows):
+                raise NotFoundError(f"there is no style {quote(name)}")
+            return [row for row in rows if row["name"] != name]
+
+        self._write(change)
+
+    def _write(
+        self, change: Callable[[Sequence[Mapping[str, str]]], Sequence[Mapping[str, str]]]
+    ) -> None:
+        """Write the file anew, in one step."""
+        with self._lock:
+            if self._file.exists():
+                self._refresh()
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(change(self._rows))
+            content = text.getvalue().encode()
+            if len(content) > LARGEST_FILE:
+                raise RefusedError(f"the file of styles would have over {LARGEST_FILE} bytes")
+            part = self._file.with_name(f".{self._file.name}.part")
+            try:
+                part.write_bytes(content)
+                os.replace(part, self._file)  # noqa: PTH105 - as in `Outputs`
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+                reason = error.strerror or str(error)
+                raise OutputError(self._file, reason, "check its folder") from error
+            self._refresh()
 
     def _refresh(self) -> None:
-        if self._file is None:
-            return
         try:
             changed = self._file.stat().st_mtime_ns
             if changed == self._changed:
@@ -63,7 +121,8 @@ class StyleTable:
                 text = file.read(LARGEST_FILE + 1).decode("utf-8-sig")
             if len(text) > LARGEST_FILE:
                 raise ConfigurationError(f"styles: {self._file} has over {LARGEST_FILE} bytes")
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+            reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
+            rows = [{key: text for key, text in row.items() if key} for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             message = f"styles: {self._file} cannot be read: {error}; give a CSV file in UTF-8"
             raise ConfigurationError(message) from error
@@ -72,12 +131,8 @@ class StyleTable:
                 f"styles: {self._file} has no column 'name'; write name,prompt,negative_prompt"
             )
             raise ConfigurationError(message)
-        found = [
-            Style(row["name"], row.get("prompt") or "", row.get("negative_prompt") or "")
-            for row in rows
-            if row["name"]
-        ]
-        self._styles = {style.name: style for style in found}
+        self._rows = [row for row in rows if row["name"]]
+        self._columns = list(dict.fromkeys([*filter(None, reader.fieldnames or ()), *COLUMNS]))
         self._changed = changed
 
     def apply(self, names: Sequence[str], prompt: str, negative: str) -> tuple[str, str]:

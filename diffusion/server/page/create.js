@@ -1,5 +1,6 @@
 // The view where pictures are made: settings, stage, queue and the newest pictures.
 
+import { readControls } from "/page/control/unit_pictures.js";
 import { h } from "/page/core/dom.js";
 import { announce, notifyError } from "/page/core/notices.js";
 import { drawAsked } from "/page/gallery/actions.js";
@@ -33,7 +34,7 @@ export function createView() {
     panel.clear();
     try {
       const values = all();
-      const body = buildRequest(values, await readSource(values.mode));
+      const body = buildRequest(values, await readSource(values.mode), await readControls(values));
       const busy = isBusy();
       const job = await submit(body, (text) => (busy ? announce(text) : picture.wait(text)));
       mine.push(job.id);

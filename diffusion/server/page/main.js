@@ -11,6 +11,7 @@ import { startJobs } from "/page/jobs/jobs.js";
 import { listenForKeys } from "/page/keys.js";
 import { signOut, signedIn, startSession } from "/page/session.js";
 import { loadChoices } from "/page/settings/choices.js";
+import { loadStyles } from "/page/settings/styles.js";
 import { MODES } from "/page/settings/panel.js";
 import { set } from "/page/settings/values.js";
 import { tableView } from "/page/table/table.js";
@@ -58,9 +59,9 @@ function buildHead() {
   };
   showTheme();
   const leave = h("button", { class: "plain", hidden: true, onclick: () => signOut().catch(notifyError) }, icon("user"));
-  signedIn.on((session) => {
-    leave.hidden = !session.users;
-    leave.title = `${session.user}: sign out`;
+  signedIn.on(({ user, users }) => {
+    leave.hidden = !users;
+    leave.title = `${user}: sign out`;
     leave.setAttribute("aria-label", leave.title);
   });
   const keys = h("button", { class: "plain wide-only", title: "Keys (?)", "aria-label": "Keys", onclick: () => showKeys() }, icon("keys"));
@@ -79,7 +80,7 @@ function watchConnection() {
 
 async function begin() {
   try {
-    await loadChoices();
+    await Promise.all([loadChoices(), loadStyles()]);
     await startJobs();
     create.resume();
     showView();
@@ -94,10 +95,10 @@ const showKeys = listenForKeys([
   { keys: "Ctrl + Enter", text: "Generate", run: () => (go("create")(), create.draw()) },
   { keys: "Ctrl + Shift + Enter", text: "Generate before what waits", run: () => (go("create")(), create.drawFirst()) },
   { keys: "Ctrl + Alt + Enter", text: "Cancel what is drawn", run: create.cancel },
-  { keys: "C", text: "Create", single: true, run: go("create") },
-  { keys: "G", text: "Gallery", single: true, run: go("gallery") },
-  { keys: "T", text: "Table", single: true, run: go("table") },
-  ...MODES.map((mode, i) => ({ keys: String(i + 1), text: mode.title, single: true, run: () => set("mode", mode.name) })),
+  { keys: "C", text: "Create", run: go("create") },
+  { keys: "G", text: "Gallery", run: go("gallery") },
+  { keys: "T", text: "Table", run: go("table") },
+  ...MODES.map((mode, i) => ({ keys: String(i + 1), text: mode.title, run: () => set("mode", mode.name) })),
 ]);
 
 buildHead();

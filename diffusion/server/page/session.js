@@ -9,6 +9,15 @@ import { Signal } from "/page/core/signal.js";
 export const signedIn = new Signal();
 
 let asking = false;
+/** @type {any} */
+let current = {};
+
+signedIn.on((found) => (current = found));
+
+/** Return who uses the page: `user`, `admin`, and whether the server has `users`. @returns {any} */
+export function session() {
+  return current;
+}
 
 /** Find out who uses the page; ask for a token where that is needed. */
 export async function startSession() {
@@ -23,12 +32,12 @@ export async function startSession() {
 async function askForToken() {
   if (asking) return;
   asking = true;
-  let session = null;
-  while (!session) {
-    await openDialog("Sign in", (close) => signInForm((found) => ((session = found), close())), { kind: "narrow" });
+  let found = null;
+  while (!found) {
+    await openDialog("Sign in", (close) => signInForm((signed) => ((found = signed), close())), { kind: "narrow" });
   }
   asking = false;
-  signedIn.send(session);
+  signedIn.send(found);
 }
 
 /** @param {(session: any) => void} done */

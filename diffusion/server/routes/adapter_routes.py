@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from diffusion.control import Preprocessor, Threshold, find_preprocessor, preprocessor_names
 from diffusion.errors import SettingsError
+from diffusion.server.adapters.loras import text_width_of
 from diffusion.server.jobs.control_request import ControlRequest, clean_controls
 from diffusion.server.jobs.fields import Finite, Part, Picture
 from diffusion.server.routes.bodies import PictureRoute
@@ -26,25 +27,32 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["adapters"], route_class=PictureRoute)
 Rows = Mapping[str, Sequence[Mapping[str, object]]]
+ModelOf = Annotated[str | None, Query(alias="model", max_length=300)]
 
 
 @router.get("/loras")
-async def list_loras(services: Parts, user: CurrentUser) -> Rows:
-    """List the LoRAs that prompts may name, as ``<lora:name:weight>``."""
-    entries = await services.adapters.loras.entries()
+async def list_loras(services: Parts, user: CurrentUser, model: ModelOf = None) -> Rows:
+    """List the LoRAs that prompts may name, as ``<lora:name:weight>``.
+
+    ``words``: what it was trained with. ``problem``: why the model cannot draw with it, or null.
+    """
+    width = await asyncio.to_thread(text_width_of, services.models.find(model).path)
     return {
         "loras": [
-            {"name": each.name, "alias": each.alias, "notes": dict(each.notes)} for each in entries
+            {
+                "name": each.name,
+                "alias": each.alias,
+                "notes": dict(each.notes),
+                "words": each.words,
+                "problem": each.problem(width),
+            }
+            for each in await services.adapters.loras.entries()
         ]
     }
 
 
 @router.get("/embeddings")
-async def list_embeddings(
-    services: Parts,
-    user: CurrentUser,
-    model: Annotated[str | None, Query(max_length=300)] = None,
-) -> Rows:
+async def list_embeddings(services: Parts, user: CurrentUser, model: ModelOf = None) -> Rows:
     """List the words of textual inversion that prompts may have.
 
     ``problem``: why the model cannot draw with one; null where it can.

@@ -23,7 +23,7 @@ from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.server.jobs.control_request import MOST_CONTROL_PIXELS
 from diffusion.server.routes.given import CurrentUser, Parts
-from diffusion.tasks import AREAS, CONTENTS, RESIZE_MODES, TILINGS, UPSCALERS
+from diffusion.tasks import AREAS, CONTENTS, RESIZE_MODES, SPEED_PRESETS, TILINGS, UPSCALERS
 from diffusion.text.tokenizer import ClipTokenizer
 
 __all__ = ["router"]
@@ -37,7 +37,7 @@ USUAL_STEPS: Final = 20
 @router.get("/choices")
 async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, object]:
     """List the values of each field that has names, and the limits of a job."""
-    work = services.settings.work
+    work, speeds = services.settings.work, _names(SPEED_PRESETS)
     return {
         "version": version(),
         "sampler": _names(SAMPLERS),
@@ -50,6 +50,7 @@ async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, objec
         "emphasis": _names(EMPHASES),
         "rng": _names(NOISES),
         "vae_tiling": _names(TILINGS),
+        "speed": [{**row, "settings": SPEED_PRESETS.find(row["name"]).settings} for row in speeds],
         "control_mode": _names(MODES),
         "control_resize": _names(RESIZES),
         "control_passes": _names(PASSES),

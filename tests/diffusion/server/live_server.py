@@ -68,6 +68,9 @@ class Live:
     def patch(self, path: str, body: Any, **options: Any) -> requests.Response:
         return requests.patch(self.url + path, json=body, timeout=SECONDS, **options)
 
+    def put(self, path: str, body: Any, **options: Any) -> requests.Response:
+        return requests.put(self.url + path, json=body, timeout=SECONDS, **options)
+
     def delete(self, path: str, **options: Any) -> requests.Response:
         return requests.delete(self.url + path, timeout=SECONDS, **options)
 

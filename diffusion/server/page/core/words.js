@@ -9,6 +9,13 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** Return bytes as "1.4 GB". @param {number} bytes */
+export function fileSize(bytes) {
+  const power = Math.min(3, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value.toFixed(power && value < 100 ? 1 : 0)} ${["B", "kB", "MB", "GB"][power]}`;
+}
+
 /** Return a date and time in the reader's own way. @param {number} seconds since 1970 */
 export function moment(seconds) {
   return new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });

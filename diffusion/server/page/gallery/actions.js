@@ -1,8 +1,10 @@
 // What can be done with a picture: go on from it, vary it, save it.
 
+import { controlBy } from "/page/control/unit_pictures.js";
+import { fetchFile } from "/page/core/api.js";
 import { h } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
-import { notifyError } from "/page/core/notices.js";
+import { notify, notifyError } from "/page/core/notices.js";
 import { Signal } from "/page/core/signal.js";
 import { offerSettings } from "/page/gallery/restore.js";
 import { pictureDetails } from "/page/gallery/pictures.js";
@@ -34,6 +36,13 @@ async function goOn(picture, mode) {
 }
 
 /** @param {any} picture */
+async function lead(picture) {
+  await controlBy(await fetchFile("GET", picture.url));
+  location.hash = "#create";
+  notify("This picture leads now: choose a model for it.");
+}
+
+/** @param {any} picture */
 async function vary(picture) {
   const { settings } = await pictureDetails(picture.id);
   if (!settings) throw new Error("This picture was drawn from another one; use image to image.");
@@ -59,6 +68,7 @@ export function pictureActions(picture, before = () => {}) {
     act("restore", "Settings", "Take the settings of this picture", () => restore(picture)),
     act("image", "Image", "Image to image", () => goOn(picture, "image")),
     act("brush", "Inpaint", "Draw parts anew", () => goOn(picture, "inpaint")),
+    act("control", "Control", "Lead drawings by this picture", () => lead(picture)),
     act("upscale", "Upscale", "Enlarge, and draw detail", () => goOn(picture, "upscale")),
     act("variation", "Vary", "Draw four variations", () => vary(picture)),
     h("a", { class: "button small", href: picture.url, download: `${picture.id}.png`, title: "Save the PNG" }, icon("download"), "Save"),

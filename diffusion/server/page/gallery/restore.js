@@ -56,7 +56,7 @@ function differenceTable(differences, boxes) {
 }
 
 /** Read the settings in a file that was dropped or pasted, and offer them. @param {Blob} file */
-export async function readFile(file) {
+async function readFile(file) {
   let found;
   try {
     found = await call("POST", "/api/v1/gallery/read", { image: await toBase64(file) });

@@ -85,5 +85,5 @@ function factRows(found) {
 /** @param {any} part @param {string} [head] @returns {Record<string, any>} */
 function flatten(part, head = "") {
   return Object.fromEntries(Object.entries(part).flatMap(([key, value]) =>
-    value && typeof value === "object" && !Array.isArray(value) ? Object.entries(flatten(value, `${head}${key}.`)) : [[head + key, value]]));
+    value && typeof value === "object" ? Object.entries(flatten(value, `${head}${key}.`)) : [[head + key, value]]));
 }

@@ -36,7 +36,7 @@ export function jobOf(id) {
 }
 
 /** Return the jobs, newest first. @returns {Job[]} */
-export function allJobs() {
+function allJobs() {
   return [...jobs.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
 }
 

@@ -1,8 +1,9 @@
 // The stage: the picture under way with its progress, then the pictures; in inpainting the canvas.
 
-import { fill, h, newId } from "/page/core/dom.js";
+import { fill, h } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
 import { announce, notifyError } from "/page/core/notices.js";
+import { radioTabs } from "/page/core/tabs.js";
 import { counted, shorten } from "/page/core/words.js";
 import { pictureActions, pictureOf } from "/page/gallery/actions.js";
 import { openViewer } from "/page/gallery/viewer.js";
@@ -21,15 +22,15 @@ export function stage(draw) {
   const view = h("div", { class: "view" });
   const caption = h("div", { class: "caption" });
   const editor = h("div", { class: "editor-frame" }, maskEditor());
-  const { tabs, showing, choose } = stageTabs(() => show());
-  const element = h("section", { class: "stage", "aria-label": "Stage" }, tabs, editor, view, caption);
+  const tabs = radioTabs("Show", [{ value: "canvas", label: "Canvas" }, { value: "result", label: "Result" }], () => show());
+  const element = h("section", { class: "stage", "aria-label": "Stage" }, tabs.element, editor, view, caption);
   /** @type {string | null} */
   let watched = null;
   let drawn = "";
 
   function show() {
-    const painting = get("mode") === "inpaint" && source.image && showing() === "canvas";
-    tabs.hidden = get("mode") !== "inpaint" || !source.image;
+    const painting = get("mode") === "inpaint" && source.image && tabs.value() === "canvas";
+    tabs.element.hidden = get("mode") !== "inpaint" || !source.image;
     editor.hidden = !painting;
     view.hidden = caption.hidden = Boolean(painting);
     const job = watched ? jobOf(watched) : undefined;
@@ -46,7 +47,7 @@ export function stage(draw) {
   jobChanged.on((job) => job.id === watched && show());
   changed.on((keys) => keys.has("mode") && show());
   sourceChanged.on(() => {
-    choose("canvas");
+    tabs.choose("canvas");
     show();
   });
   show();
@@ -55,33 +56,17 @@ export function stage(draw) {
     watched: () => watched,
     watch: (/** @type {string | null} */ id) => {
       watched = id;
-      choose("result");
+      tabs.choose("result");
       show();
     },
     wait: (/** @type {string} */ text) => {
-      choose("result");
+      tabs.choose("result");
       watched = null;
       drawn = "waiting";
       show();
       fill(view, h("div", { class: "blank" }, h("span", { class: "spinner" }), h("p", {}, text)));
       fill(caption);
       drawn = "waiting";
-    },
-  };
-}
-
-/** @param {() => void} onchange */
-function stageTabs(onchange) {
-  const name = newId("stage");
-  const inputs = ["canvas", "result"].map((value) =>
-    h("input", { type: "radio", name, value, class: "unseen", checked: value === "canvas", onchange }));
-  const tabs = h("fieldset", { class: "modes stage-tabs" }, h("legend", { class: "unseen" }, "Show"),
-    inputs.map((input) => h("label", { class: "mode" }, input, h("span", {}, input.value === "canvas" ? "Canvas" : "Result"))));
-  return {
-    tabs,
-    showing: () => inputs.find((each) => each.checked)?.value,
-    choose: (/** @type {string} */ value) => {
-      for (const each of inputs) each.checked = each.value === value;
     },
   };
 }

@@ -16,8 +16,8 @@ export const sourceChanged = new Signal();
 /** @type {{image: HTMLCanvasElement | null, mask: Mask | null}} */
 export const source = { image: null, mask: null };
 
-/** Take a picture from a file. @param {Blob} file */
-export async function takeFile(file) {
+/** Return the picture in a file. @param {Blob} file */
+export async function readPicture(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -30,6 +30,12 @@ export async function takeFile(file) {
   const image = newCanvas(bitmap.width, bitmap.height);
   context(image).drawImage(bitmap, 0, 0);
   bitmap.close();
+  return image;
+}
+
+/** Start from the picture in a file. @param {Blob} file */
+export async function takeFile(file) {
+  const image = await readPicture(file);
   setImage(image, clearParts(image));
 }
 
@@ -93,8 +99,8 @@ export async function readSource(mode) {
   return mode === "inpaint" ? { ...found, mask: await encode(mask.picture()) } : found;
 }
 
-/** @param {HTMLCanvasElement} canvas @returns {Promise<string>} */
-async function encode(canvas) {
+/** Return a picture as base64 of a PNG. @param {HTMLCanvasElement} canvas @returns {Promise<string>} */
+export async function encode(canvas) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   return toBase64(/** @type {Blob} */ (blob));
 }

@@ -13,11 +13,7 @@ const SIDES = /** @type {const} */ (["left", "top", "right", "bottom"]);
 /** Return the box. */
 export function sourceBox() {
   const box = h("div", { class: "source" });
-  const file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen", tabindex: "-1", "aria-label": "Picture file",
-    onchange: () => {
-      if (file.files[0]) takeFile(file.files[0]).catch(notifyError);
-      file.value = "";
-    } });
+  const file = pictureInput("Picture file", (given) => takeFile(given).catch(notifyError));
   const choose = () => file.click();
   const show = () => {
     const { image } = source;
@@ -26,7 +22,7 @@ export function sourceBox() {
         h("strong", {}, "Choose a picture"), h("span", {}, "or drop or paste one anywhere")));
       return;
     }
-    fill(box, thumbnail(image),
+    fill(box, thumbnail(image, "The picture to start from"),
       h("div", { class: "source-facts" }, h("span", {}, `${image.width} × ${image.height}`),
         h("div", { class: "buttons" },
           h("button", { type: "button", class: "small", onclick: choose }, "Replace"),
@@ -37,9 +33,19 @@ export function sourceBox() {
   return h("div", {}, box, file);
 }
 
-/** @param {HTMLCanvasElement} image */
-function thumbnail(image) {
-  const small = h("canvas", { class: "source-picture", role: "img", "aria-label": "The picture to start from" });
+/** Return the input that chooses a file. @param {string} label @param {(file: Blob) => void} take */
+export function pictureInput(label, take) {
+  const file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen", tabindex: "-1", "aria-label": label,
+    onchange: () => {
+      if (file.files[0]) take(file.files[0]);
+      file.value = "";
+    } });
+  return file;
+}
+
+/** Return a picture small. @param {HTMLCanvasElement} image @param {string} label */
+export function thumbnail(image, label) {
+  const small = h("canvas", { class: "source-picture", role: "img", "aria-label": label });
   const scale = Math.min(1, 320 / Math.max(image.width, image.height));
   Object.assign(small, { width: Math.max(1, image.width * scale), height: Math.max(1, image.height * scale) });
   context(small).drawImage(image, 0, 0, small.width, small.height);

@@ -13,11 +13,10 @@ let lists = {};
 
 /** Ask for all lists. */
 export async function loadChoices() {
-  const [choices, models] = await Promise.all([
-    call("GET", "/api/v1/choices"),
-    call("GET", "/api/v1/models"),
-  ]);
-  lists = { ...choices, models: models.models.map(modelChoice), defaultModel: models.default };
+  const [choices, models, networks, makers] = await Promise.all(
+    ["choices", "models", "control-models", "preprocessors"].map((each) => call("GET", `/api/v1/${each}`)));
+  const control_models = networks.control_models.map((/** @type {any} */ each) => ({ name: each.name, label: each.title }));
+  lists = { ...choices, ...makers, control_models, rows: models.models, models: models.models.map(modelChoice), defaultModel: models.default };
   arrived.send();
 }
 

@@ -1,7 +1,7 @@
 // What differs between the values of the page and those of a picture.
 
 import { choicesOf } from "/page/settings/choices.js";
-import { BY_KEY, fullLabel } from "/page/settings/fields.js";
+import { BY_KEY, fullLabel, switchOf } from "/page/settings/fields.js";
 
 /** @typedef {{key: string, label: string, now: any, then: any}} Difference */
 
@@ -18,13 +18,13 @@ export function findDifferences(now, then) {
 
 /** @param {string} key @param {any} now @param {any} then */
 function isIdle(key, now, then) {
-  const toggle = `${key.split(".")[0]}.on`;
-  return key !== toggle && toggle in then && !then[toggle];
+  const toggle = switchOf(key);
+  return toggle !== null && toggle in then && !then[toggle];
 }
 
 /** @param {any} a @param {any} b */
 function same(a, b) {
-  return a === b || (typeof a === "number" && typeof b === "number" && Math.abs(a - b) < 1e-9);
+  return String(a) === String(b) || (typeof a === "number" && typeof b === "number" && Math.abs(a - b) < 1e-9);
 }
 
 /** Return a value as text. @param {string} key @param {any} value */
@@ -32,7 +32,9 @@ export function valueText(key, value) {
   if (value === null || value === undefined || (value === "" && !BY_KEY.get(key)?.values)) {
     return BY_KEY.get(key)?.unset ?? "none";
   }
+  if (Array.isArray(value)) return value.join(", ") || "none";
   if (typeof value === "boolean") return value ? "on" : "off";
+  if (key === "model") return value;
   const { choices, values } = BY_KEY.get(key) ?? {};
   const list = values ?? (choices ? choicesOf(choices) : []);
   return list.find((each) => each.name === value)?.label ?? String(value);

@@ -22,19 +22,28 @@
  * @property {boolean} [wide]
  */
 
-/** @type {{name: string, label: string, open?: boolean, modes?: string[], toggle?: string}[]} */
+/** Control units that the page shows; a job may have more. */
+export const UNITS = 4;
+
+/**
+ * A group with `after` is shown once that switch is on. A group with a `part` has a switch; the part is left out of the request while it is off.
+ * @type {{name: string, label: string, open?: boolean, modes?: string[], part?: string, after?: string}[]}
+ */
 export const GROUPS = [
   { name: "source", label: "Picture", open: true, modes: ["image", "inpaint", "upscale"] },
   { name: "mask", label: "Mask", open: true, modes: ["inpaint"] },
   { name: "main", label: "Settings", open: true },
-  { name: "hires", label: "Hires fix", modes: ["text"], toggle: "hires.on" },
-  { name: "variation", label: "Variation", toggle: "variation.on" },
+  { name: "hires", label: "Hires fix", modes: ["text"], part: "hires" },
+  { name: "variation", label: "Variation", part: "variation" },
+  ...unitGroups(),
+  { name: "guidance", label: "Guidance options" },
+  { name: "thresholding", label: "Dynamic thresholding", part: "guidance_options.thresholding" },
+  { name: "freeu", label: "FreeU", part: "guidance_options.freeu" },
   { name: "more", label: "More" },
   { name: "rare", label: "Rare" },
 ];
 
 const MODEL = "the model’s own";
-
 
 /** @type {Field[]} */
 export const FIELDS = [
@@ -74,6 +83,27 @@ export const FIELDS = [
   { key: "variation.from_width", label: "Seed’s width", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn", hint: "Keeps a picture recognisable at another size: give the size that the seed drew." },
   { key: "variation.from_height", label: "Seed’s height", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn" },
 
+  ...unitFields(),
+
+  { key: "guidance_options.rescale", label: "Rescale", kind: "slider", group: "guidance", min: 0, max: 1, step: 0.05, standard: 0, hint: "Takes back what a high guidance does to contrast; 0.7 is usual. Not with thresholding." },
+  { key: "guidance_options.perturbed", label: "Perturbed attention", kind: "number", group: "guidance", min: 0, max: 100, step: 0.5, standard: 0, hint: "Scale of PAG: firmer shapes for half as much work again. 3 is usual." },
+  { key: "guidance_options.skip_early", label: "Skip the first calls", kind: "number", group: "guidance", min: 0, max: 1, step: 0.05, standard: 0, hint: "The share of calls that leave the negative prompt out." },
+  { key: "guidance_options.skip_below", label: "Skip below σ", kind: "number", group: "guidance", min: 0, max: 1e6, step: 0.5, standard: 0, hint: "Below it every second call leaves the negative prompt out (NGMS)." },
+  { key: "guidance_options.skip_all", label: "Every call below that σ", kind: "switch", group: "guidance", standard: false },
+
+  { key: "guidance_options.thresholding.mimic_scale", label: "Mimic scale", kind: "number", group: "thresholding", min: 0, max: 100, step: 0.5, standard: 7, hint: "A lower guidance, whose range of colours is kept." },
+  { key: "guidance_options.thresholding.percentile", label: "Percentile", kind: "number", group: "thresholding", min: 0, max: 1, step: 0.005, standard: 1, hint: "The share of values that are not clipped." },
+  { key: "guidance_options.thresholding.startpoint", label: "Around", kind: "choice", group: "thresholding", standard: "mean", values: [{ name: "mean", label: "The mean" }, { name: "zero", label: "Zero" }] },
+  { key: "guidance_options.thresholding.measure", label: "Range by", kind: "choice", group: "thresholding", standard: "AD", values: [{ name: "AD", label: "Largest distance" }, { name: "STD", label: "Deviation" }] },
+  { key: "guidance_options.thresholding.share", label: "Share", kind: "slider", group: "thresholding", min: 0, max: 1, step: 0.05, standard: 1 },
+  { key: "guidance_options.thresholding.separate_channels", label: "Each channel by itself", kind: "switch", group: "thresholding", standard: true, wide: true },
+
+  { key: "guidance_options.freeu.b1", label: "B1", kind: "number", group: "freeu", min: 0, max: 10, step: 0.05, standard: 1.3, tip: "Factor of the innermost features" },
+  { key: "guidance_options.freeu.b2", label: "B2", kind: "number", group: "freeu", min: 0, max: 10, step: 0.05, standard: 1.4, tip: "Factor of the features around them" },
+  { key: "guidance_options.freeu.s1", label: "S1", kind: "number", group: "freeu", min: 0, max: 10, step: 0.05, standard: 0.9, tip: "Factor of low frequencies in the innermost skip connections" },
+  { key: "guidance_options.freeu.s2", label: "S2", kind: "number", group: "freeu", min: 0, max: 10, step: 0.05, standard: 0.2, tip: "The same of those around them" },
+  { key: "guidance_options.freeu.version", label: "Version", kind: "integer", group: "freeu", min: 1, max: 2, standard: 2 },
+
   { key: "batch", label: "At once", kind: "integer", group: "more", min: 1, max: 64, unset: "up to 4", hint: "Pictures that are computed together. It changes no picture." },
   { key: "clip_skip", label: "Clip skip", kind: "integer", group: "more", min: 1, max: 12, standard: 1 },
   { key: "seamless", label: "Seamless", kind: "choice", group: "more", standard: "", values: [
@@ -81,6 +111,7 @@ export const FIELDS = [
   { key: "emphasis", label: "Weights in prompts", kind: "choice", group: "more", choices: "emphasis", standard: "original" },
   { key: "eta", label: "Eta", kind: "number", group: "more", min: 0, max: 1, step: 0.05, unset: "the sampler’s", hint: "Noise that DDIM or an ancestral sampler adds." },
   { key: "rng", label: "Noise", kind: "choice", group: "more", choices: "rng", standard: "nv", hint: "The generator that a seed is for: NV, or PyTorch’s on a CPU." },
+  { key: "preview_every", label: "Preview every", kind: "integer", group: "more", min: 0, max: 1000, unset: "as the server", hint: "Steps from preview to preview; 0 for none." },
   { key: "vae_tiling", label: "VAE in tiles", kind: "choice", group: "more", choices: "vae_tiling", standard: "auto" },
 
   { key: "sampling.order", label: "Order", kind: "integer", group: "rare", min: 1, max: 4, unset: "the sampler’s", hint: "Of a multistep sampler." },
@@ -91,20 +122,56 @@ export const FIELDS = [
   { key: "sampling.sigma_min", label: "Least σ", kind: "number", group: "rare", min: 0, step: 0.01, unset: "the schedule’s" },
   { key: "sampling.sigma_max", label: "Largest σ", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s" },
   { key: "sampling.rho", label: "Rho", kind: "number", group: "rare", min: 0, step: 0.1, unset: "the schedule’s", hint: "The exponent of the schedule." },
+  { key: "sampling.noise_seed_delta", label: "Noise seed delta", kind: "integer", group: "rare", unset: "0", hint: "ENSD of the WebUI." },
   { key: "zero_snr", label: "Rescale noise to zero terminal SNR", kind: "switch", group: "rare", standard: false, wide: true },
 ];
+
+function unitGroups() {
+  return Array.from({ length: UNITS }, (_, place) => ({
+    name: `control${place + 1}`, label: `Control ${place + 1}`, part: `controls.${place}`, after: place ? `control${place}.on` : undefined,
+  }));
+}
+
+/** @returns {Field[]} */
+function unitFields() {
+  /** @type {Omit<Field, "group">[]} */
+  const fields = [
+    { key: "model", label: "Model", kind: "choice", choices: "control_models", unset: "Choose a network", wide: true },
+    { key: "preprocessor", label: "Preprocessor", kind: "choice", choices: "preprocessors", standard: "none", wide: true },
+    { key: "resolution", label: "Resolution", kind: "integer", min: 64, max: 4096, step: 64, unset: "as drawn", tip: "The shorter side of the map" },
+    { key: "threshold_a", label: "A", kind: "number", unset: "usual" },
+    { key: "threshold_b", label: "B", kind: "number", unset: "usual" },
+    { key: "weight", label: "Weight", kind: "slider", min: 0, max: 2, step: 0.05, standard: 1 },
+    { key: "start", label: "Starts at", kind: "number", min: 0, max: 1, step: 0.05, standard: 0, tip: "Share of the steps" },
+    { key: "end", label: "Ends at", kind: "number", min: 0, max: 1, step: 0.05, standard: 1, tip: "Share of the steps" },
+    { key: "mode", label: "Mode", kind: "choice", choices: "control_mode", standard: "balanced" },
+    { key: "resize", label: "Fit", kind: "choice", choices: "control_resize", standard: "crop" },
+    { key: "kind", label: "Shows", kind: "choice", choices: "control_kind", unset: "As its preprocessor" },
+    { key: "passes", label: "With hires fix", kind: "choice", choices: "control_passes", standard: "both", modes: ["text"] },
+  ];
+  return Array.from({ length: UNITS }, (_, place) =>
+    fields.map((field) => ({ ...field, key: `controls.${place}.${field.key}`, group: `control${place + 1}` }))).flat();
+}
 
 /** Prompts and switches that stand outside of the groups. @type {Field[]} */
 const OTHERS = [
   { key: "prompt", label: "Prompt", kind: "text", group: "", standard: "" },
   { key: "negative", label: "Negative prompt", kind: "text", group: "", standard: "" },
-  { key: "hires.on", label: "Hires fix", kind: "switch", group: "", standard: false },
-  { key: "variation.on", label: "Variation", kind: "switch", group: "", standard: false },
+  { key: "styles", label: "Styles", kind: "text", group: "", standard: [] },
   { key: "mode", label: "Mode", kind: "text", group: "", standard: "text" },
 ];
 
 /** @type {Map<string, Field>} */
 export const BY_KEY = new Map([...OTHERS, ...FIELDS].map((field) => [field.key, field]));
+for (const { name, label, part } of GROUPS) {
+  if (part) BY_KEY.set(`${name}.on`, { key: `${name}.on`, label, kind: "switch", group: "", standard: false });
+}
+
+/** Return the switch of a field's group, such as "hires.on"; null where it has none. @param {string} key */
+export function switchOf(key) {
+  const group = GROUPS.find((each) => each.name === BY_KEY.get(key)?.group);
+  return group?.part ? `${group.name}.on` : null;
+}
 
 /** Return the value of a field that nobody touched. @param {string} key */
 export function standardValue(key) {
@@ -116,13 +183,12 @@ export function fullLabel(key) {
   const field = BY_KEY.get(key);
   if (!field) return key;
   const group = GROUPS.find((each) => each.name === field.group);
-  const alone = !group || ["main", "more", "rare", "source"].includes(group.name);
+  const alone = !group || ["main", "more", "rare", "source", "guidance"].includes(group.name);
   return alone ? field.label : `${group.label}: ${field.label.toLowerCase()}`;
 }
 
 /** Tell whether a mode has a field. @param {Field} field @param {string} mode */
 export function inMode(field, mode) {
-  return !field.modes || field.modes.includes(mode);
+  const group = GROUPS.find((each) => each.name === field.group);
+  return [field, group].every((each) => !each?.modes || each.modes.includes(mode));
 }
-
-

@@ -1,10 +1,15 @@
 // The panel of settings: modes, prompts, groups that fold, and the button that draws.
 
+import { completeUnit } from "/page/control/unit_box.js";
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
+import { adapterButton } from "/page/settings/adapter_picker.js";
 import { fieldControl } from "/page/settings/controls.js";
-import { FIELDS, GROUPS, inMode, standardValue } from "/page/settings/fields.js";
+import { FIELDS, GROUPS, UNITS, inMode, standardValue } from "/page/settings/fields.js";
+import { modelButton } from "/page/settings/model_dialog.js";
 import { promptBox } from "/page/settings/prompt.js";
+import { speedControl } from "/page/settings/speed.js";
+import { styleButton } from "/page/settings/style_picker.js";
 import { changed, get, reset, set } from "/page/settings/values.js";
 
 export const MODES = [
@@ -25,6 +30,8 @@ export function settingsPanel({ ondraw, source, extension }) {
   const folded = new Map(GROUPS.map((group) => [group.name, groupOf(group)]));
   /** @type {any} */ (folded.get("source")).content.prepend(source);
   /** @type {any} */ (folded.get("mask")).content.append(extension);
+  /** @type {any} */ (folded.get("more")).content.append(speedControl());
+  for (let place = 0; place < UNITS; place += 1) completeUnit(place, /** @type {any} */ (folded.get(`control${place + 1}`)).content);
   const form = h(
     "form",
     {
@@ -40,6 +47,7 @@ export function settingsPanel({ ondraw, source, extension }) {
     h("div", { class: "panel-scroll", tabindex: "-1" },
       promptBox("prompt", "Prompt", "What the picture shows", 4),
       promptBox("negative", "Negative prompt", "What it must not show", 2),
+      h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
       [...folded.values()].map((each) => each.element),
       h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
     ),
@@ -48,18 +56,17 @@ export function settingsPanel({ ondraw, source, extension }) {
   const showMode = () => {
     for (const group of GROUPS) {
       const { element } = /** @type {any} */ (folded.get(group.name));
-      element.hidden = Boolean(group.modes && !group.modes.includes(get("mode")));
+      const before = group.after && !get(group.after);
+      element.hidden = Boolean(before || (group.modes && !group.modes.includes(get("mode"))));
     }
     for (const each of form.querySelectorAll("[data-modes]")) {
       each.hidden = !each.dataset.modes.split(" ").includes(get("mode"));
     }
   };
-  changed.on((keys) => keys.has("mode") && showMode());
+  changed.on(showMode);
   showMode();
   return {
     element: form,
-    draw,
-    submit: () => form.requestSubmit(),
     refuse: (/** @type {string} */ text) => showProblem(problem, form, text, fieldNamed(form, text)),
     clear: () => clearProblem(problem, form),
   };
@@ -94,26 +101,22 @@ function groupOf(group) {
     return { content, element: h("div", { class: "group", role: "group", "aria-labelledby": id },
       h("h2", { id, class: "group-head" }, group.label), content) };
   }
+  const toggle = group.part && `${group.name}.on`;
   const state = h("span", { class: "badge", hidden: true });
   const details = h("details", { class: "group" },
     h("summary", { class: "group-head" }, h("span", {}, group.label), state, icon("chevron")),
-    group.toggle && fieldControl(toggleField(group.toggle, group.label)),
+    toggle && fieldControl({ key: toggle, label: `Use ${group.label.replace(/^[A-Z](?=[a-z ]+$)/, (first) => first.toLowerCase())}`, kind: "switch", group: "" }),
     content);
   const show = () => {
-    const on = group.toggle ? get(group.toggle) : true;
+    const on = !toggle || get(toggle);
     const touched = fields.filter((field) => inMode(field, get("mode")) && get(field.key) !== standardValue(field.key));
     content.hidden = !on;
-    state.hidden = group.toggle ? !on : touched.length === 0;
-    state.textContent = group.toggle ? "on" : String(touched.length);
+    state.hidden = toggle ? !on : touched.length === 0;
+    state.textContent = toggle ? "on" : String(touched.length);
   };
   changed.on(show);
   show();
   return { content, element: details };
-}
-
-/** @param {string} key @param {string} label @returns {import("/page/settings/fields.js").Field} */
-function toggleField(key, label) {
-  return { key, label: `Use ${label.toLowerCase()}`, kind: "switch", group: "", wide: true };
 }
 
 /** @param {HTMLInputElement} input */
@@ -144,14 +147,17 @@ function clearProblem(problem, form) {
   }
 }
 
-/** Return the control that a sentence of the server is about: its name stands first.
+/** Return the control that a sentence of the server is about: its name stands first. The closest name
+ * wins, then a control in sight.
  * @param {HTMLElement} form @param {string} text */
 function fieldNamed(form, text) {
   const inputs = /** @type {HTMLElement[]} */ ([...form.querySelectorAll("[data-key]")]);
-  const named = inputs.filter((each) => {
-    const key = String(each.dataset.key);
-    const names = [key, key.split(".").slice(-2).join(" "), /** @type {string} */ (key.split(".").pop())];
-    return names.some((name) => new RegExp(`^${name.replaceAll("_", "[ _]")}\\b`).test(text));
+  const ranked = inputs.map((input) => {
+    const key = String(input.dataset.key);
+    const names = [key, key.replace(/^controls\.\d+\./, "control "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
+    const rank = names.findIndex((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
+    return { input, rank: rank < 0 ? Infinity : 2 * rank + Number(input.offsetParent === null) };
   });
-  return named.sort((a, b) => String(b.dataset.key).length - String(a.dataset.key).length)[0];
+  const best = ranked.sort((a, b) => a.rank - b.rank)[0];
+  return best?.rank < Infinity ? best.input : undefined;
 }

@@ -3,6 +3,7 @@
 import { call } from "/page/core/api.js";
 import { h, newId } from "/page/core/dom.js";
 import { changed, get, set } from "/page/settings/values.js";
+import { noteCursor } from "/page/settings/tags.js";
 import { weigh } from "/page/settings/weights.js";
 
 const PAUSE_MS = 350;
@@ -15,6 +16,7 @@ export function promptBox(key, label, placeholder, rows) {
     id, rows, placeholder, spellcheck: "false", autocomplete: "off", class: "prompt",
     "aria-describedby": count.id, data: { key },
     oninput: () => set(key, input.value),
+    onselect: () => noteCursor(key, input), onblur: () => noteCursor(key, input),
     onkeydown: (/** @type {KeyboardEvent} */ event) => weighByKey(event, input),
   });
   const show = () => {

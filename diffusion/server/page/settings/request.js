@@ -1,6 +1,7 @@
 // From the values of the page to a job's request, and from a picture's settings to values.
 
-import { FIELDS, inMode, standardValue } from "/page/settings/fields.js";
+import { FIELDS, GROUPS, inMode, standardValue, switchOf } from "/page/settings/fields.js";
+import { withStyles } from "/page/settings/styles.js";
 
 /**
  * @typedef {object} Source
@@ -14,29 +15,25 @@ import { FIELDS, inMode, standardValue } from "/page/settings/fields.js";
  * Return the body of POST /api/v1/jobs.
  * @param {Record<string, any>} values
  * @param {Source | null} source
+ * @param {Record<string, any>} controls the pictures of control units by their places
  */
-export function buildRequest(values, source) {
+export function buildRequest(values, source, controls) {
   const mode = values.mode;
   /** @type {any} */
-  const body = { prompt: values.prompt, negative: values.negative };
+  const body = { ...withStyles(values.styles, values.prompt, values.negative) };
   for (const field of FIELDS) {
     const value = values[field.key];
-    if (value === null || !inMode(field, mode) || left(field.key, values)) continue;
+    const toggle = switchOf(field.key);
+    if (value === null || !inMode(field, mode) || (toggle && !values[toggle])) continue;
     put(body, field.key, value);
   }
   if (body.variation) finishVariation(body);
+  if (body.controls) body.controls = Object.entries(body.controls).map(([place, unit]) => ({ ...unit, ...controls[place] }));
   if (mode === "upscale" && source) finishUpscale(body, values, source);
   delete body.upscale;
   if (mode === "text" || !source) delete body.init_image;
   else finishSource(body, mode, source);
   return body;
-}
-
-/** Tell whether a group that has a switch is off. @param {string} key @param {any} values */
-function left(key, values) {
-  const group = key.split(".")[0];
-  if (group === "hires") return !values["hires.on"] || values.mode !== "text";
-  return group === "variation" && !values["variation.on"];
 }
 
 /** @param {any} body @param {string} key @param {any} value */
@@ -87,14 +84,13 @@ export function randomSeed() {
  */
 export function valuesOf(settings) {
   /** @type {Record<string, any>} */
-  const values = { mode: "text", prompt: settings.prompt ?? "", negative: settings.negative ?? "" };
+  const values = { mode: "text", prompt: settings.prompt ?? "", negative: settings.negative ?? "", styles: [] };
   for (const { key } of FIELDS) {
     const [group] = key.split(".");
     if (group === "init_image" || group === "upscale" || key === "count") continue;
     values[key] = find(settings, key) ?? standardValue(key);
   }
-  values["hires.on"] = Boolean(settings.hires);
-  values["variation.on"] = Boolean(settings.variation);
+  for (const { name, part } of GROUPS) if (part) values[`${name}.on`] = Boolean(find(settings, part));
   const from = settings.variation?.resize_from;
   values["variation.from_width"] = from?.[0] ?? null;
   values["variation.from_height"] = from?.[1] ?? null;

@@ -1,19 +1,25 @@
 // The axes of an X/Y/Z table: which setting changes, and its values as people type them.
 
-import { FIELDS, fullLabel, inMode } from "/page/settings/fields.js";
+import { FIELDS, fullLabel, inMode, switchOf } from "/page/settings/fields.js";
 import { choicesOf } from "/page/settings/choices.js";
+import { get } from "/page/settings/values.js";
 
 const MOST_VALUES = 100;
 const RANGE = /^([+-]?\d+(?:\.\d+)?)\s*-\s*([+-]?\d+(?:\.\d+)?)(?:\s*\(\s*([+-]?\d+(?:\.\d+)?)\s*\)|\s*\[\s*(\d+)\s*\])?$/;
 
-export const REPLACE = "replace";
+const REPLACE = "replace";
 
 /** @typedef {{label: string, change: (values: Record<string, any>) => Record<string, any>}} AxisValue */
 
 /** Return the settings that an axis may change in a mode. @param {string} mode */
 export function axisChoices(mode) {
-  const fields = FIELDS.filter((field) => inMode(field, mode) && !["count", "batch", "init_image.inpaint.invert"].includes(field.key) && field.kind !== "text");
+  const fields = FIELDS.filter((field) => inMode(field, mode) && isUsed(field.key) && !["count", "batch", "init_image.inpaint.invert"].includes(field.key) && field.kind !== "text");
   return [{ key: REPLACE, label: "Words of the prompt" }, ...fields.map(({ key }) => ({ key, label: fullLabel(key) }))];
+}
+
+/** Tell whether a field can matter: one of a control unit only while that is on. @param {string} key */
+function isUsed(key) {
+  return !key.startsWith("controls.") || get(String(switchOf(key)));
 }
 
 /**
@@ -28,18 +34,12 @@ export function axisValues(key, text) {
   const field = /** @type {any} */ (FIELDS.find((each) => each.key === key));
   const values = field.kind === "choice" ? texts.map((each) => choiceValue(field, each)) : field.kind === "switch" ? texts.map(switchValue) : texts.flatMap((each) => numbers(field, each));
   if (values.length > MOST_VALUES) throw new Error(`${nameOf(key)}: at most ${MOST_VALUES} values.`);
-  return values.map((value) => ({ label: `${fullLabel(key)}: ${value}`, change: (given) => ({ ...given, [key]: value, ...switchedOn(key) }) }));
+  return values.map((value) => ({ label: `${fullLabel(key)}: ${value}`, change: (given) => ({ ...given, [key]: value, ...(switchOf(key) && { [String(switchOf(key))]: true }) }) }));
 }
 
 /** @param {string} key */
 function nameOf(key) {
   return key === REPLACE ? "Words of the prompt" : fullLabel(key);
-}
-
-/** An axis of a group that has a switch turns the group on. @param {string} key */
-function switchedOn(key) {
-  const [group] = key.split(".");
-  return ["hires", "variation"].includes(group) ? { [`${group}.on`]: true } : {};
 }
 
 /** @param {string[]} texts @returns {AxisValue[]} */

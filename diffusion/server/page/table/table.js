@@ -1,5 +1,6 @@
 // X/Y/Z tables: one job for each cell, shown where it belongs as soon as it is drawn.
 
+import { readControls } from "/page/control/unit_pictures.js";
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
 import { notifyError } from "/page/core/notices.js";
@@ -57,12 +58,13 @@ export function tableView() {
       /** @type {Record<string, any>} */
       const values = { ...all(), count: 1, seed: get("seed") ?? randomSeed() };
       const source = await readSource(values.mode);
+      const controls = await readControls(values);
       const combined = z.flatMap((c) => y.flatMap((b) => x.map((a) => ({ labels: [a, b, c].map((each) => each.label), values: c.change(b.change(a.change(values))) }))));
       halt();
       running = new AbortController();
       cells = combined.map(({ labels }) => ({ id: null, labels, element: h("td", {}, h("span", { class: "cell-wait" }, "…")), shown: "" }));
       fill(result, tables(cells, x, y, z));
-      await send(combined.map((each) => buildRequest(each.values, source)), cells, running.signal, () => showCells());
+      await send(combined.map((each) => buildRequest(each.values, source, controls)), cells, running.signal, () => showCells());
     } catch (error) {
       problem.hidden = false;
       fill(problem, /** @type {Error} */ (error).message);

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.diffusion.server.live_server import Live
+from diffusion.checkpoints.safetensors import save_safetensors
+from tests.diffusion.server.adapter_files import write_controls, write_word
+from tests.diffusion.server.live_server import Live, run_on_thread
 from tests.diffusion.server.page.browser import chromium_path
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 SECONDS = 30.0
+TAGS = {"ss_tag_frequency": json.dumps({"10_cats": {"watercolour": 9, "1girl, a": 2, "wet": 4}})}
+LAYER = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
 Opener = Callable[..., Any]
 
 
@@ -72,3 +79,23 @@ def open_page(browser: Any) -> Iterator[Opener]:
 def page(open_page: Opener, live: Live) -> Any:
     """Return the page of a server with a fake engine."""
     return open_page(live.url)
+
+
+def write_lora(file: Path, width: int, notes: dict[str, str] | None = None) -> None:
+    """Write the header of a LoRA for models that read text of a width."""
+    save_safetensors(file, {LAYER: np.zeros((2, width), np.float32)}, notes or {})
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Live]:
+    """Return a server with a few adapters; the bundled model reads text of 128."""
+    folders = {each: tmp_path / each for each in ("loras", "embeddings", "controls")}
+    for name in ("loras", "embeddings"):
+        folders[name].mkdir()
+    write_lora(folders["loras"] / "paint.safetensors", 128, TAGS)
+    write_lora(folders["loras"] / "large.safetensors", 2048)
+    write_word(folders["embeddings"], "calm", 128, 2)
+    write_word(folders["embeddings"], "alien", 7)
+    write_controls(folders["controls"])
+    with run_on_thread(tmp_path / "out", **folders) as live:
+        yield live

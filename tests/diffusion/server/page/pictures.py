@@ -13,12 +13,12 @@ from diffusion.infotext.files import png_info
 __all__ = ["give_file", "png"]
 
 _GIVE = """
-([kind, content]) => {
+([kind, content, place]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const data = new DataTransfer();
   data.items.add(new File([bytes], "picture.png", { type: "image/png" }));
   const options = { bubbles: true, cancelable: true };
-  document.body.dispatchEvent(kind === "paste"
+  document.querySelector(place).dispatchEvent(kind === "paste"
     ? new ClipboardEvent("paste", { ...options, clipboardData: data })
     : new DragEvent("drop", { ...options, dataTransfer: data }));
 }
@@ -33,6 +33,8 @@ def png(size: tuple[int, int] = (64, 48), text: str | None = None) -> bytes:
     return file.getvalue()
 
 
-def give_file(page: Any, content: bytes, kind: Literal["paste", "drop"]) -> None:
-    """Paste or drop a PNG file on the page."""
-    page.evaluate(_GIVE, [kind, base64.b64encode(content).decode()])
+def give_file(
+    page: Any, content: bytes, kind: Literal["paste", "drop"], place: str = "body"
+) -> None:
+    """Paste or drop a PNG file on the page, or on what a selector finds."""
+    page.evaluate(_GIVE, [kind, base64.b64encode(content).decode(), place])

@@ -52,6 +52,39 @@ def show_differences(page: Any) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def show_styles(page: Any) -> None:
+    page.get_by_role("button", name="Styles").click()
+    expect(page.get_by_role("dialog").locator(".row")).to_have_count(2)
+    page.get_by_role("dialog").get_by_role("checkbox").first.check()
+
+
+def show_loras(page: Any) -> None:
+    page.get_by_label("Prompt", exact=True).fill("a cat <lora:paint:0.5>")
+    page.get_by_role("button", name="LoRA", exact=True).click()
+    expect(page.get_by_role("dialog").locator(".row.unfit")).to_have_count(1)
+
+
+def show_words(page: Any) -> None:
+    show_loras(page)
+    page.get_by_role("dialog").get_by_text("Learned words", exact=True).click()
+
+
+def show_models(page: Any) -> None:
+    page.get_by_role("button", name="Models", exact=True).click()
+    page.get_by_label("Fetch a model from the Hugging Face Hub").fill("../no")
+    page.get_by_role("dialog").get_by_role("button", name="Fetch").click()
+    expect(page.get_by_role("alert").filter(has_text="owner/name")).to_be_visible()
+
+
+def show_control(page: Any) -> None:
+    page.get_by_text("Control 1", exact=True).click()
+    page.get_by_label("Use Control 1").check()
+    give_file(page, png(), "drop", ".unit")
+    page.get_by_label("Control 1: preprocessor").select_option("canny")
+    page.get_by_role("button", name="Show the map").click()
+    expect(page.get_by_label("The map of control 1")).to_be_visible()
+
+
 def show_keys(page: Any) -> None:
     page.locator("main").focus()
     page.keyboard.press("?")
@@ -66,11 +99,19 @@ VIEWS = [
     show_table,
     show_differences,
     show_keys,
+    show_styles,
+    show_loras,
+    show_words,
+    show_control,
+    show_models,
 ]
 
 
 @pytest.mark.parametrize("show", VIEWS)
-def test_axe_finds_nothing(open_page: Any, live: Live, show: Callable[[Any], None]) -> None:
+def test_axe_finds_nothing(open_page: Any, served: Live, show: Callable[[Any], None]) -> None:
+    live = served
+    for name in ("Oil", "Night"):
+        live.put("/api/v1/styles", {"name": name, "prompt": "x", "negative": "y"})
     live.wait_for(live.submit("a cat"), "done")
     page = open_page(live.url, viewport=SIZES["desk"])
     page.get_by_label("Prompt", exact=True).fill("a red apple")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
 from tests.diffusion.server.fake_engine import HOLD
 from tests.diffusion.server.live_server import Live, ServerProcess, run_on_thread, wait_until
 from tests.diffusion.server.page.pictures import give_file, png
@@ -72,6 +73,44 @@ def test_a_prompt_becomes_a_picture_by_keys_alone(page: Any, live: Live) -> None
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a red apple")
 
 
+def test_the_first_run_needs_one_click(page: Any, live: Live) -> None:
+    """Nobody chose a model or typed a word."""
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_text("No pictures yet")).to_be_visible()
+    page.get_by_role("link", name="Create", exact=True).click()
+    page.get_by_role("button", name="a red apple").click()
+    expect(result(page, "a red apple")).to_be_visible()
+    assert len(live.engine.drawn) == 1
+
+
+def test_a_model_that_is_gone_is_told_at_its_field(page: Any, live: Live) -> None:
+    settings = '{"model": "gone", "mode": "text"}'
+    page.evaluate("(text) => sessionStorage.setItem('avila-settings', text)", settings)
+    page.reload()
+    model = page.get_by_label("Model", exact=True)
+    expect(model.locator("option:checked")).to_have_text("gone (not on this server)")
+    draw(page, "a cat")
+    expect(page.locator(".problem")).to_contain_text("there is no model 'gone'")
+    expect(model).to_be_focused()
+    model.select_option("")
+    draw(page, "a cat")
+    expect(result(page, "a cat")).to_be_visible()
+
+
+def test_the_page_goes_on_after_being_offline(page: Any, live: Live) -> None:
+    """What is sent meanwhile is drawn once, and the pictures of others appear."""
+    page.context.set_offline(True)
+    draw(page, "meanwhile")
+    expect(page.locator(".connection")).to_be_visible()
+    expect(page.locator(".stage")).to_contain_text("goes on by itself")
+    live.wait_for(live.submit("by another"), "done")
+    page.context.set_offline(False)
+    expect(page.locator(".connection")).to_be_hidden()
+    expect(result(page, "meanwhile")).to_be_visible()
+    expect(page.locator(".recent .thumb")).to_have_count(2)
+    assert [each.prompt for each in live.engine.drawn] == ["by another", "meanwhile"]
+
+
 def test_settings_reach_the_engine(page: Any, live: Live) -> None:
     page.get_by_label("Steps", exact=True).first.fill("3")
     page.get_by_label("Guidance", exact=True).first.fill("2.5")
@@ -126,7 +165,7 @@ def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
 
 
 def test_a_pasted_picture_is_drawn_anew(page: Any, live: Live) -> None:
-    page.get_by_text("Image", exact=True).click()
+    page.locator(".mode").get_by_text("Image").click()
     give_file(page, png((40, 24)), "paste")
     expect(page.get_by_text("40 × 24")).to_be_visible()
     page.get_by_label("Strength", exact=True).locator("visible=true").last.fill("0.4")
@@ -147,7 +186,7 @@ def painted(live: Live) -> Any:
 
 
 def test_a_mask_is_painted_by_mouse(page: Any, live: Live) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")
     canvas = page.locator(".editor-canvas")
     box = canvas.bounding_box()
@@ -169,7 +208,7 @@ def test_a_mask_is_painted_by_mouse(page: Any, live: Live) -> None:
 
 
 def test_a_mask_is_painted_by_keys(page: Any, live: Live) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")
     draw(page, "nothing painted")
     expect(page.locator(".problem")).to_contain_text("Paint over")
@@ -187,7 +226,7 @@ def test_a_mask_is_painted_by_keys(page: Any, live: Live) -> None:
 
 
 def test_a_picture_is_continued_beyond_its_edge(page: Any, live: Live) -> None:
-    page.get_by_text("Inpaint", exact=True).click()
+    page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")
     page.get_by_text("Extend the picture").click()
     page.get_by_label("Right", exact=True).fill("32")
@@ -328,3 +367,75 @@ def test_a_table_of_settings_is_drawn(page: Any, live: Live) -> None:
     assert drawn == [(f"a {animal}", steps) for animal in ("cat", "dog") for steps in (1, 2, 3)]
     assert len({each.seed for each in live.engine.drawn}) == 1
     wait_until(lambda: live.get("/api/v1/gallery").json()["total"] == 6)
+
+
+def test_a_style_is_saved_picked_applied_and_deleted(page: Any, live: Live) -> None:
+    type_prompt(page, "oil painting of {prompt}")
+    page.get_by_label("Negative prompt", exact=True).first.fill("photo")
+    page.get_by_role("button", name="Styles").click()
+    dialog = page.get_by_role("dialog", name="Styles")
+    dialog.get_by_label("Save both prompts as a style named").fill("Oil")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    dialog.get_by_label("Oil").first.check()
+    page.keyboard.press("Escape")
+    page.get_by_label("Negative prompt", exact=True).first.fill("")
+    draw(page, "a cat")
+    expect(result(page, "oil painting of a cat")).to_be_visible()
+    assert live.engine.drawn[-1].negative == "photo"
+    page.get_by_label("Take the style “Oil” off").click()
+    page.get_by_role("button", name="Styles").click()
+    dialog.get_by_label("Write “Oil” into the prompts").click()
+    prompt = page.get_by_label("Prompt", exact=True)
+    expect(prompt).to_have_value("oil painting of a cat")
+    dialog.get_by_label("Delete “Oil”").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(dialog).to_contain_text("no styles yet")
+    assert live.get("/api/v1/styles").json() == {"styles": []}
+
+
+def test_keys_are_changed(page: Any) -> None:
+    page.get_by_role("button", name="Keys", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Keys")
+    change = dialog.get_by_label("Change the keys of “Gallery”")
+    change.press("Enter")
+    page.keyboard.press("t")
+    expect(dialog.get_by_role("alert")).to_contain_text("T is for “Table”")
+    change.press("Enter")
+    page.keyboard.press("Alt+Shift+g")
+    expect(dialog.get_by_text("Alt + Shift + G")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("main").focus()
+    page.keyboard.press("g")
+    expect(page.get_by_role("region", name="Gallery")).to_be_hidden()
+    page.keyboard.press("Alt+Shift+g")
+    expect(page.get_by_role("region", name="Gallery")).to_be_visible()
+    page.reload()
+    page.get_by_role("button", name="Keys", exact=True).click()
+    dialog.get_by_role("button", name="Set the keys back").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    expect(page.get_by_role("region", name="Stage")).to_be_visible()
+    page.keyboard.press("g")
+    expect(page.get_by_role("region", name="Gallery")).to_be_visible()
+
+
+def test_guidance_options_are_sent_and_restored(page: Any, live: Live) -> None:
+    page.get_by_text("Guidance options", exact=True).click()
+    page.get_by_label("Perturbed attention", exact=True).fill("3")
+    page.get_by_text("Dynamic thresholding", exact=True).click()
+    page.get_by_label("Use dynamic thresholding").check()
+    page.get_by_label("Dynamic thresholding: mimic scale").fill("5")
+    page.get_by_text("FreeU", exact=True).click()
+    page.get_by_label("Use FreeU").check()
+    draw(page, "a cat")
+    expect(result(page, "a cat")).to_be_visible()
+    sent = live.engine.drawn[-1].guidance_options
+    assert sent == GuidanceOptions(
+        perturbed=3.0, thresholding=Thresholding(mimic_scale=5.0), freeu=FreeU()
+    )
+    page.get_by_text("Set all settings back").click()
+    page.locator(".caption").get_by_role("button", name="Settings").click()
+    page.get_by_role("button", name="Use these settings").click()
+    draw(page, "a dog")
+    expect(result(page, "a dog")).to_be_visible()
+    assert live.engine.drawn[-1].guidance_options == sent

@@ -1,0 +1,126 @@
+"""What is picked from the server's folders: LoRAs, learned words, control networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.diffusion.server.live_server import Live
+from tests.diffusion.server.page.pictures import give_file, png
+from tests.diffusion.server.small_hub import run_small_hub
+
+expect: Any = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture
+def picking(open_page: Any, served: Live) -> Any:
+    return open_page(served.url)
+
+
+def test_a_lora_is_put_at_the_cursor_and_weighed(picking: Any, served: Live) -> None:
+    prompt = picking.get_by_label("Prompt", exact=True)
+    prompt.fill("a cat, a hat")
+    prompt.evaluate("(each) => each.setSelectionRange(5, 5)")
+    picking.get_by_role("button", name="LoRA", exact=True).click()
+    dialog = picking.get_by_role("dialog", name="LoRAs and learned words")
+    unfit = dialog.locator(".row", has_text="large")
+    expect(unfit).to_contain_text("it was made for Stable Diffusion XL")
+    expect(unfit.get_by_role("button")).to_be_disabled()
+    dialog.get_by_label("Search names and words").fill("paint")
+    expect(dialog.locator(".row")).to_have_count(1)
+    dialog.get_by_label("Put paint into the prompt").click()
+    expect(prompt).to_have_value("a cat <lora:paint:1>, a hat")
+    dialog.get_by_label("Weight of paint").fill("0.6")
+    expect(prompt).to_have_value("a cat <lora:paint:0.6>, a hat")
+    dialog.get_by_label("Put “watercolour” into the prompt").click()
+    expect(prompt).to_have_value("a cat <lora:paint:0.6>, watercolour, a hat")
+    dialog.get_by_label("Take paint out of the prompt").click()
+    expect(prompt).to_have_value("a cat, watercolour, a hat")
+
+
+def test_a_learned_word_goes_into_the_prompt_that_was_edited(picking: Any) -> None:
+    negative = picking.get_by_label("Negative prompt", exact=True).first
+    negative.fill("dull")
+    picking.get_by_role("button", name="LoRA", exact=True).click()
+    dialog = picking.get_by_role("dialog", name="LoRAs and learned words")
+    dialog.get_by_text("Learned words", exact=True).click()
+    expect(dialog.locator(".row", has_text="alien")).to_contain_text("does not fit this model")
+    dialog.get_by_label("Put “calm” into the negative prompt").click()
+    expect(negative).to_have_value("dull, calm")
+
+
+def test_a_picture_leads_by_its_map(picking: Any, served: Live) -> None:
+    picking.get_by_text("Control 1", exact=True).click()
+    picking.get_by_label("Use Control 1").check()
+    expect(picking.get_by_text("Control 2", exact=True)).to_be_visible()
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.keyboard.press("Control+Enter")
+    problem = picking.locator(".problem")
+    expect(problem).to_contain_text("Control 1: choose its model")
+    picking.get_by_label("Control 1: model").select_option("canny")
+    give_file(picking, png((64, 48)), "drop", ".unit")
+    expect(picking.get_by_label("The picture of control 1")).to_be_visible()
+    picking.get_by_label("Control 1: preprocessor").select_option("canny")
+    picking.get_by_label("Low threshold").fill("50")
+    picking.get_by_label("Control 1: weight").last.fill("0.8")
+    picking.get_by_label("Control 1: ends at").fill("0.5")
+    picking.get_by_role("button", name="Show the map").click()
+    expect(picking.get_by_label("The map of control 1")).to_be_visible()
+    assert served.engine.maps[-1].control.threshold_a == 50
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    (control,) = served.engine.drawn[-1].controls
+    assert (control.model, control.preprocessor, control.weight) == ("canny", "canny", 0.8)
+    assert (control.start, control.end, control.threshold_a) == (0.0, 0.5, 50.0)
+    assert control.image is not None
+    assert control.image.size == (64, 48)
+
+
+def test_a_drawn_picture_leads_the_next(picking: Any, served: Live) -> None:
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.keyboard.press("Control+Enter")
+    picking.locator(".caption").get_by_role("button", name="Control").click()
+    expect(picking.get_by_label("The picture of control 1")).to_be_visible()
+    picking.get_by_label("Control 1: model").select_option("deep/pose")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .progress")).to_have_count(0)
+    picking.locator(".caption").get_by_role("button", name="Settings").click()
+    expect(picking.get_by_role("dialog")).to_be_visible()
+    assert served.engine.drawn[-1].controls[0].model == "deep/pose"
+
+
+def test_a_preset_of_few_steps_is_taken_once(picking: Any, served: Live) -> None:
+    picking.get_by_text("More", exact=True).click()
+    picking.get_by_label("Set all for a LoRA of few steps").select_option("tcd")
+    expect(picking.get_by_label("Steps", exact=True).first).to_have_value("4")
+    picking.get_by_label("Preview every", exact=True).fill("2")
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    drawn = served.engine.drawn[-1]
+    assert (drawn.sampler, drawn.schedule, drawn.steps) == ("tcd", "trailing", 4)
+    assert (drawn.guidance, drawn.eta) == (1.0, 0.3)
+
+
+def test_a_model_is_fetched_and_used(
+    page: Any, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.get_by_role("button", name="Models", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Models")
+    expect(dialog.get_by_role("button", name="Draw with emoji")).to_be_disabled()
+    dialog.get_by_label("Load emoji").click()
+    expect(dialog.get_by_label("Unload emoji")).to_be_visible()
+    name = dialog.get_by_label("Fetch a model from the Hugging Face Hub")
+    with run_small_hub(tmp_path / "cache", monkeypatch):
+        name.fill("some/nothing")
+        name.press("Enter")
+        downloads = dialog.get_by_label("Downloads", exact=True)
+        expect(downloads).to_contain_text("some/nothing")
+        name.fill("some/model")
+        name.press("Enter")
+        dialog.get_by_role("button", name="Draw with some/model").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_label("Model", exact=True)).to_have_value("some/model")
