@@ -5,6 +5,13 @@ Law: knows networks by name and path alone; nothing here runs one.
 
 from diffusion.control.choice import KINDS, MODES, PASSES, Control, check_controls
 from diffusion.control.folder import NO_CONTROLS, ControlFolder
+from diffusion.control.image_prompt import (
+    COMBINATIONS,
+    SCALINGS,
+    ImagePrompt,
+    check_image_prompts,
+)
+from diffusion.control.layer_factors import WEIGHT_TYPES
 from diffusion.control.preprocessors import (
     PREPROCESSORS,
     Preprocessor,
@@ -13,15 +20,20 @@ from diffusion.control.preprocessors import (
 )
 
 __all__ = [
+    "COMBINATIONS",
     "KINDS",
     "MODES",
     "NO_CONTROLS",
     "PASSES",
     "PREPROCESSORS",
+    "SCALINGS",
+    "WEIGHT_TYPES",
     "Control",
     "ControlFolder",
+    "ImagePrompt",
     "Preprocessor",
     "check_controls",
+    "check_image_prompts",
     "find_preprocessor",
     "preprocessor_names",
 ]

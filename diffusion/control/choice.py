@@ -16,7 +16,16 @@ from diffusion.images import MOST_PIXELS
 from diffusion.tasks.choices import Choice
 from diffusion.tasks.resizing import RESIZE_MODES
 
-__all__ = ["KINDS", "MODES", "MOST_CONTROLS", "PASSES", "Control", "check_controls"]
+__all__ = [
+    "KINDS",
+    "MODES",
+    "MOST_CONTROLS",
+    "MOST_WEIGHT",
+    "PASSES",
+    "Control",
+    "check_controls",
+    "check_picture",
+]
 
 MOST_CONTROLS: Final = 10
 MOST_WEIGHT: Final = 10.0
@@ -108,7 +117,8 @@ class Control:
         if not isinstance(model, (str, Path)) or not str(model):
             raise SettingsError("control model", model, "must be a name or a path")
         for field in ("image", "region", "mask"):
-            _check_picture(f"control {field}", getattr(self, field))
+            if getattr(self, field) is not None:
+                check_picture(f"control {field}", getattr(self, field))
         for field in ("preprocessor", "mode", "resize", "passes"):
             check_text(f"control {field}", getattr(self, field))
         check_number("control weight", self.weight, -MOST_WEIGHT, MOST_WEIGHT)
@@ -136,9 +146,8 @@ class Control:
             check_number("control layer weight", each, -MOST_WEIGHT, MOST_WEIGHT)
 
 
-def _check_picture(field: str, image: object) -> None:
-    if image is None:
-        return
+def check_picture(field: str, image: object) -> None:
+    """Raise `SettingsError` for what is no picture, or one of too many pixels."""
     if not isinstance(image, Image.Image):
         raise SettingsError(field, image, "must be a picture")
     if image.width * image.height > MOST_PIXELS:

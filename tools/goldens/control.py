@@ -31,7 +31,8 @@ def _tensor(value: Any) -> Any:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
-def _unet(model: str) -> Any:
+def golden_unet(model: str) -> Any:
+    """Return a golden UNet with its weights, in float64."""
     unet = UNet2DConditionModel.from_config(family_folders.config(model, "unet")).double()
     weights = family_folders.parameters(model, "unet")
     unet.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
@@ -85,7 +86,7 @@ def controlnets() -> Arrays:
         assert not pooled or middle.shape[2:] == (1, 1)
         arrays[f"{name}/middle"] = middle.numpy()
         arrays[f"{name}/out"] = _call(
-            _unet(case.model),
+            golden_unet(case.model),
             config,
             down_block_additional_residuals=[cases.SCALE * each for each in down],
             mid_block_additional_residual=cases.SCALE * middle,
@@ -110,7 +111,7 @@ def unions() -> Arrays:
         hints = [_tensor(cases.picture(f"{name}{kind}", 2)) for kind in kinds]
         types = torch.zeros(1, changes["num_control_type"], dtype=torch.float64)
         types[:, list(kinds)] = 1
-        unet, outs = _unet(case.model), []
+        unet, outs = golden_unet(case.model), []
         inputs = _tensor(cases.call_inputs(unet_config))
         for row in range(cases.PROMPTS * cases.IMAGES):
             own = _row(inputs, row)
@@ -152,7 +153,7 @@ def adapters() -> Arrays:
         for index, feature in enumerate(features):
             arrays[f"{name}/feature.{index}"] = feature.numpy()
         arrays[f"{name}/out"] = _call(
-            _unet(case.model),
+            golden_unet(case.model),
             config,
             down_intrablock_additional_residuals=[
                 cases.SCALE * each.repeat(rows, 1, 1, 1) for each in features
