@@ -25,6 +25,7 @@ __all__ = [
     "Control",
     "check_controls",
     "check_picture",
+    "is_path",
 ]
 
 MOST_CONTROLS: Final = 10
@@ -109,7 +110,7 @@ class Control:
     @property
     def is_path(self) -> bool:
         """Tell whether ``model`` is a path rather than a name."""
-        return isinstance(self.model, Path) or self.model.lower().endswith(".safetensors")
+        return is_path(self.model)
 
     def check(self) -> None:
         """Raise `SettingsError` for the first choice that is out of range."""
@@ -144,6 +145,11 @@ class Control:
             raise SettingsError("control layer weights", given, "must be a tuple of numbers")
         for each in self.layer_weights:
             check_number("control layer weight", each, -MOST_WEIGHT, MOST_WEIGHT)
+
+
+def is_path(model: str | Path) -> bool:
+    """Tell whether a network is named by a path, rather than a name in a folder."""
+    return isinstance(model, Path) or model.lower().endswith(".safetensors")
 
 
 def check_picture(field: str, image: object) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number, check_text
-from diffusion.control.choice import MOST_WEIGHT, PASSES, check_picture
+from diffusion.control.choice import MOST_WEIGHT, PASSES, check_picture, is_path
 from diffusion.control.layer_factors import WEIGHT_TYPES
 from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
@@ -84,6 +84,12 @@ class ImagePrompt:
     negative: Image.Image | None = None
     layer_weights: tuple[float, ...] = ()
     passes: str = "both"
+
+    @property
+    def names(self) -> list[str]:
+        """The names of adapter and encoder that are looked up in a folder."""
+        given = [each for each in (self.model, self.encoder) if each is not None]
+        return [str(each) for each in given if not is_path(each)]
 
     def check(self) -> None:
         """Raise `SettingsError` for the first choice that is out of range."""

@@ -17,6 +17,7 @@ from diffusion.checkpoints.image_prompts import (
 )
 from diffusion.checkpoints.weights import Weights
 from diffusion.control import ControlFolder, ImagePrompt
+from diffusion.control.choice import is_path
 from diffusion.errors import ModelFormatError
 from diffusion.infotext.image_prompts import image_prompt_text
 from diffusion.models.image_prompts import ClipVisionModel, IpAdapter, cross_places
@@ -136,9 +137,7 @@ def _key(prompt: ImagePrompt, folder: ControlFolder) -> Hashable:
 
 
 def _find(name: str | Path, folder: ControlFolder) -> Path:
-    if isinstance(name, Path) or name.lower().endswith(".safetensors"):
-        return Path(name)
-    return folder.find(name)
+    return Path(name) if is_path(name) else folder.find(str(name))
 
 
 def _open_encoder(
