@@ -11,13 +11,13 @@ from diffusion.control.image_prompt import (
     ImagePrompt,
     check_image_prompts,
 )
-from diffusion.control.layer_factors import WEIGHT_TYPES
 from diffusion.control.preprocessors import (
     PREPROCESSORS,
     Preprocessor,
     find_preprocessor,
     preprocessor_names,
 )
+from diffusion.control.weight_types import WEIGHT_TYPES
 
 __all__ = [
     "COMBINATIONS",

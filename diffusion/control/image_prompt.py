@@ -11,7 +11,7 @@ from PIL import Image
 from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number, check_text
 from diffusion.control.choice import MOST_WEIGHT, PASSES, check_picture, is_path
-from diffusion.control.layer_factors import WEIGHT_TYPES
+from diffusion.control.weight_types import WEIGHT_TYPES
 from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
 from diffusion.tasks.resizing import RESIZE_MODES

@@ -117,7 +117,7 @@ class UnitText:
     def __init__(self, text: str) -> None:
         self.pairs = _pairs(text)
 
-    def shared(self) -> dict[str, Any]:
+    def read_shared(self) -> dict[str, Any]:
         """Return the settings that all units have. Raises ``ValueError``, `SettingsError`."""
         values: dict[str, Any] = {"model": _model_name(self.pairs.get("Model", ""))}
         for name, field, read in (
@@ -137,7 +137,7 @@ def _read_control(key: str, text: str) -> Control:
     unit = UnitText(text)
     pairs = unit.pairs
     try:
-        values = unit.shared()
+        values = unit.read_shared()
         for name, field, read in (
             ("Module", "preprocessor", _module),
             ("Threshold A", "threshold_a", _float),

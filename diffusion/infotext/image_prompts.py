@@ -63,7 +63,7 @@ def read_image_prompts(settings: Mapping[str, str]) -> tuple[ImagePrompt, ...]:
 def _read(key: str, text: str) -> ImagePrompt:
     unit = UnitText(text)
     try:
-        values: dict[str, Any] = unit.shared()
+        values: dict[str, Any] = unit.read_shared()
         for name, field, names in (
             ("Weight Type", "weight_type", WEIGHT_TYPES),
             ("Combine", "combine", COMBINATIONS),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion.control.encoder_pixels import encoder_pixels
+from diffusion.control.clip_pixels import encoder_pixels
 from diffusion.control.image_prompt import COMBINATIONS, ImagePrompt
 from diffusion.models.image_prompts import (
     ClipVisionConfig,

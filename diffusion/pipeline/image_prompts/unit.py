@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffusion.control import PASSES, SCALINGS, ImagePrompt
 from diffusion.control.hints import make_region
-from diffusion.control.layer_factors import LayerFactor, layer_factors
+from diffusion.control.weight_types import LayerFactor, layer_factors
 from diffusion.pipeline.control import ControlUnit, crop_picture
 from diffusion.pipeline.image_prompts.adapter import ImageTokens, LoadedAdapter
 from diffusion.tasks.init_image import PreparedImage

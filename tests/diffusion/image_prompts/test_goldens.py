@@ -13,7 +13,7 @@ import pytest
 from diffusion import Pipeline, Settings, Step
 from diffusion.checkpoints.image_prompts import open_image_encoder
 from diffusion.control import ControlFolder
-from diffusion.control.encoder_pixels import encoder_pixels
+from diffusion.control.clip_pixels import encoder_pixels
 from diffusion.models.image_prompts import ClipVisionModel, cut_patches
 from diffusion.models.module import load
 from diffusion.pipeline.image_prompts import (

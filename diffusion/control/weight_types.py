@@ -78,14 +78,14 @@ def layer_factors(
     if name in _SIDES:
         return [LayerFactor(_WEAK if side in _SIDES[name] else 1.0) for side in sides]
     if name in ("linear", "ease_in", "ease_out", "ease_in_out", "reverse_in_out"):
-        return [LayerFactor(_eased(name, index / len(sides))) for index in range(len(sides))]
+        return [LayerFactor(_ease(name, index / len(sides))) for index in range(len(sides))]
     if len(sides) not in (_XL, _SD):
         hint = "names layers of SD 1.x, 2.x or XL, and this model has others; give layer weights"
         raise SettingsError("ip type", name, hint)
-    return [_named(name, index, len(sides)) for index in range(len(sides))]
+    return [_factor_of_type(name, index, len(sides)) for index in range(len(sides))]
 
 
-def _eased(name: str, place: float) -> float:
+def _ease(name: str, place: float) -> float:
     """Return the factor at a place from 0 to 1."""
     shares = {
         "linear": 1.0,
@@ -97,7 +97,7 @@ def _eased(name: str, place: float) -> float:
     return _EASE + (1.0 - _EASE) * shares[name]
 
 
-def _named(name: str, index: int, count: int) -> LayerFactor:
+def _factor_of_type(name: str, index: int, count: int) -> LayerFactor:
     """Return the factor of a type for style or composition."""
     style = _style(index, count)
     composition = _composition(index, count)
