@@ -214,7 +214,7 @@ def test_wrong_configs(key: str, value: object, tmp_path: Path) -> None:
         open_image_encoder(folder)
 
 
-SHAPES = st.lists(st.sampled_from([0, 1, 2, 16, 24, 40, 64, 128]), max_size=4).map(tuple)
+SHAPES = st.lists(st.sampled_from([0, 1, 2, 16, 24, 40]), max_size=4).map(tuple)
 NAMES = st.sampled_from(
     [
         "image_proj.latents",
@@ -236,7 +236,7 @@ NAMES = st.sampled_from(
 
 
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
