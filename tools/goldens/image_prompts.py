@@ -163,6 +163,34 @@ def both(use: cases.Use, network: Any) -> Any:
     return torch.cat([negative.repeat_interleave(rows, 0), shown.repeat_interleave(rows, 0)])
 
 
+def names() -> Arrays:
+    """Return ``names.KIND/saved``: JSON of an adapter's names in a UNet that diffusers saves.
+
+    Each stands with the name of its authors, and with the half that it is of keys and values.
+    """
+    arrays: Arrays = {}
+    for kind in ("base", "plus", "full"):
+        network = golden_unet("sd2")
+        context = network.config.cross_attention_dim
+        given = cases.adapter_parameters(kind, "sd2", context, widths(network))
+        state: dict[str, dict[str, Any]] = {"image_proj": {}, "ip_adapter": {}}
+        for tag, (name, array) in enumerate(given.items()):
+            part, _, rest = name.partition(".")
+            state[part][rest] = torch.full(array.shape, float(tag), dtype=torch.float64)
+        network._load_ip_adapter_weights([state])
+        authors = list(given)
+        rows = []
+        for name, tensor in network.state_dict().items():
+            if name.startswith("encoder_hid_proj.") or ".processor." in name:
+                own = authors[int(tensor.flatten()[0])]
+                half = (
+                    (".to_k." in name, ".to_v." in name).index(True) if ".to_kv." in own else None
+                )
+                rows.append((name, own, half))
+        arrays[f"names.{kind}/saved"] = np.array(json.dumps(rows))
+    return arrays
+
+
 def run() -> Arrays:
     """Return ``run/latents``: after each step of diffusers' own pipeline."""
     case, network = cases.RUN, encoder()[0]
@@ -196,7 +224,7 @@ def write(folder: Path) -> None:
     """Make image_prompts.npz."""
     IPAdapterMaskProcessor.downsample = staticmethod(downsample)
     with torch.no_grad(), exact(), computing_in(torch.float64, families.Owner):
-        arrays = calls() | run()
+        arrays = calls() | names() | run()
     stored = {
         key: value.astype(np.float32) if value.dtype == np.float64 else value
         for key, value in arrays.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -13,6 +12,7 @@ from diffusion.checkpoints.control.family import family_title
 from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.checkpoints.image_prompts.names import diffusers_names, is_diffusers_name
+from diffusion.checkpoints.image_prompts.stacked_weights import StackedWeights
 from diffusion.checkpoints.parameter_names import model_kind
 from diffusion.checkpoints.pytorch import wrong_file_error
 from diffusion.checkpoints.safetensors import TensorEntry, open_safetensors
@@ -32,7 +32,6 @@ _FACE: Final = (
     "a FaceID adapter reads what a face recognition network (insightface) makes of a face, which "
     "is not here; take ip-adapter-plus-face or ip-adapter-full-face"
 )
-_SEPARATE: Final = re.compile(r"\.to_[kv]\.weight$")
 _MOST_TOKENS: Final = 1024
 
 
@@ -76,11 +75,7 @@ def _open_weights(path: Path) -> Weights:
         kind = model_kind(file.names) or "a file of an unknown kind"
         raise ModelFormatError(path, "names", f"must be an IP-Adapter, got {kind}", _HINT)
     table = diffusers_names(file.names)
-    if any(_SEPARATE.search(name) for name in table.values()):
-        reason = "has keys and values of a perceiver apart, as diffusers saves them"
-        hint = "give the adapter's own file, as its authors published it"
-        raise ModelFormatError(path, "names", reason, hint)
-    return Weights(
+    return StackedWeights(
         path,
         [
             ParameterSource(table.get(name, name), file, name, file.entry(name))

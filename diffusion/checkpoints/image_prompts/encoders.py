@@ -34,6 +34,9 @@ _NAMES: Final[NameTable] = (
 )
 """Some files leave the first part of the names out."""
 
+_TEXT: Final = ("text_model.", "text_projection.", "logit_scale")
+"""Tensors of a whole CLIP model that read no picture."""
+
 _EMBEDDINGS: Final = "vision_model.embeddings"
 _KNOWN: Final[Mapping[int, tuple[int, str]]] = {
     768: (12, "quick_gelu"),
@@ -78,10 +81,11 @@ def open_image_encoder(path: str | Path) -> SeparateImageEncoder:
         if path.is_dir():
             file = path / "config.json"
             config = ClipVisionConfig.from_json(read_json_object(file), file)
-            return SeparateImageEncoder(config, open_weights(find_weights(path, "model"), _NAMES))
+            weights = open_weights(find_weights(path, "model"), _NAMES).without(_TEXT)
+            return SeparateImageEncoder(config, weights)
         if path.suffix.lower() != ".safetensors":
             raise wrong_file_error(path, "an image encoder's folder", _HINT)
-        weights = open_weights(path, _NAMES)
+        weights = open_weights(path, _NAMES).without(_TEXT)
         if f"{_EMBEDDINGS}.class_embedding" not in weights.entries:
             kind = model_kind(weights.entries) or "a file of an unknown kind"
             reason = f"must be a CLIP vision encoder, got {kind}"

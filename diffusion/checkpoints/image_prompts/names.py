@@ -47,7 +47,8 @@ def is_diffusers_name(name: str) -> bool:
 def diffusers_names(names: Iterable[str]) -> Mapping[str, str]:
     """Return the authors' names of those of diffusers; those of anything else are left out.
 
-    A perceiver's keys and values, which diffusers saves apart, keep ``to_k`` and ``to_v``.
+    A perceiver's keys and values, which diffusers saves apart, keep ``to_k`` and ``to_v``; see
+    `StackedWeights`.
     """
     found: dict[str, str] = {}
     places: dict[tuple[int, tuple[int, ...]], list[tuple[str, str]]] = {}

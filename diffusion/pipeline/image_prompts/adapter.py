@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -78,7 +79,8 @@ class LoadedAdapter:
         if prompt.negative is not None:
             negative = self._pixels(prompt.negative, prompt.resize)[None]
         combine = COMBINATIONS.find(prompt.combine).name
-        key = combine, pixels.tobytes(), None if negative is None else negative.tobytes()
+        blank = b"" if negative is None else negative.tobytes()
+        key = combine, len(pixels), hashlib.sha256(pixels.tobytes() + blank).digest()
         if key not in self.known:
             while len(self.known) >= _MOST_KNOWN:
                 self.known.pop(next(iter(self.known)))

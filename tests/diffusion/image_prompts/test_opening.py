@@ -57,44 +57,21 @@ def test_kinds(kind: str, tmp_path: Path) -> None:
         assert config.resampler.inner // HEAD_WIDTH == 2
 
 
-def diffusers_tensors(kind: str) -> Tensors:
-    """Return an adapter as a UNet has it that diffusers saved, but for keys of a perceiver."""
-    places = [
-        name.removesuffix(".to_k.weight")
-        for name in family_folders.parameters("sd2", "unet")
-        if name.endswith("attn2.to_k.weight")
-    ]
-    order = ("down_blocks", "up_blocks", "mid_block")
-    places.sort(key=lambda name: (order.index(name.split(".")[0]), name))
-    found: Tensors = {}
-    for name, array in adapter_tensors(kind, "sd2").items():
-        part, _, rest = name.partition(".")
-        if part == "ip_adapter":
-            number, _, key = rest.partition(".")
-            place = places[(int(number) - 1) // 2]
-            found[f"unet.{place}.processor.{key.removesuffix('.weight')}.0.weight"] = array
-            continue
-        for old, new in (
-            ("proj.0.", "ff.net.0.proj."),
-            ("proj.2.", "ff.net.2."),
-            ("proj.3.", "norm."),
-            ("proj.", "image_embeds."),
-        ):
-            if kind != "plus" and rest.startswith(old):
-                rest = rest.replace(old, new)
-                break
-        found[f"unet.encoder_hid_proj.image_projection_layers.0.{rest}"] = array
-    return found
-
-
-@pytest.mark.parametrize("kind", ["base", "full"])
-def test_names_of_diffusers(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["", "unet."])
+@pytest.mark.parametrize("kind", ["base", "plus", "full"])
+def test_names_of_diffusers(kind: str, prefix: str, tmp_path: Path) -> None:
+    """The names are those that diffusers' own UNet has once it has loaded the adapter."""
+    authors = adapter_tensors(kind, "sd2")
+    tensors: Tensors = {f"{prefix}conv_in.bias": np.zeros(3, np.float32)}
+    for name, own, half in cases.saved(f"names.{kind}"):
+        array: Any = authors[own]
+        tensors[prefix + name] = array if half is None else np.split(array, 2)[half].copy()
     path = tmp_path / "unet.safetensors"
-    save_file(diffusers_tensors(kind) | {"unet.conv_in.bias": np.zeros(3, np.float32)}, path)
+    save_file(tensors, path)
     assert check(path).kind == kind
     opened = open_ip_adapter(path, widths(), CONTEXT)
-    for name, array in adapter_tensors(kind, "sd2").items():
-        assert np.array_equal(opened.weights.read(name), np.asarray(array)), name
+    for name, array in authors.items():
+        assert np.array_equal(opened.weights.read(name), array), name
 
 
 @pytest.mark.parametrize(
@@ -188,6 +165,7 @@ def test_encoders_without_a_config(
         shapes |= {f"{place}.weight": (width, width), f"{place}.bias": (width,)}
     path = tmp_path / "clip.safetensors"
     tensors = {name: np.zeros(shape, np.float16) for name, shape in shapes.items()}
+    tensors |= {"text_model.final_layer_norm.bias": np.zeros(4, np.float16)}
     save_file({name.removeprefix("vision_model."): a for name, a in tensors.items()}, path)
     found = open_image_encoder(path)
     config = found.config

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from diffusion.control import WEIGHT_TYPES
-from diffusion.control.weight_types import layer_factors
+from diffusion.control import SCALINGS, WEIGHT_TYPES, ControlFolder
+from diffusion.control.weight_types import LayerFactor, layer_factors
 from diffusion.errors import SettingsError
+from diffusion.models.transformer import AttentionKeys
+from diffusion.pipeline.image_prompts import (
+    ImagePromptGraph,
+    LoadedImagePrompts,
+    PromptRows,
+    prompt_units_of,
+)
+from gpucore import Device
+from tests.diffusion.golden_families import networks
+from tests.diffusion.image_prompts.golden_prompts import adapter_tensors, image_prompt
+from tests.diffusion.session_folder import session_folder
+from tests.goldens import image_prompt_cases as cases
+from tests.goldens.loader import relative_error
 
 SIDES = {
     "sd": ["input"] * 6 + ["middle"] + ["output"] * 9,
@@ -93,3 +109,57 @@ def test_layer_weights_take_the_place_of_a_type() -> None:
         layer_factors("style", (0.5,), ["input", "output"])
     with pytest.raises(SettingsError, match="give layer weights"):
         layer_factors("style", (), ["input", "output"])
+
+
+WEIGHT = 0.4
+
+
+def scaled(
+    scaling: str, keys: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return keys and values as CrossAttentionPatch.py scales them."""
+    weight = WEIGHT
+    if scaling in ("kv_penalty", "k_mean_v_penalty"):
+        weight = WEIGHT * keys.shape[2] / 1280.0
+    if scaling == "v":
+        return keys, values * weight
+    if scaling == "k_mean_v_penalty":
+        middle = values.mean(1, keepdims=True)
+        return keys * weight, (values - middle) + middle * weight
+    return keys * weight, values * weight
+
+
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize("scaling", SCALINGS.names)
+def test_written_keys(device: Device, scaling: str, *, away: bool) -> None:
+    """What is written for each row, from the adapter's weights in float64.
+
+    Away from the pictures: the negative prompt reads them, and the prompt reads zeros.
+    """
+    made = networks(device, "sd2")
+    use = cases.Use("base", (0,), WEIGHT)
+    prompt = replace(
+        image_prompt(session_folder("image-prompts"), use, "sd2", (24, 16)), scaling=scaling
+    )
+    loaded = LoadedImagePrompts(made, lambda: None).load((prompt,), ControlFolder(None))
+    (unit,) = prompt_units_of(loaded, (24, 16), None, hires=False)
+    vars(unit)["factors"] = [LayerFactor(1.0, away)] * 6
+    graph = ImagePromptGraph((unit,), (2, 8, 12, 4), PromptRows(2, 4))
+    tokens = [np.asarray(each.read(), np.float64) for each in unit.tokens()]
+    shown, hidden = (tokens[0] * 0, tokens[0]) if away else tokens
+    plain = {each.attention: AttentionKeys(None, None) for each in unit.loaded.places}  # type: ignore[arg-type]
+    extended = graph.extend(plain, (True,))
+    weights = adapter_tensors("base", "sd2")
+    for number, place in enumerate(unit.loaded.places):
+        (found,) = extended[place.attention].images
+        both = [
+            [
+                each @ np.float64(weights[f"ip_adapter.{2 * number + 1}.to_{k}_ip.weight"]).T
+                for k in "kv"
+            ]
+            for each in (hidden, shown)
+        ]
+        pairs = [scaled(scaling, *each) for each in both]
+        for ours, (negative, positive) in zip(found[:2], zip(*pairs, strict=True), strict=True):
+            rows = np.concatenate([*[negative] * 2, *[positive] * 4])
+            assert relative_error(ours.read(), rows) < 1e-5
