@@ -67,6 +67,46 @@ CASES: Mapping[str, PromptCase] = {
     ),
 }
 
+_CROSS, _UP_CROSS = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
+FULL_UNETS: Mapping[str, Mapping[str, Any]] = {
+    "sd15": {"cross_attention_dim": 768, "block_out_channels": [320, 640, 1280, 1280]},
+    "sdxl": {
+        "cross_attention_dim": 2048,
+        "block_out_channels": [320, 640, 1280],
+        "down_block_types": ["DownBlock2D", _CROSS, _CROSS],
+        "up_block_types": [_UP_CROSS, _UP_CROSS, "UpBlock2D"],
+        "transformer_layers_per_block": [1, 2, 10],
+        "attention_head_dim": [5, 10, 20],
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    },
+}
+"""What the published UNets' configs add to diffusers' defaults."""
+
+FULL_ENCODERS: Mapping[str, Mapping[str, Any]] = {
+    "vit_h": {
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+        "projection_dim": 1024,
+        "hidden_act": "gelu",
+    },
+    "vit_bigg": {
+        "hidden_size": 1664,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+        "projection_dim": 1280,
+        "hidden_act": "gelu",
+    },
+}
+"""The configs of the published encoders."""
+
 RUN = PromptCase("sd2", (Use("plus", (0,), 0.8),))
 RUN_STEPS, RUN_GUIDANCE = 3, 5.0
 """A run of diffusers' own pipeline."""

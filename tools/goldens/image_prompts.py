@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
 from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -191,6 +192,21 @@ def names() -> Arrays:
     return arrays
 
 
+def full_size() -> Arrays:
+    """Return widths of the published UNets' attentions, and the published encoders' shapes."""
+    arrays: Arrays = {}
+    with torch.device("meta"):
+        for name, config in cases.FULL_UNETS.items():
+            found = widths(UNet2DConditionModel(**config))
+            arrays[f"widths.{name}/saved"] = np.array(json.dumps(found))
+        for name, config in cases.FULL_ENCODERS.items():
+            state = CLIPVisionModelWithProjection(CLIPVisionConfig(**config)).state_dict()
+            shapes = {key: list(value.shape) for key, value in state.items()}
+            shapes.pop("vision_model.embeddings.position_ids", None)
+            arrays[f"{name}/saved"] = np.array(json.dumps(shapes))
+    return arrays
+
+
 def run() -> Arrays:
     """Return ``run/latents``: after each step of diffusers' own pipeline."""
     case, network = cases.RUN, encoder()[0]
@@ -224,7 +240,7 @@ def write(folder: Path) -> None:
     """Make image_prompts.npz."""
     IPAdapterMaskProcessor.downsample = staticmethod(downsample)
     with torch.no_grad(), exact(), computing_in(torch.float64, families.Owner):
-        arrays = calls() | names() | run()
+        arrays = calls() | names() | full_size() | run()
     stored = {
         key: value.astype(np.float32) if value.dtype == np.float64 else value
         for key, value in arrays.items()

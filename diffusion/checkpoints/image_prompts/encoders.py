@@ -21,7 +21,7 @@ from diffusion.checkpoints.weights import Weights, open_weights
 from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError, Shape, quote
 from diffusion.models.image_prompts import ClipVisionConfig, IpAdapterConfig
 
-__all__ = ["SeparateImageEncoder", "find_image_encoder", "open_image_encoder"]
+__all__ = ["SeparateImageEncoder", "derive_config", "find_image_encoder", "open_image_encoder"]
 
 Entries = Mapping[str, TensorEntry]
 
@@ -90,7 +90,7 @@ def open_image_encoder(path: str | Path) -> SeparateImageEncoder:
             kind = model_kind(weights.entries) or "a file of an unknown kind"
             reason = f"must be a CLIP vision encoder, got {kind}"
             raise ModelFormatError(path, "names", reason, _HINT)
-        return SeparateImageEncoder(_derive_config(weights.entries, path), weights)
+        return SeparateImageEncoder(derive_config(weights.entries, path), weights)
 
 
 def find_image_encoder(
@@ -113,7 +113,7 @@ def find_image_encoder(
     raise ModelNotFoundError(adapter, reason, "name it (--ip-encoder PATH)")
 
 
-def _derive_config(entries: Entries, path: Path) -> ClipVisionConfig:
+def derive_config(entries: Entries, path: Path) -> ClipVisionConfig:
     """Return the config that a file's names and shapes tell. Raises ``ModelFormatError``."""
     width = _shape(entries, f"{_EMBEDDINGS}.class_embedding", 1, path)[0]
     if width not in _KNOWN:
