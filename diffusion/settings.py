@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion.adapters.choice import Lora, check_loras
 from diffusion.checks import check_integer, check_number, check_side, check_text
-from diffusion.control import Control, check_controls
+from diffusion.control import Control, ImagePrompt, check_controls, check_image_prompts
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
@@ -90,6 +90,7 @@ class Settings:
         guidance_options: rescaling, thresholding, FreeU and the like.
         inversions: files of words that count in prompts, beside those of the pipeline's folder.
         controls: pictures that lead the drawing through ControlNets or T2I-Adapters.
+        image_prompts: pictures that are read as a prompt, through IP-Adapters.
         embeddings: in place of what the text encoders make of the prompts; see `Pipeline.embed`.
         latents: unit normal noise (count, h, w, C) to start from, in place of the seed's.
     """
@@ -120,6 +121,7 @@ class Settings:
     loras: tuple[Lora, ...] = ()
     inversions: tuple[TextualInversion, ...] = ()
     controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
     embeddings: PromptEmbeddings | None = None
     latents: NDArray[np.floating] | None = field(default=None, compare=False)
 
@@ -180,6 +182,7 @@ class Settings:
         check_loras(self.loras)
         check_inversions(self.inversions)
         check_controls(self.controls, has_image=self.init_image is not None)
+        check_image_prompts(self.image_prompts)
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()

@@ -25,8 +25,10 @@ VAE_NAMES: NameTable = (
 
 UNET_NAMES: NameTable = ()
 
-IGNORED_NAMES = frozenset({"text_model.embeddings.position_ids"})
-"""Tensors of old files that hold no weights: the numbers 0 to 76."""
+IGNORED_NAMES = frozenset(
+    {"text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"}
+)
+"""Tensors of old files that hold no weights: whole numbers from 0 on."""
 
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a LoRA", re.compile(r"\blora_(?:A|B|up|down|unet|te)|\.lora\.|^lora_")),
@@ -36,6 +38,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("a textual-inversion embedding", re.compile(r"^(?:emb_params|string_to_param|clip_[lg])\b")),
     ("a ControlNet", re.compile(r"^controlnet_")),
+    ("an IP-Adapter", re.compile(r"^(?:image_proj|ip_adapter)\.")),
     ("an SDXL UNet", re.compile(r"^add_embedding\.")),
     ("a Stable Diffusion UNet", re.compile(r"^time_embedding\.linear_1\.")),
     ("a VAE", re.compile(r"^(?:encoder|decoder)\.(?:conv_in|conv_out|mid_block)\.")),

@@ -46,6 +46,11 @@ class Weights:
             {name: source.entry for name, source in self._sources.items()}
         )
 
+    def without(self, prefixes: tuple[str, ...]) -> "Weights":
+        """Return the tensors whose names begin with none of ``prefixes``."""
+        kept = (each for each in self._sources.values() if not each.name.startswith(prefixes))
+        return Weights(self.path, kept)
+
     def check(self, expected: Mapping[str, Shape]) -> None:
         """Raise ``ModelMismatchError`` unless these are a model's parameters, shape for shape."""
         check_parameters(expected, self.entries, self.path)

@@ -21,6 +21,7 @@ from diffusion.cli.options.controls import check_control_names
 from diffusion.cli.options.groups import OptionGroup, with_groups
 from diffusion.cli.options.guidance import ImprovementOptions
 from diffusion.cli.options.hires import HiresOptions
+from diffusion.cli.options.image_prompts import check_image_prompt_names
 from diffusion.cli.options.loras import check_names
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
 from diffusion.cli.options.sampling import SamplingOptions
@@ -136,9 +137,11 @@ def check_requests(series: Series) -> Checked:
         check_names(request.settings, request.options.loras.folder())
         request.options.inversion.folder()
         check_control_names(request.settings, request.options.controls.folder())
+        check_image_prompt_names(request.settings, request.options.controls.folder())
         find_networks(request)
         total += request.settings.count
         files.update(request.input_files, request.options.controls.files())
+        files.update(request.options.image_prompts.files())
         if request.earlier_text is not None:
             texts.add(request.earlier_text)
     for text in texts:

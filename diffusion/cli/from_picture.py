@@ -25,6 +25,7 @@ from diffusion.text.inversions import InversionFolder, TextualInversion, hash_of
 __all__ = [
     "dtype_of",
     "find_earlier_controls",
+    "find_earlier_image_prompts",
     "find_earlier_inversions",
     "find_earlier_loras",
     "read_picture_text",
@@ -143,6 +144,23 @@ def find_earlier_controls(settings: Settings, folder: ControlFolder) -> Settings
         else:
             found.append(each)
     return replace(settings, controls=tuple(found))
+
+
+def find_earlier_image_prompts(settings: Settings, folder: ControlFolder) -> Settings:
+    """Return ``settings`` without the image prompts whose pictures or adapter are not given here.
+
+    Prints a line for each of those.
+    """
+    found = []
+    for each in settings.image_prompts:
+        named = f"the picture was prompted by others ({quote(str(each.model))})"
+        if not each.images:
+            complain(f"{named}; give them (--ip-image), drawn without")
+        elif not all(map(folder.has, each.names)):
+            complain(f"{named}, through what is not in --controls; drawn without it")
+        else:
+            found.append(each)
+    return replace(settings, image_prompts=tuple(found))
 
 
 def _read_hashes(text: str) -> Iterator[tuple[str, str]]:

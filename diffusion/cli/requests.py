@@ -16,6 +16,7 @@ import typer
 from diffusion.cli.error_texts import UsageError, usage_text
 from diffusion.cli.from_picture import (
     find_earlier_controls,
+    find_earlier_image_prompts,
     find_earlier_inversions,
     find_earlier_loras,
 )
@@ -84,6 +85,7 @@ class CommandLine:
             settings = find_earlier_inversions(settings, request.earlier_text, words)
             control_folder = request.options.controls.folder()
             settings = find_earlier_controls(settings, control_folder)
+            settings = find_earlier_image_prompts(settings, control_folder)
             request = replace(request, settings=settings)
         templates = options.read(settings, request.earlier_text)
         if templates is None:

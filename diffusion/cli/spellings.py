@@ -50,6 +50,9 @@ SPELLINGS: Final[Mapping[str, Sequence[str]]] = {
     "--control-weight": ("--control-strength", "--controlnet-conditioning-scale"),
     "--control-start": ("--control-guidance-start",),
     "--control-end": ("--control-guidance-end",),
+    "--ip-adapter": ("--ip-adapter-model",),
+    "--ip-image": ("--ip-adapter-image",),
+    "--ip-weight": ("--ip-adapter-scale", "--ip-adapter-strength"),
 }
 """Other spellings of options and arguments. Those of another option of the command do not count."""
 

@@ -22,6 +22,7 @@ Drawing = str | Settings | Mapping[str, object]
 
 _SENT_MODES: Final = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _NOT_SENT: Final = {
+    "image_prompts": "IP-Adapters lie on the server, which takes none yet",
     "inversions": "files of words lie on the server; write the word in the prompt",
     "embeddings": "embeddings cannot be sent; send the prompt",
     "latents": "latents cannot be sent; send a seed",

@@ -13,6 +13,12 @@ from diffusion.control.choice import (
     check_controls,
 )
 from diffusion.control.folder import NO_CONTROLS, ControlFolder
+from diffusion.control.image_prompt import (
+    COMBINATIONS,
+    SCALINGS,
+    ImagePrompt,
+    check_image_prompts,
+)
 from diffusion.control.preprocessors import (
     PREPROCESSORS,
     Preprocessor,
@@ -20,8 +26,10 @@ from diffusion.control.preprocessors import (
     find_preprocessor,
     preprocessor_names,
 )
+from diffusion.control.weight_types import WEIGHT_TYPES
 
 __all__ = [
+    "COMBINATIONS",
     "KINDS",
     "MODES",
     "MOST_CONTROLS",
@@ -29,11 +37,15 @@ __all__ = [
     "PASSES",
     "PREPROCESSORS",
     "RESIZES",
+    "SCALINGS",
+    "WEIGHT_TYPES",
     "Control",
     "ControlFolder",
+    "ImagePrompt",
     "Preprocessor",
     "Threshold",
     "check_controls",
+    "check_image_prompts",
     "find_preprocessor",
     "preprocessor_names",
 ]

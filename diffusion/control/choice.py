@@ -16,7 +16,18 @@ from diffusion.images import MOST_PIXELS
 from diffusion.tasks.choices import Choice
 from diffusion.tasks.resizing import RESIZE_MODES
 
-__all__ = ["KINDS", "MODES", "MOST_CONTROLS", "PASSES", "RESIZES", "Control", "check_controls"]
+__all__ = [
+    "KINDS",
+    "MODES",
+    "MOST_CONTROLS",
+    "MOST_WEIGHT",
+    "PASSES",
+    "RESIZES",
+    "Control",
+    "check_controls",
+    "check_picture",
+    "is_path",
+]
 
 MOST_CONTROLS: Final = 10
 MOST_WEIGHT: Final = 10.0
@@ -103,7 +114,7 @@ class Control:
     @property
     def is_path(self) -> bool:
         """Tell whether ``model`` is a path rather than a name."""
-        return isinstance(self.model, Path) or self.model.lower().endswith(".safetensors")
+        return is_path(self.model)
 
     def check(self) -> None:
         """Raise `SettingsError` for the first choice that is out of range."""
@@ -111,7 +122,8 @@ class Control:
         if not isinstance(model, (str, Path)) or not str(model):
             raise SettingsError("control model", model, "must be a name or a path")
         for field in ("image", "region", "mask"):
-            _check_picture(f"control {field}", getattr(self, field))
+            if getattr(self, field) is not None:
+                check_picture(f"control {field}", getattr(self, field))
         for field in ("preprocessor", "mode", "resize", "passes"):
             check_text(f"control {field}", getattr(self, field))
         check_number("control weight", self.weight, -MOST_WEIGHT, MOST_WEIGHT)
@@ -140,9 +152,13 @@ class Control:
             check_number("control layer weight", each, -MOST_WEIGHT, MOST_WEIGHT)
 
 
-def _check_picture(field: str, image: object) -> None:
-    if image is None:
-        return
+def is_path(model: str | Path) -> bool:
+    """Tell whether a network is named by a path, rather than a name in a folder."""
+    return isinstance(model, Path) or model.lower().endswith(".safetensors")
+
+
+def check_picture(field: str, image: object) -> None:
+    """Raise `SettingsError` for what is no picture, or one of too many pixels."""
     if not isinstance(image, Image.Image):
         raise SettingsError(field, image, "must be a picture")
     if image.width * image.height > MOST_PIXELS:

@@ -13,7 +13,7 @@ from diffusion.images import to_rgb
 from diffusion.tasks.resizing import RESIZE_MODES, fit_image
 from gpucore import Device
 
-__all__ = ["make_map", "make_region", "map_pixels"]
+__all__ = ["make_map", "make_region", "map_pixels", "resize_region"]
 
 Size = tuple[int, int]
 
@@ -53,12 +53,22 @@ def map_pixels(
     return pixels[None]
 
 
-def make_region(control: Control, size: Size) -> NDArray[np.float32] | None:
-    """Return the region (H, W) in 0..1 at a drawn size; None for everywhere."""
-    if control.region is None:
+def make_region(picture: Image.Image | None, resize: str, size: Size) -> NDArray[np.float32] | None:
+    """Return a region (H, W) in 0..1 at a drawn size; None for everywhere.
+
+    ``resize``: how its picture comes to that size.
+    """
+    if picture is None:
         return None
-    grey = fit_image(to_rgb(control.region, "control region").convert("L"), size, control.resize)
+    grey = fit_image(to_rgb(picture, "control region").convert("L"), size, resize)
     return np.asarray(grey, np.float32) / np.float32(255)
+
+
+def resize_region(region: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a region as (h, w, 1), for a layer of that height and width."""
+    height, width = size
+    picture = Image.fromarray(region).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(picture, np.float32)[:, :, None]
 
 
 def _fit(picture: Image.Image, size: Size, mode: str) -> Image.Image:

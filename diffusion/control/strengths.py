@@ -58,7 +58,10 @@ def _soft(layers: int, *, adapter: bool) -> list[float]:
     return [_SOFTENING ** (last - layer) for layer in range(layers)]
 
 
-def is_active(control: Control, step: int, steps: int) -> bool:
-    """Tell whether a control counts in step ``step`` (from 0) of ``steps``, as diffusers does."""
+def is_active(start: float, end: float, step: int, steps: int) -> bool:
+    """Tell whether a share of the steps holds step ``step`` (from 0) of ``steps``, as in diffusers.
+
+    ``start``, ``end``: of the share.
+    """
     place = min(step, steps - 1)
-    return place >= control.start * steps - 1e-9 and place + 1 <= control.end * steps + 1e-9
+    return place >= start * steps - 1e-9 and place + 1 <= end * steps + 1e-9

@@ -14,7 +14,16 @@ from diffusion.control import KINDS, MODES, PASSES, Control, find_preprocessor
 from diffusion.errors import SettingsError
 from diffusion.tasks.resizing import RESIZE_MODES
 
-__all__ = ["CONTROL_KEY", "control_text", "find_resize", "read_controls", "unknown_modules"]
+__all__ = [
+    "CONTROL_KEY",
+    "UnitText",
+    "control_text",
+    "find_resize",
+    "is_image_prompt",
+    "number_text",
+    "read_controls",
+    "unknown_modules",
+]
 
 CONTROL_KEY: Final = re.compile(r"ControlNet (\d{1,2})")
 _BETWEEN: Final = re.compile(r",\s*(?![^(]*\))")
@@ -44,7 +53,7 @@ def control_text(control: Control, name: str, digest: str) -> str:
     pairs: dict[str, object] = {
         "Module": preprocessor.name,
         "Model": f"{name} [{digest}]",
-        "Weight": _number(control.weight),
+        "Weight": number_text(control.weight),
         "Resize Mode": resize,
     }
     if control.resolution is not None:
@@ -53,10 +62,10 @@ def control_text(control: Control, name: str, digest: str) -> str:
     rules = (preprocessor.a, preprocessor.b)
     for letter, rule, value in zip("AB", rules, given, strict=True):
         if rule is not None:
-            pairs[f"Threshold {letter}"] = _number(value)
+            pairs[f"Threshold {letter}"] = number_text(value)
     pairs |= {
-        "Guidance Start": _number(control.start),
-        "Guidance End": _number(control.end),
+        "Guidance Start": number_text(control.start),
+        "Guidance End": number_text(control.end),
         "Pixel Perfect": control.resolution is None,
         "Control Mode": MODES.find(control.mode).label,
     }
@@ -65,11 +74,12 @@ def control_text(control: Control, name: str, digest: str) -> str:
     if control.kind is not None:
         pairs["Union Control Type"] = KINDS.find(control.kind).label
     if control.layer_weights:
-        pairs["Layer Weights"] = " ".join(map(_number, control.layer_weights))
+        pairs["Layer Weights"] = " ".join(map(number_text, control.layer_weights))
     return ", ".join(f"{key}: {value}" for key, value in pairs.items())
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number as the extension writes it."""
     return f"{value:.6g}"
 
 
@@ -82,7 +92,7 @@ def read_controls(settings: Mapping[str, str]) -> tuple[Control, ...]:
     found = []
     for key, text in settings.items():
         match = CONTROL_KEY.fullmatch(key)
-        if match:
+        if match and not is_image_prompt(text):
             found.append((int(match[1]), _read_control(key, text)))
     return tuple(control for _, control in sorted(found, key=lambda pair: pair[0]))
 
@@ -90,27 +100,51 @@ def read_controls(settings: Mapping[str, str]) -> tuple[Control, ...]:
 def unknown_modules(settings: Mapping[str, str]) -> Iterator[str]:
     """Yield the preprocessors of an infotext's controls that are not here."""
     for key, text in settings.items():
-        module = _pairs(text).get("Module", "none") if CONTROL_KEY.fullmatch(key) else "none"
+        if not CONTROL_KEY.fullmatch(key) or is_image_prompt(text):
+            continue
+        module = _pairs(text).get("Module", "none")
         if _module(module) == "none" and module.lower() != "none":
             yield f"{key}: Module: {module}"
 
 
-def _read_control(key: str, text: str) -> Control:
-    pairs = _pairs(text)
-    values: dict[str, Any] = {"model": _model_name(pairs.get("Model", ""))}
-    try:
+def is_image_prompt(text: str) -> bool:
+    """Tell whether a unit's field is that of an IP-Adapter, by its module."""
+    return _pairs(text).get("Module", "").lower().startswith("ip-adapter")
+
+
+class UnitText:
+    """The field of a unit; ``pairs``: its keys and values, those of the old form by new names."""
+
+    def __init__(self, text: str) -> None:
+        self.pairs = _pairs(text)
+
+    def read_shared(self) -> dict[str, Any]:
+        """Return the settings that all units have. Raises ``ValueError``, `SettingsError`."""
+        values: dict[str, Any] = {"model": _model_name(self.pairs.get("Model", ""))}
         for name, field, read in (
-            ("Module", "preprocessor", _module),
             ("Weight", "weight", _float),
             ("Resize Mode", "resize", find_resize),
-            ("Threshold A", "threshold_a", _float),
-            ("Threshold B", "threshold_b", _float),
             ("Guidance Start", "start", _float),
             ("Guidance End", "end", _float),
-            ("Control Mode", "mode", lambda text: MODES.find(text).name),
             ("Hr Option", "passes", lambda text: PASSES.find(text).name),
-            ("Union Control Type", "kind", _kind),
             ("Layer Weights", "layer_weights", _floats),
+        ):
+            if name in self.pairs:
+                values[field] = read(self.pairs[name])
+        return values
+
+
+def _read_control(key: str, text: str) -> Control:
+    unit = UnitText(text)
+    pairs = unit.pairs
+    try:
+        values = unit.read_shared()
+        for name, field, read in (
+            ("Module", "preprocessor", _module),
+            ("Threshold A", "threshold_a", _float),
+            ("Threshold B", "threshold_b", _float),
+            ("Control Mode", "mode", lambda text: MODES.find(text).name),
+            ("Union Control Type", "kind", _kind),
         ):
             if name in pairs:
                 values[field] = read(pairs[name])

@@ -14,6 +14,7 @@ from diffusion.infotext.controls import read_controls
 from diffusion.infotext.fields import Fields, read_bool, read_float, read_int
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.infotext.guidance_fields import read_guidance
+from diffusion.infotext.image_prompts import read_image_prompts
 from diffusion.settings import Settings
 from diffusion.tasks import UPSCALERS, Hires, Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
@@ -113,6 +114,7 @@ def settings_from_infotext(text: str) -> Settings:
         sampling=_sampling(fields),
         guidance_options=read_guidance(fields),
         controls=read_controls(infotext.settings),
+        image_prompts=read_image_prompts(infotext.settings),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from diffusion.models.config import ClipTextConfig
 from diffusion.models.layers import Activations, Embedding, LayerNorm, Linear
@@ -10,7 +10,7 @@ from diffusion.models.module import Module
 from gpucore import Buffer, i32
 from gpustd import add, attention, concat, embedding
 
-__all__ = ["ClipTextModel", "LearnedVectors", "ProjectedClipTextModel"]
+__all__ = ["ClipTextModel", "Encoder", "LearnedVectors", "ProjectedClipTextModel"]
 
 
 class LearnedVectors(NamedTuple):
@@ -29,26 +29,50 @@ class LearnedVectors(NamedTuple):
         return embedding(self.choice, concat([rows, self.vectors], 0))
 
 
-class SelfAttention(Module):
-    """Causal multi-head self-attention."""
+class EncoderConfig(Protocol):
+    """The sizes of a stack of layers, of text or of pictures."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
+    @property
+    def hidden_size(self) -> int: ...
+
+    @property
+    def intermediate_size(self) -> int: ...
+
+    @property
+    def num_hidden_layers(self) -> int: ...
+
+    @property
+    def num_attention_heads(self) -> int: ...
+
+    @property
+    def hidden_act(self) -> str: ...
+
+    @property
+    def layer_norm_eps(self) -> float: ...
+
+
+class SelfAttention(Module):
+    """Multi-head self-attention. ``causal``: a token sees none that follow it."""
+
+    def __init__(self, config: EncoderConfig, *, causal: bool) -> None:
         width = config.hidden_size
         self.k_proj = Linear(width, width)
         self.v_proj = Linear(width, width)
         self.q_proj = Linear(width, width)
         self.out_proj = Linear(width, width)
         self._heads = config.num_attention_heads
+        self._causal = causal
 
     def __call__(self, x: Activations, residual: Activations) -> Activations:
         q, k, v = self.q_proj(x), self.k_proj(x), self.v_proj(x)
-        return self.out_proj(attention(q, k, v, heads=self._heads, causal=True), residual=residual)
+        attended = attention(q, k, v, heads=self._heads, causal=self._causal)
+        return self.out_proj(attended, residual=residual)
 
 
 class Mlp(Module):
     """Two linear layers with the model's activation between."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         self.fc1 = Linear(config.hidden_size, config.intermediate_size)
         self.fc2 = Linear(config.intermediate_size, config.hidden_size)
         self._activation = config.hidden_act
@@ -60,8 +84,8 @@ class Mlp(Module):
 class EncoderLayer(Module):
     """Pre-norm transformer layer."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
-        self.self_attn = SelfAttention(config)
+    def __init__(self, config: EncoderConfig, *, causal: bool) -> None:
+        self.self_attn = SelfAttention(config, causal=causal)
         self.layer_norm1 = LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.mlp = Mlp(config)
         self.layer_norm2 = LayerNorm(config.hidden_size, config.layer_norm_eps)
@@ -90,8 +114,8 @@ class Embeddings(Module):
 class Encoder(Module):
     """The stack of layers; a call runs those from ``first`` up to but not with ``end``."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
-        self.layers = [EncoderLayer(config) for _ in range(config.num_hidden_layers)]
+    def __init__(self, config: EncoderConfig, *, causal: bool) -> None:
+        self.layers = [EncoderLayer(config, causal=causal) for _ in range(config.num_hidden_layers)]
 
     def __call__(self, x: Activations, first: int = 0, end: int | None = None) -> Activations:
         for layer in self.layers[first:end]:
@@ -104,7 +128,7 @@ class TextTransformer(Module):
 
     def __init__(self, config: ClipTextConfig) -> None:
         self.embeddings = Embeddings(config)
-        self.encoder = Encoder(config)
+        self.encoder = Encoder(config, causal=True)
         self.final_layer_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
 
     def __call__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import (
@@ -16,12 +16,32 @@ from diffusion.models.layers import (
 )
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer
-from gpustd import attention, concat, self_attention, slice_axis
+from gpustd import add, attention, concat, multiply, self_attention, slice_axis
 
-__all__ = ["CrossAttention", "PromptKeys", "SpatialTransformer"]
+__all__ = ["AttentionKeys", "CrossAttention", "ImageKeys", "PromptKeys", "SpatialTransformer"]
 
-# Keys and values of the prompt for each cross-attention: they do not change over the steps.
-PromptKeys = Mapping["CrossAttention", tuple[Buffer[Any], Buffer[Any]]]
+
+class ImageKeys(NamedTuple):
+    """Keys and values (rows, T, width) of an image prompt, for attention of its own.
+
+    ``region`` (1, S, 1): where it counts among the S queries; None for everywhere.
+    """
+
+    keys: Buffer[Any]
+    values: Buffer[Any]
+    region: Buffer[Any] | None
+
+
+class AttentionKeys(NamedTuple):
+    """Keys and values (rows, S, width) of the prompt, and those of image prompts beside it."""
+
+    keys: Buffer[Any]
+    values: Buffer[Any]
+    images: tuple[ImageKeys, ...] = ()
+
+
+# What each cross-attention reads of the prompt: it does not change over the steps.
+PromptKeys = Mapping["CrossAttention", AttentionKeys]
 
 
 class SelfAttention(Module):
@@ -72,16 +92,17 @@ class CrossAttention(Module):
         self.to_out = [Linear(width, width)]
         self._heads = heads
 
-    def keys(self, context: Activations) -> tuple[Activations, Activations]:
+    def keys(self, context: Activations) -> AttentionKeys:
         """Return keys and values of a context (B, S, context)."""
-        return self.to_k(context), self.to_v(context)
+        return AttentionKeys(self.to_k(context), self.to_v(context))
 
-    def __call__(
-        self, x: Activations, residual: Activations, keys: tuple[Activations, Activations]
-    ) -> Activations:
-        prompts = keys[0].shape[0]
+    def __call__(self, x: Activations, residual: Activations, prompt: AttentionKeys) -> Activations:
+        prompts = prompt.keys.shape[0]
         queries = repeat_images(self.to_q(x), prompts)
-        attended = attention(queries, *keys, heads=self._heads)
+        attended = attention(queries, prompt.keys, prompt.values, heads=self._heads)
+        for each in prompt.images:
+            seen = attention(queries, each.keys, each.values, heads=self._heads)
+            attended = add(attended, seen if each.region is None else multiply(seen, each.region))
         return self.to_out[0](attended, residual=repeat_images(residual, prompts))
 
 

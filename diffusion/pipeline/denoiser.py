@@ -15,7 +15,13 @@ from diffusion.models.freeu import FeatureScaling, feature_scaling
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
-from diffusion.pipeline.control import Active, ControlGraph, ControlUnit
+from diffusion.pipeline.control import Active, ControlGraph
+from diffusion.pipeline.image_prompts import (
+    NO_LEADING,
+    ImagePromptGraph,
+    LeadingUnits,
+    PromptRows,
+)
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import Estimate, NumpyAlgebra
 from diffusion.schedules import Scalings
@@ -160,8 +166,8 @@ class GuidedDenoiser:
     serves many pictures. ``options``: see `GuidanceOptions`.
 
     An inpainting network has more input channels than C. It reads them after the latents; they are
-    zero until `write_mask_channels`. ``controls`` are captured with the network; `choose_controls`
-    says which of them count.
+    zero until `write_mask_channels`. ``leading`` pictures are captured with the network;
+    `choose_controls` says which of them count.
     """
 
     def __init__(
@@ -172,13 +178,16 @@ class GuidedDenoiser:
         scale: float | None,
         weights: Sequence[float] = (1.0,),
         options: GuidanceOptions = GuidanceOptions(),  # noqa: B008 - it is frozen
-        controls: Sequence[ControlUnit] = (),
+        leading: LeadingUnits = NO_LEADING,
     ) -> None:
         self._networks = networks
         self._rule = GuidanceRule(scale, tuple(weights), options)
         device, dtype, config = networks.device, networks.dtype, networks.folder.unet
-        self._units = tuple(controls)
+        self._leading, controls = leading, leading.controls
         self._controls = ControlGraph(controls, shape, self._rule.parts) if controls else None
+        negative = shape[0] * (scale is not None)
+        rows = PromptRows(negative, shape[0] * self._rule.parts - negative)
+        self._image_prompts = ImagePromptGraph(leading.image_prompts, shape, rows)
         self._scaling: FeatureScaling | None = None
         if options.freeu is not None:
             freeu = options.freeu
@@ -202,7 +211,7 @@ class GuidedDenoiser:
                 self._controls.record_prompt(self._conditioning)
         self._prompt_graph: Graph = prompt_graph
         self._captured: dict[Active, _Captured] = {}
-        self._active: Active = (True,) * len(controls)
+        self._active: Active = (True,) * (len(controls) + len(leading.image_prompts))
         self._capture()
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
@@ -220,14 +229,16 @@ class GuidedDenoiser:
             feature_scaling(self._scaling),
         ):
             x, residuals = self._latents, None
+            count = len(self._leading.controls)
             if self._controls is not None:
-                residuals = self._controls.residuals(self._active, x, self._features, parts)
+                active = self._active[:count]
+                residuals = self._controls.residuals(active, x, self._features, parts)
             if self._mask_channels is not None:
                 x = concat([x, self._mask_channels], 3)
             unguided = networks.unet(
                 x,
                 self._features,
-                self._prompt,
+                self._image_prompts.extend(self._prompt, self._active[count:]),
                 parts=parts,
                 added=self._conditioning.added,
                 guidance=self._conditioning.guidance,
@@ -259,16 +270,17 @@ class GuidedDenoiser:
         images = self._latents.shape[0]
         return conditioning.repeat_last(images) if self._rule.perturbed else conditioning
 
-    def follow_controls(self, controls: Sequence[ControlUnit]) -> None:
-        """Follow other controls from now on, of the keys of those at the capture."""
-        self._units = tuple(controls)
+    def follow_controls(self, leading: LeadingUnits) -> None:
+        """Follow other leading pictures from now on, of the keys of those at the capture."""
+        self._leading = leading
         if self._controls is not None:
-            self._controls.follow(controls)
+            self._controls.follow(leading.controls)
+        self._image_prompts.follow(leading.image_prompts)
         if self._without_negative is not None:
-            self._without_negative.follow_controls(controls)
+            self._without_negative.follow_controls(leading)
 
     def choose_controls(self, active: Active) -> None:
-        """Let these controls count from now on: one for each of the denoiser's."""
+        """Let these controls, then these image prompts count from now on."""
         self._active = active
         if self._without_negative is not None:
             self._without_negative.choose_controls(active)
@@ -304,7 +316,7 @@ class GuidedDenoiser:
                 (batch, height, width, channels),
                 None,
                 options=self._rule.options,
-                controls=self._units,
+                leading=self._leading,
             )
             made.choose_controls(self._active)
             if made._mask_channels is not None and self._mask_channels is not None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from diffusion.adapters.tags import remove_tags
 from diffusion.checks import check_integer
-from diffusion.control import Control
+from diffusion.control import Control, ImagePrompt
 from diffusion.control.strengths import is_active
 from diffusion.errors import SettingsError
 from diffusion.noise import NOISES, LatentNoise
@@ -23,6 +23,12 @@ from diffusion.pipeline.control import (
     ControlUnit,
     crop_control,
     units_of,
+)
+from diffusion.pipeline.image_prompts import (
+    ImagePromptUnit,
+    LeadingUnits,
+    LoadedAdapter,
+    prompt_units_of,
 )
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.networks import Networks
@@ -42,7 +48,15 @@ from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
 
-__all__ = ["Pass", "base_pass", "hires_pass", "split_passes", "with_controls", "word_fields"]
+__all__ = [
+    "Pass",
+    "base_pass",
+    "hires_pass",
+    "split_passes",
+    "with_controls",
+    "with_image_prompts",
+    "word_fields",
+]
 
 PassKind = Literal["base", "hires", "refiner"]
 
@@ -57,7 +71,7 @@ class Pass:
     without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
     numbered on from there. ``words``: those whose embeddings come from files. ``controls``:
-    pictures that lead it.
+    pictures that lead it. ``image_prompts``: pictures that are read as a prompt.
     """
 
     kind: PassKind
@@ -72,6 +86,7 @@ class Pass:
     steps_before: int = 0
     words: WordTable = NO_WORDS
     controls: tuple[ControlUnit, ...] = ()
+    image_prompts: tuple[ImagePromptUnit, ...] = ()
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -80,6 +95,11 @@ class Pass:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.settings.width or 0, self.settings.height or 0
+
+    @property
+    def leading(self) -> LeadingUnits:
+        """The pictures that lead it, of both kinds."""
+        return LeadingUnits(self.controls, self.image_prompts)
 
     @property
     def found_words(self) -> tuple[LearnedWord, ...]:
@@ -106,9 +126,13 @@ class Pass:
         return guided and options.skips_negative(call, len(self.prompts.order), sigma)
 
     def active_controls(self, call: int) -> Active:
-        """Return which controls count at a call of the network in this pass, from 0."""
+        """Return which controls count at a call of this pass, from 0, then which image prompts."""
         step, steps = call // self.schedule.sampler.calls, self.schedule.steps_made
-        return tuple(is_active(each.control, step, steps) for each in self.controls)
+        windows = (
+            *((each.control.start, each.control.end) for each in self.controls),
+            *((each.prompt.start, each.prompt.end) for each in self.image_prompts),
+        )
+        return tuple(is_active(*window, step, steps) for window in windows)
 
     def conditioning(self, call: int = 0) -> Conditioning:
         """Return the UNet's conditioning of one image at a call of this pass, from 0.
@@ -243,6 +267,16 @@ def with_controls(
         loaded = [(crop_control(control, prepared), network) for control, network in loaded]
     units = units_of(loaded, model, current.size, prepared, hires=current.kind == "hires")
     return replace(current, controls=units)
+
+
+def with_image_prompts(current: Pass, loaded: Sequence[tuple[ImagePrompt, LoadedAdapter]]) -> Pass:
+    """Return a pass with those image prompts that count in it. Raises `SettingsError`."""
+    given = current.settings.init_image
+    prepared = None
+    if current.init_image is not None and given is not None and given.only_masked:
+        prepared = current.init_image.prepared
+    units = prompt_units_of(loaded, current.size, prepared, hires=current.kind == "hires")
+    return replace(current, image_prompts=units)
 
 
 def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:

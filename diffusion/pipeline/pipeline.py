@@ -37,10 +37,18 @@ from diffusion.pipeline.arguments import (
 from diffusion.pipeline.control import ControlledModel, LoadedControls
 from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
+from diffusion.pipeline.image_prompts import LoadedImagePrompts
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.loras import Loras
 from diffusion.pipeline.networks import Networks
-from diffusion.pipeline.passes import Pass, base_pass, hires_pass, with_controls, word_fields
+from diffusion.pipeline.passes import (
+    Pass,
+    base_pass,
+    hires_pass,
+    with_controls,
+    with_image_prompts,
+    word_fields,
+)
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_cache import RunCache
@@ -87,6 +95,7 @@ class Pipeline:
         self.inversions = InversionWords(networks.tokenizer, widths, embeddings)
         model = ControlledModel(networks.folder, networks.device, networks.dtype)
         self.controls = LoadedControls(model, controls, self.cache.denoisers.release)
+        self.image_prompts = LoadedImagePrompts(networks, self.cache.denoisers.release)
         self._owns_device = False
         self._separate_vae: str | None = None
         self._chosen_dtype: str | None = None
@@ -169,7 +178,9 @@ class Pipeline:
         base = base_pass(self.networks, self.cache, complete, self._words(complete))
         passes = [base, hires_pass(base, complete.hires)] if complete.hires else [base]
         loaded = self.controls.load(complete.controls)
-        return [with_controls(each, loaded, self.controls.model) for each in passes]
+        passes = [with_controls(each, loaded, self.controls.model) for each in passes]
+        adapters = self.image_prompts.load(complete.image_prompts, self.controls.folder)
+        return [with_image_prompts(each, adapters) for each in passes]
 
     def _words(self, complete: Settings) -> WordTable:
         """Return the words that prompts may have and whose embeddings come from files."""
@@ -178,9 +189,12 @@ class Pipeline:
     def adapter_fields(self, complete: Settings) -> dict[str, str]:
         """Return the fields of an infotext about LoRAs, learned words and control networks."""
         fields = self.loras.fields(complete) | self.controls.fields(complete.controls)
+        fields |= self.image_prompts.fields(
+            complete.image_prompts, self.controls.folder, len(complete.controls)
+        )
         if not self._words(complete):
             return fields
-        plain = replace(complete, init_image=None, controls=())
+        plain = replace(complete, init_image=None, controls=(), image_prompts=())
         return fields | word_fields(self.passes(plain))
 
     def generate(self, settings: Settings) -> Generator[Event]:
@@ -244,7 +258,8 @@ class Pipeline:
         found.
         """
         merging = self.loras.merging(settings.with_defaults(self.defaults))
-        return merging, self.controls.keys(settings.controls)
+        adapters = self.image_prompts.keys(settings.image_prompts, self.controls.folder)
+        return merging, self.controls.keys(settings.controls), adapters
 
     def pictures(self, result: Result) -> Iterator[Picture]:
         """Yield the pictures of a batch, with the settings that draw each again."""
@@ -425,6 +440,7 @@ class Pipeline:
         with queue_of(self.device).turn:
             self.cache.release()
             self.controls.release()
+            self.image_prompts.release()
             self.networks.release()
 
     def close(self) -> None:

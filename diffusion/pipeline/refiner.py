@@ -42,7 +42,7 @@ def refine(
         raise SettingsError("refiner", refiner.model_name, "hires fix does not go with a refiner")
     queue = queue_of(base.device)
     with queue.turn:
-        second = refiner.passes(replace(complete, controls=()))[0]
+        second = refiner.passes(replace(complete, controls=(), image_prompts=()))[0]
         passes = base.passes(complete)[0], second
     _check_pair(base, refiner, *passes)
     steps = passes[0].schedule.steps

@@ -63,7 +63,7 @@ class DenoiserKey(NamedTuple):
     seamless: Wrap
     zero_snr: bool
     options: GuidanceOptions
-    controls: tuple[Hashable, ...]
+    leading: tuple[Hashable, ...]
 
 
 class PassCalls(ExitStack):
@@ -82,7 +82,7 @@ class PassCalls(ExitStack):
         self._denoiser: GuidedDenoiser | None = None
         self._calls = 0
         changed = current.settings.guidance_options != GuidanceOptions()
-        self._is_alone = changed or bool(current.controls)
+        self._is_alone = changed or bool(current.controls or current.image_prompts)
         self._mask_channels: Array | None = None
         if reads_mask(current.networks):
             self._mask_channels = _mask_channels(current, noise)
@@ -116,7 +116,7 @@ class PassCalls(ExitStack):
             self._rows = self._followed.for_batch(call.x.shape[0])
             lent = _lend_denoiser(current, self._noise, self._rows, self._mask_channels)
             self._denoiser = self.enter_context(lent)
-        if current.controls:
+        if current.controls or current.image_prompts:
             self._denoiser.choose_controls(current.active_controls(call.number))
         if call.conditioning is not self._followed:
             self._rows = call.conditioning.for_batch(call.x.shape[0])
@@ -218,7 +218,7 @@ def _lend_denoiser(
         seamless=networks.seamless,
         zero_snr=settings.zero_snr,
         options=settings.guidance_options,
-        controls=tuple(each.key for each in current.controls),
+        leading=current.leading.keys,
     )
 
     def capture() -> GuidedDenoiser:
@@ -229,12 +229,12 @@ def _lend_denoiser(
             current.scale,
             weights,
             settings.guidance_options,
-            current.controls,
+            current.leading,
         )
 
     with current.cache.denoisers.lend(key, capture) as denoiser:
         denoiser.attend(conditioning)
-        denoiser.follow_controls(current.controls)
+        denoiser.follow_controls(current.leading)
         if mask_channels is not None:
             denoiser.write_mask_channels(mask_channels)
         yield denoiser

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.goldens.loader import load
+from tests.goldens import family_folders
+from tests.goldens.configs import MODELS
+from tests.goldens.loader import load, saved_part
+from tests.goldens.loader import parameters as parameters_of
 from tests.goldens.weights import initial_noise, weight
 
 FIRST_SIDE, SECOND_SIDE = 8, 12
@@ -20,10 +23,14 @@ TIME = 300.0
 
 
 class ControlCase(NamedTuple):
-    """A ControlNet: the golden model that it is for, and what its config adds to the UNet's."""
+    """A ControlNet: the golden model that it is for, and what its config adds to the UNet's.
+
+    ``factor``: pixels of its picture per latent pixel.
+    """
 
     model: str
     changes: Mapping[str, object] = {}
+    factor: int = 2
 
 
 class AdapterCase(NamedTuple):
@@ -35,6 +42,8 @@ class AdapterCase(NamedTuple):
 
 HINT = {"conditioning_embedding_out_channels": [8, 16]}
 CONTROLNETS: Mapping[str, ControlCase] = {
+    "sd1": ControlCase("two_levels", {"conditioning_embedding_out_channels": [4, 8, 12, 16]}, 8),
+    "sd1_heads": ControlCase("three_levels", HINT),
     "sd2": ControlCase("sd2", HINT),
     "xl": ControlCase("xl_base", HINT),
     "pooled": ControlCase(
@@ -115,6 +124,19 @@ def levels(name: str) -> NDArray[np.uint8]:
     """Return the picture (H, W, 3) of a network in a run."""
     shape = (2 * FIRST_SIDE, 2 * SECOND_SIDE, 3)
     return np.random.default_rng(list(name.encode())).integers(0, 256, shape).astype(np.uint8)
+
+
+def unet_config(model: str) -> dict[str, Any]:
+    """Return the config of a golden UNet, of SD 1.x or of another family."""
+    if model in MODELS:
+        return dict(saved_part(model, "unet").config)
+    return family_folders.config(model, "unet")
+
+
+def unet_parameters(model: str) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of a golden UNet by name."""
+    known = model in MODELS
+    return parameters_of(model, "unet") if known else family_folders.parameters(model, "unet")
 
 
 def saved(name: str) -> dict[str, Any]:

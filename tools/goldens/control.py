@@ -14,7 +14,6 @@ from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter, UNet2DC
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
 from tests.goldens import control_cases as cases
-from tests.goldens import family_folders
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import FAMILIES, NOISE
 from tests.goldens.loader import FOLDER
@@ -31,9 +30,10 @@ def _tensor(value: Any) -> Any:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
-def _unet(model: str) -> Any:
-    unet = UNet2DConditionModel.from_config(family_folders.config(model, "unet")).double()
-    weights = family_folders.parameters(model, "unet")
+def golden_unet(model: str) -> Any:
+    """Return a golden UNet with its weights, in float64."""
+    unet = UNet2DConditionModel.from_config(cases.unet_config(model)).double()
+    weights = cases.unet_parameters(model)
     unet.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     return unet
 
@@ -59,7 +59,7 @@ _SHARED = (
 
 def _control_config(case: cases.ControlCase) -> dict[str, Any]:
     """Return the config of a ControlNet that fits a model."""
-    config = family_folders.config(case.model, "unet")
+    config = cases.unet_config(case.model)
     shared = {key: config[key] for key in _SHARED if key in config}
     return shared | dict(case.changes)
 
@@ -75,8 +75,10 @@ def controlnets() -> Arrays:
     for name, case in cases.CONTROLNETS.items():
         network = ControlNetModel(**_control_config(case)).double()
         arrays[f"{name}/saved"] = np.array(_fill(name, network))
-        config = family_folders.config(case.model, "unet")
-        hint = _tensor(cases.picture(name, 2)).repeat(cases.PROMPTS * cases.IMAGES, 1, 1, 1)
+        config = cases.unet_config(case.model)
+        hint = _tensor(cases.picture(name, case.factor)).repeat(
+            cases.PROMPTS * cases.IMAGES, 1, 1, 1
+        )
         inputs = _tensor(cases.call_inputs(config))
         pooled = network.config.global_pool_conditions
         down, middle = network(
@@ -85,7 +87,7 @@ def controlnets() -> Arrays:
         assert not pooled or middle.shape[2:] == (1, 1)
         arrays[f"{name}/middle"] = middle.numpy()
         arrays[f"{name}/out"] = _call(
-            _unet(case.model),
+            golden_unet(case.model),
             config,
             down_block_additional_residuals=[cases.SCALE * each for each in down],
             mid_block_additional_residual=cases.SCALE * middle,
@@ -105,12 +107,12 @@ def unions() -> Arrays:
             **config, num_trans_channel=width, num_proj_channel=width, num_trans_head=4
         ).double()
         arrays[f"{name}/saved"] = np.array(_fill(name, network))
-        unet_config = family_folders.config(case.model, "unet")
+        unet_config = cases.unet_config(case.model)
         kinds = cases.UNION_TYPES[name]
         hints = [_tensor(cases.picture(f"{name}{kind}", 2)) for kind in kinds]
         types = torch.zeros(1, changes["num_control_type"], dtype=torch.float64)
         types[:, list(kinds)] = 1
-        unet, outs = _unet(case.model), []
+        unet, outs = golden_unet(case.model), []
         inputs = _tensor(cases.call_inputs(unet_config))
         for row in range(cases.PROMPTS * cases.IMAGES):
             own = _row(inputs, row)
@@ -145,14 +147,14 @@ def adapters() -> Arrays:
     for name, case in cases.ADAPTERS.items():
         network = T2IAdapter(**case.config).double()
         arrays[f"{name}/saved"] = np.array(_fill(name, network))
-        config = family_folders.config(case.model, "unet")
+        config = cases.unet_config(case.model)
         channels = network.config.in_channels
         features = network(_tensor(cases.picture(name, 2, channels)))
         rows = cases.PROMPTS * cases.IMAGES
         for index, feature in enumerate(features):
             arrays[f"{name}/feature.{index}"] = feature.numpy()
         arrays[f"{name}/out"] = _call(
-            _unet(case.model),
+            golden_unet(case.model),
             config,
             down_intrablock_additional_residuals=[
                 cases.SCALE * each.repeat(rows, 1, 1, 1) for each in features

@@ -31,14 +31,17 @@ def is_adapter(names: Iterable[str]) -> bool:
 
 def adapter_sources(sources: Iterable[ParameterSource]) -> list[ParameterSource]:
     """Return the sources under the names that diffusers gives them."""
-    return [each._replace(name=_PREFIX + _rename(each.name)) for each in sources]
+    plain = [each._replace(name=each.name.removeprefix(_PREFIX)) for each in sources]
+    is_flat = any(_FLAT.fullmatch(each.name) and ".block" in each.name for each in plain)
+    return [each._replace(name=_PREFIX + _rename(each.name, is_flat=is_flat)) for each in plain]
 
 
-def _rename(name: str) -> str:
-    name = name.removeprefix(_PREFIX)
+def _rename(name: str, *, is_flat: bool) -> str:
+    """Return a name of diffusers; ``is_flat``: the file counts blocks through all levels."""
     if found := _LIGHT.fullmatch(name):
         return f"body.{found[1]}.resnets.{found[2]}.{found[3]}"
-    if found := _FLAT.fullmatch(name):
+    found = _FLAT.fullmatch(name) if is_flat else None
+    if found:
         level, layer = divmod(int(found[1]), _BLOCKS)
         if found[2] != "in_conv":
             return f"body.{level}.resnets.{layer}.{found[2]}.{found[3]}"

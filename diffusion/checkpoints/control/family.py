@@ -10,7 +10,7 @@ from diffusion.checkpoints.weights import Weights
 from diffusion.errors import ModelFormatError
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig, begins_halved
 
-__all__ = ["check_family"]
+__all__ = ["check_family", "family_title"]
 
 _COLOURS: Final = 3
 _OTHER: Final = "give a control network that was made for this model's family"
@@ -61,10 +61,15 @@ def _check_adapter(config: AdapterConfig, weights: Weights, model: ModelFolder) 
 
 def _fail(path: object, field: str, expected: object, found: object, width: int | None) -> None:
     """Raise the error of a field that differs; ``width``: of the text, which tells the family."""
-    title = next((each.title for each in FAMILIES if each.text_width == width), None)
+    title = family_title(width)
     made = f"it was made for {title}; " if title else ""
     reason = f"must be {_show(expected)} as in the model, got {_show(found)}"
     raise ModelFormatError(str(path), field, reason, f"{made}{_OTHER}")
+
+
+def family_title(width: int | None) -> str | None:
+    """Return the title of the family whose text has a width; None for none."""
+    return next((each.title for each in FAMILIES if each.text_width == width), None)
 
 
 def _show(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +10,7 @@ from typer import Option
 
 from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup
-from diffusion.cli.options.parsing import MAX_DIGITS
+from diffusion.cli.options.parsing import is_place, nth_value, read_numbers
 from diffusion.control import (
     KINDS,
     MODES,
@@ -213,16 +212,17 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
         """Return the fields of control ``number`` that were typed."""
         values: dict[str, Any] = {}
         for option, field in _NAMES.items():
-            values[field] = _nth(option, getattr(self, option), number, count)
+            values[field] = nth_value(_option(option), getattr(self, option), number, count)
         for option, field in _PICTURES.items():
-            path = _nth(option, getattr(self, option), number, count)
+            given = getattr(self, option)
+            path = nth_value(_option(option), given, number, count, shares_one=option != "control")
             values[field] = None if path is None else read_image(path, _option(option))
-        model = _nth("model", self.model, number, count)
+        model = nth_value(_option("model"), self.model, number, count)
         if model is not None:
-            values["model"] = Path(model) if _is_place(model) else model
-        layers = _nth("layers", self.layers, number, count)
+            values["model"] = Path(model) if is_place(model) else model
+        layers = nth_value(_option("layers"), self.layers, number, count)
         if layers is not None:
-            values["layer_weights"] = _read_numbers(layers)
+            values["layer_weights"] = read_numbers("control-layers", layers)
         return {field: value for field, value in values.items() if value is not None}
 
     def folder(self) -> ControlFolder:
@@ -246,27 +246,3 @@ def _option(name: str) -> str:
     if name in ("control", "preprocessor"):
         return name
     return f"control-{name.replace('_', '-')}"
-
-
-def _nth(option: str, values: Sequence[Any] | None, number: int, count: int) -> Any:
-    """Return the value for a picture. Raises `SettingsError` for too many values."""
-    if not values:
-        return None
-    if len(values) > count:
-        hint = f"must be given {count} times at most, once for each picture"
-        raise SettingsError(_option(option), len(values), hint)
-    if option != "control" and len(values) == 1:
-        return values[0]
-    return values[number] if number < len(values) else None
-
-
-def _is_place(text: str) -> bool:
-    """Tell whether a text names a folder or a file by path."""
-    return text.lower().endswith(".safetensors") or Path(text, "config.json").is_file()
-
-
-def _read_numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(each[:MAX_DIGITS]) for each in text.split(","))
-    except ValueError:
-        raise SettingsError("control-layers", text, "must be numbers between commas") from None

@@ -8,6 +8,7 @@ from diffusion.cli.options.controls import ControlOptions
 from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.guidance import ImprovementOptions
+from diffusion.cli.options.image_prompts import ImagePromptOptions
 from diffusion.cli.options.loras import LoraOptions
 from diffusion.cli.options.model import ModelOptions, RefinerOptions
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
@@ -33,6 +34,7 @@ class DrawingOptions(OptionGroup):
     loras: LoraOptions
     inversion: EmbeddingOptions
     controls: ControlOptions
+    image_prompts: ImagePromptOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions
@@ -44,5 +46,5 @@ class DrawingOptions(OptionGroup):
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
         changed = self.improvements.change(changed)
         changed = self.inversion.change(self.loras.change(changed))
-        changed = self.controls.change(changed)
+        changed = self.image_prompts.change(self.controls.change(changed))
         return replace(changed, variation=self.variation.change(settings.variation))

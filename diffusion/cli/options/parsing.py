@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from diffusion.checkpoints.single_file import Prediction
@@ -20,9 +21,12 @@ __all__ = [
     "find_name",
     "find_prediction",
     "find_seamless_axes",
+    "is_place",
+    "nth_value",
     "parse_seed",
     "parse_sides",
     "parse_size",
+    "read_numbers",
 ]
 
 T = TypeVar("T")
@@ -108,3 +112,38 @@ def change_sampling(sampling: SamplingSettings, texts: Iterable[str]) -> Samplin
         except ValueError:
             raise SettingsError(name, value, f"must be {words}") from None
     return replace(sampling, **values)
+
+
+def nth_value(
+    option: str,
+    values: Sequence[T] | None,
+    number: int,
+    count: int,
+    *,
+    shares_one: bool = True,
+) -> T | None:
+    """Return the n-th value of an option; None where none was typed.
+
+    ``shares_one``: one value alone is for all. Raises `SettingsError` for more values than
+    ``count``.
+    """
+    if not values:
+        return None
+    if len(values) > count:
+        raise SettingsError(option, len(values), f"must be given {count} times at most")
+    if shares_one and len(values) == 1:
+        return values[0]
+    return values[number] if number < len(values) else None
+
+
+def is_place(text: str) -> bool:
+    """Tell whether a text names a network's folder or file by path."""
+    return text.lower().endswith(".safetensors") or Path(text, "config.json").is_file()
+
+
+def read_numbers(option: str, text: str) -> tuple[float, ...]:
+    """Return the numbers between commas. Raises `SettingsError`."""
+    try:
+        return tuple(float(each[:MAX_DIGITS]) for each in text.split(","))
+    except ValueError:
+        raise SettingsError(option, text, "must be numbers between commas") from None

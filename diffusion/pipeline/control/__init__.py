@@ -5,12 +5,13 @@ with them, in a `ControlGraph`.
 """
 
 from diffusion.pipeline.control.graph import Active, ControlGraph
-from diffusion.pipeline.control.loaded import LoadedControls
+from diffusion.pipeline.control.loaded import LoadedControls, file_key
 from diffusion.pipeline.control.unit import (
     ControlledModel,
     ControlNetwork,
     ControlUnit,
     crop_control,
+    crop_picture,
     units_of,
 )
 
@@ -22,5 +23,7 @@ __all__ = [
     "ControlledModel",
     "LoadedControls",
     "crop_control",
+    "crop_picture",
+    "file_key",
     "units_of",
 ]

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
+from diffusion.control.hints import resize_region
 from diffusion.models.control_config import begins_halved
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.layers import Activations, repeat_images
@@ -164,7 +163,7 @@ class _UnitGraph:
             rows = np.full((self._rows, 1, 1, 1), unit.strengths.prompt[layer], np.float32)
             if self._rows > 1:
                 rows[: self._shape[0]] = unit.strengths.negative[layer]
-            arrays.append(rows if region is None else rows * _resize(region, size))
+            arrays.append(rows if region is None else rows * resize_region(region, size))
         if self._factors:
             for target, array in zip(self._factors, arrays, strict=True):
                 target.write(array.astype(target.dtype.numpy))
@@ -185,10 +184,3 @@ class _UnitGraph:
                 height, width = (height + 1) // 2, (width + 1) // 2
                 sizes.append((height, width))
         return [*sizes, (height, width)]
-
-
-def _resize(region: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return a region as (h, w, 1)."""
-    height, width = size
-    picture = Image.fromarray(region).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(picture, np.float32)[:, :, None]

@@ -17,7 +17,7 @@ from diffusion.models.t2i_adapter import T2IAdapter
 from diffusion.pipeline.control.unit import ControlledModel, ControlNetwork
 from gpucore import OutOfMemoryError
 
-__all__ = ["LoadedControls"]
+__all__ = ["LoadedControls", "file_key"]
 
 
 class LoadedControls:
@@ -53,7 +53,7 @@ class LoadedControls:
         Raises `SettingsError` for names that are not found, `ModelError` for files.
         """
         places = [(each, self._find(each)) for each in controls]
-        keys = {path: _key(path) for _, path in places}
+        keys = {path: file_key(path) for _, path in places}
         found, named = [], set(keys.values())
         for control, path in places:
             key = keys[path]
@@ -94,14 +94,14 @@ class LoadedControls:
 
     def keys(self, controls: Sequence[Control]) -> frozenset[Hashable]:
         """Return which networks controls name. Raises `SettingsError`."""
-        return frozenset(_key(self._find(each)) for each in controls)
+        return frozenset(file_key(self._find(each)) for each in controls)
 
     def fields(self, controls: Sequence[Control]) -> dict[str, str]:
         """Return the fields of an infotext about controls."""
         texts = {}
         for number, control in enumerate(controls):
             path = self._find(control)
-            key = _key(path)
+            key = file_key(path)
             if key not in self._hashes:
                 self._hashes[key] = short_hash(find_file(path))
             name = path.stem if path.is_file() else path.name
@@ -136,7 +136,7 @@ class LoadedControls:
         return ControlNetwork(key, path.name, opened.config, network)
 
 
-def _key(path: Path) -> Hashable:
+def file_key(path: Path) -> Hashable:
     """Return which file a path is, in its present state. Raises `SettingsError`."""
     try:
         return str(path.resolve()), identity_of(path.stat())

@@ -25,7 +25,14 @@ from diffusion.tasks.init_image import PreparedImage
 from diffusion.tasks.resizing import fit_image
 from gpucore import Device, DType
 
-__all__ = ["ControlNetwork", "ControlUnit", "ControlledModel", "crop_control", "units_of"]
+__all__ = [
+    "ControlNetwork",
+    "ControlUnit",
+    "ControlledModel",
+    "crop_control",
+    "crop_picture",
+    "units_of",
+]
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -114,7 +121,7 @@ class ControlUnit:
     @property
     def region(self) -> NDArray[np.float32] | None:
         """Where it counts, (H, W) in 0..1; None for everywhere."""
-        return make_region(self.control, self.size)
+        return make_region(self.control.region, self.control.resize, self.size)
 
     def pixels(self) -> NDArray[Any]:
         """Return what the network reads: (1, H, W, 3), or an adapter's blocks of pixels."""
@@ -135,16 +142,23 @@ def _pad(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
 
 def crop_control(control: Control, prepared: PreparedImage) -> Control:
     """Return a control whose pictures show the box around the mask, which alone is drawn."""
-    if prepared.original is None or prepared.box is None:
-        return control
-    whole, box = prepared.original.size, prepared.box
+    image, region = (
+        crop_picture(each, prepared, control.resize) for each in (control.image, control.region)
+    )
+    return replace(control, image=image, region=region)
 
-    def crop(picture: Image.Image | None) -> Image.Image | None:
-        if picture is None:
-            return None
-        return fit_image(to_rgb(picture, "control image"), whole, control.resize).crop(box)
 
-    return replace(control, image=crop(control.image), region=crop(control.region))
+def crop_picture(
+    picture: Image.Image | None, prepared: PreparedImage | None, mode: str
+) -> Image.Image | None:
+    """Return a picture of the whole as one of the box around the mask, if that alone is drawn.
+
+    ``mode``: how it is resized to the whole.
+    """
+    if picture is None or prepared is None or prepared.original is None or prepared.box is None:
+        return picture
+    whole = prepared.original.size
+    return fit_image(to_rgb(picture, "control image"), whole, mode).crop(prepared.box)
 
 
 def units_of(

@@ -10,9 +10,19 @@ from safetensors.numpy import save_file
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.control import SeparateControl, open_control
+from diffusion.pipeline.networks import Networks
+from gpucore import Device, DType, f32
+from tests.diffusion import golden_families, golden_models
 from tests.goldens import control_cases as cases
+from tests.goldens.configs import MODELS
 
-__all__ = ["open_golden", "write_control"]
+__all__ = ["golden_networks", "open_golden", "write_control"]
+
+
+def golden_networks(device: Device, model: str, dtype: type[DType] = f32) -> Networks:
+    """Return a golden model on a device, of SD 1.x or of another family."""
+    owner = golden_models if model in MODELS else golden_families
+    return owner.networks(device, model, dtype)
 
 
 def write_control(folder: Path, name: str) -> Path:

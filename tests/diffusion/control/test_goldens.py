@@ -20,10 +20,8 @@ from diffusion.pipeline.networks import Networks
 from gpucore import Buffer, Device, f16, f32
 from gpustd import add, cast, concat, multiply
 from tests.conftest import skip_without_f16
-from tests.diffusion.control.golden_controls import open_golden, write_control
-from tests.diffusion.golden_families import networks
+from tests.diffusion.control.golden_controls import golden_networks, open_golden, write_control
 from tests.goldens import control_cases as cases
-from tests.goldens import family_folders
 from tests.goldens.loader import channels_last, relative_error
 from tests.goldens.loader import load as load_golden
 
@@ -34,7 +32,7 @@ class Call:
     """The inputs of a golden call on a device."""
 
     def __init__(self, device: Device, made: Networks, model: str) -> None:
-        config = family_folders.config(model, "unet")
+        config = cases.unet_config(model)
         inputs = cases.call_inputs(config)
         self.made = made
         latents = channels_last(inputs["sample"])[: cases.IMAGES]
@@ -86,10 +84,10 @@ def expected(name: str, part: str = "out") -> Any:
 @pytest.mark.parametrize("name", cases.CONTROLNETS)
 def test_controlnets(device: Device, name: str, tmp_path: Path) -> None:
     case = cases.CONTROLNETS[name]
-    made = networks(device, case.model)
+    made = golden_networks(device, case.model)
     call = Call(device, made, case.model)
     network = control_net(device, tmp_path, name, made)
-    pixels = channels_last(cases.picture(name, 2))
+    pixels = channels_last(cases.picture(name, case.factor))
     if name == "pooled":
         pixels = pixels[..., ::-1]
     picture = device.buffer_from_array(np.ascontiguousarray(pixels), f32)
@@ -109,7 +107,7 @@ def test_controlnets(device: Device, name: str, tmp_path: Path) -> None:
 def test_f16(device: Device, tmp_path: Path) -> None:
     """f16 is 3.5e-3 off in PyTorch; the factor is that of the UNet's own test."""
     skip_without_f16(device, "f16")
-    made = networks(device, "sd2", f16)
+    made = golden_networks(device, "sd2", f16)
     network = control_net(device, tmp_path, "sd2", made)
     call = Call(device, made, "sd2")
     latents, features, context = (
@@ -132,7 +130,7 @@ def test_f16(device: Device, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", cases.UNIONS)
 def test_unions(device: Device, name: str, tmp_path: Path) -> None:
     case = cases.UNIONS[name]
-    made = networks(device, case.model)
+    made = golden_networks(device, case.model)
     call = Call(device, made, case.model)
     network = control_net(device, tmp_path, name, made)
     kinds = cases.UNION_TYPES[name]
@@ -160,7 +158,7 @@ def test_unions(device: Device, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", cases.ADAPTERS)
 def test_adapters(device: Device, name: str, tmp_path: Path) -> None:
     case = cases.ADAPTERS[name]
-    made = networks(device, case.model)
+    made = golden_networks(device, case.model)
     folder = write_control(tmp_path, name)
     config = AdapterConfig.from_json(cases.saved(name)["config"], folder)
     network = T2IAdapter(config)

@@ -179,7 +179,7 @@ def test_the_denoiser_adds_what_the_network_makes(pipeline: Pipeline) -> None:
     current = pipeline.passes(settings)[0]
     shape = (1, 16, 16, 4)
     conditioning = current.conditioning()
-    denoiser = GuidedDenoiser(made, conditioning, shape, 3.0, controls=current.controls)
+    denoiser = GuidedDenoiser(made, conditioning, shape, 3.0, leading=current.leading)
     x = device.buffer_from_array(np.random.default_rng(1).standard_normal(shape), f32)
     sigma = 5.0
     found = denoiser(x, sigma).read()

@@ -177,7 +177,7 @@ def test_a_mask_marks_the_map(device: Device) -> None:
 
 def test_a_region_comes_to_the_size_drawn() -> None:
     region = Image.new("L", (10, 20), 128)
-    found = make_region(Control("x", None, region=region), (16, 8))
+    found = make_region(region, "crop", (16, 8))
     assert found is not None
     np.testing.assert_allclose(found, np.full((8, 16), 128 / 255), atol=1e-6)
 
