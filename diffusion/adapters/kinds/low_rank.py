@@ -5,7 +5,7 @@ A convolution's down-projection has the kernel, or a third tensor between the tw
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,14 @@ from diffusion.adapters.tensor_group import Array, TensorGroup, upload
 from gpucore import Buffer, f32
 from gpustd import gemm
 
-__all__ = ["LOW_RANK"]
+__all__ = ["LOW_RANK", "Factors", "low_rank_factors", "rank_of_factors"]
+
+
+class Factors(NamedTuple):
+    """A difference (rows, columns) as ``up @ down``: (rows, rank) and (rank, columns)."""
+
+    up: Array
+    down: Array
 
 
 def _check(group: TensorGroup) -> None:
@@ -29,16 +36,25 @@ def _check(group: TensorGroup) -> None:
     group.require("mid", outer, rank, *group.kernel)
 
 
-def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buffer[f32]:
+def low_rank_factors(group: TensorGroup, strength: float) -> Factors:
+    """Return the factors of ``strength`` times the difference. Raises `ModelFormatError`."""
     rank = group.rank_of("down", 0)
     up = group.read("up", group.rows, -1) * np.float32(strength * group.scale_of(rank))
     down = group.read("down", rank, -1)
     if "mid" in group:
-        down = _contract(group.read("mid", up.shape[1], rank, -1), down)
-    elif group.most_rank is not None:
-        up, down = up[:, : group.most_rank], down[: group.most_rank]
-    device = weight.device
-    return gemm(upload(device, up), upload(device, down))
+        return Factors(up, _contract(group.read("mid", up.shape[1], rank, -1), down))
+    return Factors(up[:, : group.most_rank], down[: group.most_rank])
+
+
+def rank_of_factors(group: TensorGroup) -> int:
+    """Return the columns that ``up`` has in `low_rank_factors`, without reading a tensor."""
+    rank = group.rank_of("up", 1)
+    return rank if "mid" in group or group.most_rank is None else min(rank, group.most_rank)
+
+
+def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buffer[f32]:
+    up, down = low_rank_factors(group, strength)
+    return gemm(upload(weight.device, up), upload(weight.device, down))
 
 
 def _contract(middle: Array, down: Array) -> Array:
