@@ -6,6 +6,7 @@ Ranks are filled up with zeros, so that captured graphs stay when other adapters
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
@@ -71,7 +72,7 @@ class BankSize(NamedTuple):
     @property
     def elements(self) -> int:
         """Elements of a slot."""
-        return sum(sum(_sizes(each.layer, self.ranks)) for each in self.layers)
+        return sum(math.prod(s) for each in self.layers for s in _shapes(each.layer, self.ranks))
 
 
 def bank_layers(parts: Mapping[str, AdaptedPart]) -> LayersOf:
@@ -126,16 +127,15 @@ class RankBank:
         """Return a bank whose slots hold nothing that is known."""
         layers = {}
         for part, layer in size.layers:
-            dtype, ranks = parts[part].dtype, size.ranks * len(layer.names)
-            down = device.buffer(dtype, (slots, *layer.shape, ranks))
-            up = device.buffer(dtype, (slots, ranks, layer.offsets[-1]))
-            layers[layer.layer] = LayerUpdate(down, up)
+            dtype, shapes = parts[part].dtype, _shapes(layer, size.ranks)
+            down, up = (device.buffer(dtype, (slots, *shape)) for shape in shapes)
+            layers[layer.layer] = LayerUpdate(down, up, layer.groups)
         return cls(size, slots, layers, next(_numbers))
 
     def fill(self, slot: int, adapters: Sequence[MergedAdapter]) -> None:
         """Put a set of adapters into a slot. Raises `ModelFormatError`."""
         for each in self.size.layers:
-            down, up = self.layers[each.layer.layer]
+            down, up, _ = self.layers[each.layer.layer]
             factors = _matrices(each, self.size.ranks, adapters, down.dtype.numpy)
             down.write_slice(slot, factors.down[None])
             up.write_slice(slot, factors.up[None])
@@ -145,23 +145,22 @@ class RankBank:
         return Updates(self.layers, chosen)
 
 
-def _sizes(layer: UpdatedLayer, ranks: int) -> tuple[int, int]:
-    """Return the elements of a layer's two matrices."""
+def _shapes(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of a layer's two matrices in a slot: down, up.
+
+    Each weight of the layer has ranks of its own: side by side in ``down``. In ``up`` they stand
+    one below the other, unless all weights have as many columns.
+    """
     width = ranks * len(layer.names)
-    return int(np.prod(layer.shape)) * width, width * layer.offsets[-1]
+    return (*layer.shape, width), (width // layer.groups, layer.offsets[-1])
 
 
 def _matrices(
     each: BankLayer, ranks: int, adapters: Sequence[MergedAdapter], dtype: np.dtype[np.generic]
 ) -> Factors:
-    """Return the matrices of a layer in a slot: up (ranks, outputs) and down (..., ranks).
-
-    Where a layer is made of several weights, each has ranks of its own, and columns of its own.
-    Raises `ModelFormatError`.
-    """
-    layer, width = each.layer, ranks * len(each.layer.names)
-    up = np.zeros((width, layer.offsets[-1]), dtype)
-    down = np.zeros((*layer.shape, width), dtype)
+    """Return the matrices of a layer in a slot, see `_shapes`. Raises `ModelFormatError`."""
+    layer = each.layer
+    down, up = (np.zeros(shape, dtype) for shape in _shapes(layer, ranks))
     for index, parameter in enumerate(each.parameters):
         first = index * ranks
         columns = slice(*layer.offsets[index : index + 2])
@@ -172,12 +171,13 @@ def _matrices(
             group = replace(merged.adapter.changes[parameter].group, most_rank=merged.rank)
             found = _balance(low_rank_factors(group, strength))
             rows = slice(first, first + found.up.shape[1])
+            high = slice(rows.start % len(up), rows.start % len(up) + found.up.shape[1])
             *kernel, inputs = layer.shape
             narrow = found.down.reshape(-1, inputs, *kernel)
             with np.errstate(over="ignore"):
-                up[rows, columns] = found.up.T
+                up[high, columns] = found.up.T
                 down[..., rows] = np.moveaxis(narrow, (1, 0), (-2, -1))
-            count = np.count_nonzero(~np.isfinite(up[rows, columns]))
+            count = np.count_nonzero(~np.isfinite(up[high, columns]))
             count += np.count_nonzero(~np.isfinite(down[..., rows]))
             if count:
                 raise overflow_error(merged, int(count))

@@ -20,10 +20,14 @@ __all__ = ["LayerUpdate", "Updates", "update_of_conv", "update_of_rows", "update
 
 
 class LayerUpdate(NamedTuple):
-    """The matrices of one layer in all slots, as `gpustd.matmul.low_rank` takes them."""
+    """The matrices of one layer in all slots, as `gpustd.matmul.low_rank` takes them.
+
+    ``groups``: equal parts of the columns, which have ranks of their own.
+    """
 
     down: Buffer[Any]
     up: Buffer[Any]
+    groups: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,8 @@ def update_of_rows(layer: object, x: Buffer[Any]) -> Buffer[Any] | None:
     found = _updates.get()
     if found is None or layer not in found.layers:
         return None
-    return low_rank_update(x, *found.layers[layer], found.chosen)
+    down, up, groups = found.layers[layer]
+    return low_rank_update(x, down, up, found.chosen, groups)
 
 
 def update_of_conv(
@@ -69,5 +74,5 @@ def update_of_conv(
     found = _updates.get()
     if found is None or layer not in found.layers:
         return residual
-    down, up = found.layers[layer]
+    down, up, _ = found.layers[layer]
     return low_rank_conv2d(x, down, up, found.chosen, window, second=second, residual=residual)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,12 @@ class UpdatedLayer:
     names: tuple[str, ...]
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
+
+    @property
+    def groups(self) -> int:
+        """The weights, where all have as many columns; else 1."""
+        even = len({b - a for a, b in itertools.pairwise(self.offsets)}) == 1
+        return len(self.names) if even else 1
 
 
 def updated_layers(network: Module) -> Iterator[UpdatedLayer]:
