@@ -438,6 +438,7 @@ class Pipeline:
             self.cache.release()
             self.controls.release()
             self.networks.release()
+            self.loras.release()
 
     def close(self) -> None:
         """Give back all that it keeps, and close the device if `load` opened it."""

@@ -216,12 +216,15 @@ def low_rank_update(
     op = "low_rank_update"
     require_buffers(op, x, down, up, chosen)
     groups = as_int(op, "groups", groups)
-    if len(x.shape) < 2 or len(down.shape) != 3 or groups < 1:
+    if len(x.shape) < 2 or len(down.shape) != 3 or len(up.shape) != 3 or groups < 1:
         raise ShapeError(
-            f"{op}: x and down must be (images, ..., K) and (slots, K, groups * ranks), groups at "
-            f"least 1, got {x.shape} and {down.shape} in {groups}"
+            f"{op}: x, down and up must be (images, ..., K), (slots, K, groups * ranks) and "
+            f"(slots, ranks, N), groups at least 1, got {x.shape}, {down.shape} and {up.shape} in "
+            f"{groups}"
         )
     rows = math.prod(x.shape[1:-1])
+    if not rows:
+        return x.device.buffer(x.dtype, (*x.shape[:-1], up.shape[2]))
     image = x.view((x.shape[0], rows, 1, x.shape[-1]))
     weights = (1, 1, *down.shape[1:])
     matmul = conv_matmul(op, image, None, weights, Window(), None, 0)

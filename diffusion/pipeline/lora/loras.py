@@ -28,6 +28,7 @@ from diffusion.adapters.tags import read_tags
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity
 from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.errors import SettingsError
+from diffusion.pipeline.events import Stage
 from diffusion.pipeline.lora.chosen import ChosenLora
 from diffusion.pipeline.lora.mode import LoraMode, is_short
 from diffusion.pipeline.lora.run_loras import ChosenKey, RunLoras
@@ -124,8 +125,8 @@ class Loras:
         return RunLoras(self._slots, chosen) if chosen else None
 
     def release(self) -> None:
-        """Give the memory of adapters beside the layers back. Call it while no run is under way."""
-        if "_slots" in self.__dict__:
+        """Give the memory of adapters beside the layers back, unless a run is under way."""
+        if "_slots" in self.__dict__ and not self._users:
             self._slots.release()
 
     def events(
@@ -133,8 +134,13 @@ class Loras:
         settings: Settings,
         passes: Sequence[PassWithLoras],
         make: Callable[[], Generator[E, R, None]],
-    ) -> Generator[E, R, None]:
+    ) -> Generator[E | Stage, R, None]:
         """Yield the events of ``make()``, a run with these settings. Raises as `use`."""
+        plan = self._plan(settings)
+        if plan.merged and plan.merged != self._merged:
+            yield Stage("merging LoRAs")
+        elif plan.beside and plan != self._told:
+            yield Stage("placing LoRAs")
         with self.use(settings, passes), closing(make()) as events:
             yield from events
 

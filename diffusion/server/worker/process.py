@@ -64,8 +64,11 @@ class WorkerOptions:
     loras: Path | None = None
 
     def load(self, model: Path, device: Device) -> Pipeline:
-        """Load a model. Raises as `Pipeline.load`."""
-        return Pipeline.load(model, device, self.dtype, loras=self.loras)
+        """Load a model. Raises as `Pipeline.load`.
+
+        LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
+        """
+        return Pipeline.load(model, device, self.dtype, loras=self.loras, lora_mode="runtime")
 
     def open_device(self) -> Device:
         """Open the device. Raises `GpuError`."""

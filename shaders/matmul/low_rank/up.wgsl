@@ -40,12 +40,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let last = params.rows - 1u;
 //% for i in range(4)
     let row{{ i }} = image * params.rows + min(row + {{ i }}u, last);
-    var sum{{ i }} = F(-0.0);
+    var sum{{ i }} = F();
 //% endfor
     let width = params.groups * params.ranks;
     let first = column / params.share * params.ranks;
     let slot = chosen[image];
-    if (slot != NONE) {
+    if (slot == NONE) {
+        // Compilers make 0 of a constant -0.
+        let nothing = -F(f32(slot - NONE));
+//% for i in range(4)
+        sum{{ i }} = nothing;
+//% endfor
+    } else {
         for (var r = 0u; r < params.ranks; r++) {
             let weight = F(up[(slot * params.ranks + r) * params.columns + column]);
 //% for i in range(4)
