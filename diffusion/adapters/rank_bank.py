@@ -9,23 +9,21 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.adapters.adapter import Parameter
 from diffusion.adapters.decomposition import MAGNITUDE
-from diffusion.adapters.kinds.low_rank import (
-    LOW_RANK,
-    Factors,
-    low_rank_factors,
-    rank_of_factors,
-)
+from diffusion.adapters.kinds.low_rank import LOW_RANK, rank_of_factors, stored_factors
 from diffusion.adapters.merging import AdaptedPart, MergedAdapter, overflow_error
+from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.models.low_rank import LayerUpdate, Updates
+from diffusion.models.module import trim_idle_memory
 from diffusion.models.updated_layers import UpdatedLayer, updated_layers
-from gpucore import Buffer, Device, u32
+from gpucore import Buffer, Device, f16, f32, u32
+from gpustd.matmul.rank_slots import Region, Source, place_matrix
 
 __all__ = [
     "BankSize",
@@ -39,7 +37,6 @@ __all__ = [
 LEAST_RANKS: Final = 16
 """Ranks are 16, 32, 64, 128 and so on."""
 
-Array = NDArray[np.floating]
 _numbers = itertools.count()
 
 
@@ -129,16 +126,21 @@ class RankBank:
         for part, layer in size.layers:
             dtype, shapes = parts[part].dtype, _shapes(layer, size.ranks)
             down, up = (device.buffer(dtype, (slots, *shape)) for shape in shapes)
+            if layer.groups < len(layer.names):  # between the weights' own parts are zeros
+                up = device.buffer_from_array(np.zeros(up.shape), dtype)
             layers[layer.layer] = LayerUpdate(down, up, layer.groups)
         return cls(size, slots, layers, next(_numbers))
 
     def fill(self, slot: int, adapters: Sequence[MergedAdapter]) -> None:
         """Put a set of adapters into a slot. Raises `ModelFormatError`."""
+        device = next(iter(self.layers.values())).down.device
+        failures = device.buffer_from_array(np.zeros(1), u32)
         for each in self.size.layers:
             down, up, _ = self.layers[each.layer.layer]
-            factors = _matrices(each, self.size.ranks, adapters, down.dtype.numpy)
-            down.write_slice(slot, factors.down[None])
-            up.write_slice(slot, factors.up[None])
+            _SlotOfLayer(each, self.size.ranks, slot, down, up, failures).fill(adapters)
+            trim_idle_memory(device)
+        if found := int(failures.read()[0]):
+            raise overflow_error(adapters[-1], found)
 
     def updates(self, chosen: Buffer[u32]) -> Updates:
         """Return what networks read, with the slot of each image."""
@@ -155,41 +157,73 @@ def _shapes(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int
     return (*layer.shape, width), (width // layer.groups, layer.offsets[-1])
 
 
-def _matrices(
-    each: BankLayer, ranks: int, adapters: Sequence[MergedAdapter], dtype: np.dtype[np.generic]
-) -> Factors:
-    """Return the matrices of a layer in a slot, see `_shapes`. Raises `ModelFormatError`."""
-    layer = each.layer
-    down, up = (np.zeros(shape, dtype) for shape in _shapes(layer, ranks))
-    for index, parameter in enumerate(each.parameters):
-        first = index * ranks
-        columns = slice(*layer.offsets[index : index + 2])
-        for merged in adapters:
-            strength = merged.strength(parameter)
-            if not strength or parameter not in merged.adapter.changes:
-                continue
-            group = replace(merged.adapter.changes[parameter].group, most_rank=merged.rank)
-            found = _balance(low_rank_factors(group, strength))
-            rows = slice(first, first + found.up.shape[1])
-            high = slice(rows.start % len(up), rows.start % len(up) + found.up.shape[1])
-            *kernel, inputs = layer.shape
-            narrow = found.down.reshape(-1, inputs, *kernel)
-            with np.errstate(over="ignore"):
-                up[high, columns] = found.up.T
-                down[..., rows] = np.moveaxis(narrow, (1, 0), (-2, -1))
-            count = np.count_nonzero(~np.isfinite(up[high, columns]))
-            count += np.count_nonzero(~np.isfinite(down[..., rows]))
-            if count:
-                raise overflow_error(merged, int(count))
-            first = rows.stop
-    return Factors(up, down)
+class _SlotOfLayer(NamedTuple):
+    """The matrices of a layer in a slot, laid out as `_shapes` says."""
+
+    layer: BankLayer
+    ranks: int
+    slot: int
+    down: Buffer[Any]
+    up: Buffer[Any]
+    failures: Buffer[u32]
+
+    def fill(self, adapters: Sequence[MergedAdapter]) -> None:
+        """Write the ranks of all adapters side by side, and zeros after them."""
+        for index, parameter in enumerate(self.layer.parameters):
+            found = [
+                (merged, merged.strength(parameter))
+                for merged in adapters
+                if parameter in merged.adapter.changes and merged.strength(parameter)
+            ]
+            first = 0
+            for number, (merged, strength) in enumerate(found):
+                group = replace(merged.adapter.changes[parameter].group, most_rank=merged.rank)
+                rank = rank_of_factors(group)
+                last = number == len(found) - 1
+                self._place(index, first, self.ranks - first if last else rank, group, strength)
+                first += rank
+            if not found:
+                self._place(index, 0, self.ranks, None, 0.0)
+
+    def _place(
+        self, index: int, first: int, count: int, group: TensorGroup | None, strength: float
+    ) -> None:
+        """Write ``count`` ranks of weight ``index`` from ``first`` on: those of a group, zeros."""
+        device, layer = self.down.device, self.layer.layer
+        inputs, pitch = math.prod(layer.shape), self.down.shape[-1]
+        down, up = _sources(device, group, strength, inputs)
+        at = self.slot * inputs * pitch + index * self.ranks + first
+        narrow = Region(at, pitch, inputs, count, math.prod(layer.shape[:-1]))
+        place_matrix(down, self.down, narrow, self.failures)
+        _, high, width = self.up.shape
+        start, end = layer.offsets[index : index + 2]
+        line = self.slot * high + (index * self.ranks + first) % high
+        wide = Region(line * width + start, width, count, end - start)
+        place_matrix(up, self.up, wide, self.failures)
 
 
-def _balance(factors: Factors) -> Factors:
-    """Return factors of one size, by a power of two, so that f16 holds the digits of both."""
-    up, down = factors
-    most = float(np.abs(up).max(initial=0)), float(np.abs(down).max(initial=0))
-    if not all(most):
-        return factors
-    power = np.float32(2.0 ** round(np.log2(most[1] / most[0]) / 2))
-    return Factors(up * power, down / power)
+def _sources(
+    device: Device, group: TensorGroup | None, strength: float, inputs: int
+) -> tuple[Source, Source]:
+    """Return down (rank, ``inputs``) and up (rows, rank), whose product is the change.
+
+    They have no ranks without a group. Raises `ModelFormatError`.
+    """
+    if group is None:
+        nothing = Source(device.buffer_from_array(np.zeros(1), f32), 1, 0, 0)
+        return nothing, nothing
+    found = stored_factors(group)
+    # A small factor goes with the numbers that are larger, so that f16 holds the others' digits.
+    factor = strength * found.scale
+    share = 2.0 ** min(0, math.floor(math.log2(abs(factor)))) if factor else 1.0
+    rank, rows = rank_of_factors(group), group.rows
+    down = Source(_upload(device, found.down), inputs, inputs, rank, share)
+    up = Source(_upload(device, found.up), found.up.shape[1], rank, rows, factor / share)
+    return down, up
+
+
+def _upload(device: Device, array: NDArray[Any]) -> Buffer[Any]:
+    """Return an array on the device, as it is stored if the device has that type, else in f32."""
+    halves = array.dtype == np.float16 and device.has_f16
+    with np.errstate(over="ignore"):
+        return device.buffer_from_array(np.ascontiguousarray(array), f16 if halves else f32)

@@ -5,23 +5,28 @@ A convolution's down-projection has the kernel, or a third tensor between the tw
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffusion.adapters.kinds.kind import Kind
 from diffusion.adapters.tensor_group import Array, TensorGroup, upload
 from gpucore import Buffer, f32
 from gpustd import gemm
 
-__all__ = ["LOW_RANK", "Factors", "low_rank_factors", "rank_of_factors"]
+__all__ = ["LOW_RANK", "Factors", "rank_of_factors", "stored_factors"]
 
 
 class Factors(NamedTuple):
-    """A difference (rows, columns) as ``up @ down``: (rows, rank) and (rank, columns)."""
+    """A difference (rows, columns) as ``scale`` times ``up @ down``: (rows, rank), (rank, columns).
 
-    up: Array
-    down: Array
+    The matrices are as the file has them, in its type.
+    """
+
+    up: NDArray[Any]
+    down: NDArray[Any]
+    scale: float
 
 
 def _check(group: TensorGroup) -> None:
@@ -36,25 +41,33 @@ def _check(group: TensorGroup) -> None:
     group.require("mid", outer, rank, *group.kernel)
 
 
-def low_rank_factors(group: TensorGroup, strength: float) -> Factors:
-    """Return the factors of ``strength`` times the difference. Raises `ModelFormatError`."""
+def stored_factors(group: TensorGroup) -> Factors:
+    """Return the factors of a difference, with all ranks. Raises `ModelFormatError`."""
     rank = group.rank_of("down", 0)
-    up = group.read("up", group.rows, -1) * np.float32(strength * group.scale_of(rank))
-    down = group.read("down", rank, -1)
-    if "mid" in group:
-        return Factors(up, _contract(group.read("mid", up.shape[1], rank, -1), down))
-    return Factors(up[:, : group.most_rank], down[: group.most_rank])
+    scale = group.scale_of(rank)
+    if "mid" not in group:
+        up, down = group.stored("up"), group.stored("down")
+        return Factors(up.reshape(group.rows, -1), down.reshape(rank, -1), scale)
+    up, down = group.read("up", group.rows, -1), group.read("down", rank, -1)
+    return Factors(up, _contract(group.read("mid", up.shape[1], rank, -1), down), scale)
 
 
 def rank_of_factors(group: TensorGroup) -> int:
-    """Return the columns that ``up`` has in `low_rank_factors`, without reading a tensor."""
+    """Return the ranks that count, without reading a tensor."""
     rank = group.rank_of("up", 1)
     return rank if "mid" in group or group.most_rank is None else min(rank, group.most_rank)
 
 
 def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buffer[f32]:
-    up, down = low_rank_factors(group, strength)
-    return gemm(upload(weight.device, up), upload(weight.device, down))
+    rank = group.rank_of("down", 0)
+    up = group.read("up", group.rows, -1) * np.float32(strength * group.scale_of(rank))
+    down = group.read("down", rank, -1)
+    if "mid" in group:
+        down = _contract(group.read("mid", up.shape[1], rank, -1), down)
+    elif group.most_rank is not None:
+        up, down = up[:, : group.most_rank], down[: group.most_rank]
+    device = weight.device
+    return gemm(upload(device, up), upload(device, down))
 
 
 def _contract(middle: Array, down: Array) -> Array:
