@@ -47,6 +47,7 @@ OPERATIONS = (
     "layer_norm",
     "layout",
     "linalg",
+    "low_rank",
     "nn",
     "random",
     "signal",

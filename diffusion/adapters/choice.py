@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffusion.checks import check_integer, check_number
 from diffusion.errors import SettingsError
 
-__all__ = ["MOST_LORAS", "Lora", "check_loras"]
+__all__ = ["MOST_LORAS", "Lora", "Moment", "check_loras", "is_active"]
 
 MOST_LORAS = 100
 """Adapters that one picture is drawn with."""
 MOST_STRENGTH = 100.0
 MOST_RANK = 1 << 20
+MOST_STEP = 1 << 20
+Moment = int | float
+"""A step from 1 on, or a share of the steps from 0.0 to 1.0."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Lora:
     ``weight``: its strength in the text encoders. ``unet``: in the UNet; None for ``weight``.
     ``blocks``: factors of the strengths in the model's blocks, 12 or 20 for SDXL and 17 or 26 for
     other models; see `block_ratio`. ``rank``: of low-rank matrices, only so many of the first rows
-    count, as the WebUI's ``dyn``.
+    count, as the WebUI's ``dyn``. ``start`` and ``stop``: the UNet has it from one step on, and up
+    to before another: whole numbers of steps from 1, or shares of the steps from 0.0 to 1.0.
     """
 
     file: str | Path
@@ -32,6 +37,8 @@ class Lora:
     unet: float | None = None
     blocks: tuple[float, ...] | None = None
     rank: int | None = None
+    start: Moment | None = None
+    stop: Moment | None = None
 
     @property
     def unet_weight(self) -> float:
@@ -56,11 +63,33 @@ class Lora:
         for field, strength in (("lora weight", self.weight), ("lora unet weight", self.unet)):
             check_number(field, strength, -MOST_STRENGTH, MOST_STRENGTH)
         check_integer("lora rank", self.rank, 1, MOST_RANK)
+        for field, moment in (("lora start", self.start), ("lora stop", self.stop)):
+            _check_moment(field, moment)
         if self.blocks is not None:
             if len(self.blocks) not in (12, 17, 20, 26):
                 raise SettingsError("lora blocks", self.blocks, "must be 12, 17, 20 or 26 numbers")
             for each in self.blocks:
                 check_number("lora blocks", each, -MOST_STRENGTH, MOST_STRENGTH)
+
+
+def is_active(start: Moment | None, stop: Moment | None, step: int, steps: int) -> bool:
+    """Tell whether a step (from 0) of ``steps`` is between two moments, as `Lora` has them."""
+    return _first_step(start, steps, 0) <= step < _first_step(stop, steps, steps)
+
+
+def _first_step(moment: Moment | None, steps: int, otherwise: int) -> int:
+    """Return the first step, from 0, at or after a moment."""
+    if moment is None:
+        return otherwise
+    return max(0, moment - 1) if isinstance(moment, int) else math.ceil(moment * steps - 1e-9)
+
+
+def _check_moment(field: str, moment: Moment | None) -> None:
+    """Raise `SettingsError` for a moment that is neither a step nor a share of the steps."""
+    if isinstance(moment, int):
+        check_integer(field, moment, 0, MOST_STEP)
+    elif moment is not None:
+        check_number(field, moment, 0, 1)
 
 
 def check_loras(loras: object) -> None:

@@ -24,7 +24,7 @@ from diffusion.models.refilling import refill
 from gpucore import Buffer, Device, DType, f32, u32
 from gpustd import cast, count_nonfinite
 
-__all__ = ["AdaptedPart", "MergedAdapter", "Merger"]
+__all__ = ["AdaptedPart", "MergedAdapter", "Merger", "overflow_error"]
 
 
 class AdaptedPart(NamedTuple):
@@ -82,7 +82,7 @@ class Merger:
         try:
             self._refill(before | after, adapters, counts)
             if found := int(counts.read()[0]):
-                raise _not_finite(adapters, found)
+                raise overflow_error(adapters[-1], found)
         except BaseException:
             self._merged = ()
             self._refill(before | after, (), counts)
@@ -134,8 +134,8 @@ class Merger:
         return rounded.view(weight.shape)
 
 
-def _not_finite(adapters: Sequence[MergedAdapter], count: int) -> ModelFormatError:
-    """Return the error for weights that overflow with the adapters."""
-    path = adapters[-1].adapter.path
+def overflow_error(merged: MergedAdapter, count: int) -> ModelFormatError:
+    """Return the error for weights that overflow with an adapter."""
     reason = f"makes {count} weights infinite or NaN"
-    return ModelFormatError(path, "weights", reason, "give a smaller weight, or --dtype f32")
+    hint = "give a smaller weight, or --dtype f32"
+    return ModelFormatError(merged.adapter.path, "weights", reason, hint)

@@ -1,8 +1,10 @@
 """``<lora:name:te:unet:dyn>`` in prompts, as the WebUI reads it (its ``extra_networks.py``).
 
 Arguments stand between colons: ``key=value`` by name, others by place. ``te`` is 1 by default, and
-``unet`` is ``te``. ``dyn`` is the number of ranks that count, ``lbw`` weighs blocks. A tag is
-removed from what is encoded and stays in the infotext.
+``unet`` is ``te``. ``dyn`` is the number of ranks that count, ``lbw`` weighs blocks. ``start``,
+``stop`` and ``step=start-stop`` are steps from 1 on, as in hako-mikan/sd-webui-lora-block-weight;
+with a point they are shares of the steps: ``start=0.2``. A tag is removed from what is encoded and
+stays in the infotext.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from diffusion.adapters.block_weights import read_blocks
-from diffusion.adapters.choice import MOST_RANK, Lora
+from diffusion.adapters.choice import MOST_RANK, Lora, Moment
 from diffusion.errors import SettingsError
 
 __all__ = ["add_tags", "read_tags", "remove_tags", "replace_names"]
@@ -21,6 +23,8 @@ _TAG: Final = re.compile(r"<(?:lora|lyco):([^<>\n]+)>")
 _MOST_DIGITS: Final = 40
 _NAMED: Final = ("te", "unet", "dyn")
 _BLOCKS: Final = "lbw"
+_MOMENTS: Final = ("start", "stop")
+_BOTH: Final = "step"
 _HINT: Final = "write <lora:name>, <lora:name:weight> or <lora:name:text:unet>"
 
 
@@ -61,6 +65,10 @@ def _read_tag(text: str, arguments: str) -> Lora:
         else:
             by_place.append(each)
     blocks = by_name.pop(_BLOCKS, None)
+    if _BOTH in by_name:
+        first, dash, last = by_name.pop(_BOTH).partition("-")
+        by_name |= {"start": first, "stop": last} if dash else {"start": first}
+    moments = {key: _moment(text, by_name.pop(key)) for key in _MOMENTS if key in by_name}
     unread = [key for key in by_name if key not in _NAMED] + by_place[4:]
     if unread:
         raise SettingsError("prompt", text, f"{unread[0]!r} in it has no effect here; {_HINT}")
@@ -74,6 +82,8 @@ def _read_tag(text: str, arguments: str) -> Lora:
         numbers.get("unet"),
         None if blocks is None else read_blocks(text, blocks),
         _rank(text, numbers["dyn"]) if "dyn" in numbers else None,
+        moments.get("start"),
+        moments.get("stop"),
     )
     lora.check()
     return lora
@@ -84,6 +94,12 @@ def _number(text: str, value: str) -> float:
         return float(value[:_MOST_DIGITS])
     except ValueError:
         raise SettingsError("prompt", text, f"{value!r} is no number; {_HINT}") from None
+
+
+def _moment(text: str, value: str) -> Moment:
+    """Return a step from 1 on, or a share of the steps. Raises `SettingsError`."""
+    written = value.strip()[:_MOST_DIGITS]
+    return int(written) if written.isdecimal() else _number(text, written)
 
 
 def _rank(text: str, number: float) -> int:
@@ -99,4 +115,6 @@ def _write_tag(lora: Lora) -> str:
         arguments.append(f"dyn={lora.rank}")
     if lora.blocks is not None:
         arguments.append(f"{_BLOCKS}={','.join(f'{each:g}' for each in lora.blocks)}")
+    moments = zip(_MOMENTS, (lora.start, lora.stop), strict=True)
+    arguments += [f"{key}={moment}" for key, moment in moments if moment is not None]
     return f"<lora:{':'.join(arguments)}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,10 @@ class TensorGroup:
             reason = f"numbers must be finite, got {count} infinities or NaN"
             raise ModelFormatError(self.file.path, f"tensor {quote(name)}", reason, DAMAGED)
         return values.reshape(shape) if shape else values
+
+    def stored(self, role: str) -> NDArray[Any]:
+        """Return a tensor as the file has it, unchecked. Raises `ModelFormatError`."""
+        return self.file.read(self.names[role])
 
     def scalar(self, role: str) -> float | None:
         """Return a number, or None where there is none. Raises `ModelFormatError`."""

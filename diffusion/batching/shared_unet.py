@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.adapters.rank_bank import RankBank
+from diffusion.adapters.rank_slots import PlacedSet
 from diffusion.models.layers import Activations, seamless_padding
+from diffusion.models.low_rank import Updates, updates
 from diffusion.models.unet import time_features
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.samplers import Estimate
@@ -17,10 +20,17 @@ from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.guidance_rule import GuidanceRule, first_estimate
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, Graph
+from gpucore import Buffer, Graph, u32
 from gpustd import combine_into, concat, slice_axis
+from gpustd.matmul.low_rank import NO_UPDATE
 
-__all__ = ["SharedUNet", "kind_of"]
+__all__ = ["SharedUNet", "bank_of", "kind_of"]
+
+
+def bank_of(calls: Sequence[UNetCall]) -> RankBank | None:
+    """Return the bank of adapters beside the layers, None where no call has any."""
+    chosen = (each.loras for each in calls if each.loras is not None and each.loras.key)
+    return next((each.place().bank for each in chosen), None)
 
 
 def kind_of(call: UNetCall) -> Hashable:
@@ -87,10 +97,10 @@ class SharedUNet:
     A call writes latents and time features, and replays one graph. The prompts' keys and values are
     computed again only where an image comes into a slot or its text changes. Guidance and the
     step to x0 are each call's own, by the same operations as alone. Slots that nobody uses compute
-    what was last in them.
+    what was last in them. ``bank``: of adapters beside the layers, of which each image has its own.
     """
 
-    def __init__(self, call: UNetCall, images: int) -> None:
+    def __init__(self, call: UNetCall, images: int, bank: RankBank | None = None) -> None:
         networks = call.networks
         device, unet = networks.device, networks.unet
         parts = call.conditioning.context.shape[0]
@@ -99,10 +109,22 @@ class SharedUNet:
         width = self._config.block_out_channels[0]
         self._features: Buffer[Any] = device.buffer(networks.dtype, (images, width))
         self._has_keys = False
-        with device.capture() as prompt_graph, device.region("unet"):
+        self._parts = parts
+        self._chosen: list[PlacedSet | None] = [None] * images
+        self._updates: Updates | None = None
+        if bank is not None:
+            rows = np.full(images * parts, NO_UPDATE, np.uint32)
+            self._updates = bank.updates(device.buffer_from_array(rows, u32))
+        beside = updates(self._updates)
+        with device.capture() as prompt_graph, device.region("unet"), beside:
             prompt = unet.prompt_keys(_by_part([s.conditioning.context for s in self._slots]))
         self._prompt_graph: Graph = prompt_graph
-        with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
+        with (
+            device.capture() as graph,
+            device.region("unet"),
+            seamless_padding(networks.seamless),
+            updates(self._updates),
+        ):
             x = concat([slot.latents for slot in self._slots], 0)
             masks = [slot.mask for slot in self._slots if slot.mask is not None]
             output = unet(
@@ -134,6 +156,7 @@ class SharedUNet:
             for image, index in enumerate(each.slots):
                 self._write(each, image, index)
                 timesteps[index] = each.call.networks.noise.timestep_of(each.call.sigma)
+        self._choose_loras(placed)
         if not self._has_keys:
             self._prompt_graph.replay()
             self._has_keys = True
@@ -141,6 +164,21 @@ class SharedUNet:
         self._features.write(features.astype(self._features.dtype.numpy))
         self._graph.replay()
         return [self._estimate(each) for each in placed]
+
+    def _choose_loras(self, placed: Sequence[_Placed]) -> None:
+        """Write which adapters each image has, where that changed."""
+        if self._updates is None:
+            return
+        chosen = self._chosen.copy()
+        for each in placed:
+            found = None if each.call.loras is None else each.call.loras.place()
+            for index in each.slots:
+                chosen[index] = found
+        if chosen != self._chosen:
+            self._has_keys = False
+            slots = [NO_UPDATE if each is None else each.slot for each in chosen]
+            self._updates.chosen.write(np.array(slots * self._parts, np.uint32))
+            self._chosen = chosen
 
     def _place(self, calls: Sequence[UNetCall]) -> list[_Placed]:
         """Give each image a slot: the one that follows it already, if there is one."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
 from diffusion.batching.limits import BatchLimits
-from diffusion.batching.shared_unet import SharedUNet, kind_of
+from diffusion.batching.shared_unet import SharedUNet, bank_of, kind_of
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from gpucore import DeviceLostError, GpuError
 
@@ -69,8 +69,9 @@ class CallSharing:
         self, kind: Hashable, batch: Sequence[UNetCall], most: int
     ) -> list[LatentsEstimate]:
         slots = self.limits.slots(sum(each.x.shape[0] for each in batch), most)
-        first = batch[0]
-        with first.shared.lend((kind, slots), lambda: SharedUNet(first, slots)) as shared:
+        first, bank = batch[0], bank_of(batch)
+        key = kind, slots, None if bank is None else bank.number
+        with first.shared.lend(key, lambda: SharedUNet(first, slots, bank)) as shared:
             answers: list[LatentsEstimate] = shared.answer(batch)
             return answers
 

@@ -11,6 +11,7 @@ from diffusion.cli.options.model import ModelOptions, Refiner
 from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
 from diffusion.pipeline.events import Event
+from diffusion.pipeline.lora import LoraMode
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.pipeline.refiner import refine
 from diffusion.settings import Defaults, Settings
@@ -34,6 +35,7 @@ class Networks:
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None
+    lora_mode: LoraMode = "auto"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def find_networks(request: Request) -> Networks:
         options.loras.loras,
         options.inversion.embeddings,
         options.controls.controls,
+        options.loras.mode(),
     )
 
 
@@ -77,6 +80,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     model, refiner = names.model, names.refiner
     pipeline = model.load(device, preview_vae)
     pipeline.loras.folder = request.options.loras.folder()
+    pipeline.loras.mode = names.lora_mode
     pipeline.inversions.folder = request.options.inversion.folder()
     pipeline.controls.folder = request.options.controls.folder()
     provenance = {

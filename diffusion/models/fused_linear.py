@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diffusion.models.layers import Activations, Linear
+from diffusion.models.low_rank import update_of_rows
 from diffusion.models.module import Parameter
 from gpustd import concat, gemm
 
@@ -14,14 +15,15 @@ __all__ = ["FusedLinear"]
 class FusedLinear:
     """Linear layers of the same input as one matrix product: results lie side by side.
 
-    ``offsets``: the first channel of each layer's result, and their number. The layers' own weights
-    are released. ``few_rows``: as in `Linear`.
+    ``layers``: in the order of their results. ``offsets``: the first channel of each layer's
+    result, and their number. The layers' own weights are released. ``few_rows``: as in `Linear`.
     """
 
     def __init__(self, layers: Sequence[Linear], *, few_rows: bool = False) -> None:
         weights = [layer.weight.buffer for layer in layers]
         biases = [layer.bias.buffer for layer in layers if layer.bias]
         self._few_rows = few_rows
+        self.layers = tuple(layers)
         self.offsets = [0]
         for weight in weights:
             self.offsets.append(self.offsets[-1] + weight.shape[1])
@@ -38,4 +40,5 @@ class FusedLinear:
 
     def __call__(self, x: Activations) -> Activations:
         """Map (..., inputs) to (..., all outputs)."""
-        return gemm(x, self._weight, bias=self._bias, few_rows=self._few_rows)
+        addend = update_of_rows(self, x)
+        return gemm(x, self._weight, bias=self._bias, addend=addend, few_rows=self._few_rows)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
+from diffusion.models.low_rank import update_of_conv, update_of_rows
 from diffusion.models.module import Module, Parameter, Table
 from gpucore import Buffer, ShapeError, i32
 from gpustd import (
@@ -21,7 +22,7 @@ from gpustd import (
     winograd_conv2d,
     winograd_weights,
 )
-from gpustd.matmul.conv import Wrap
+from gpustd.matmul.conv import Padding, Window, Wrap
 from gpustd.matmul.winograd import winograd_block
 
 __all__ = [
@@ -104,6 +105,7 @@ class Linear(Module):
             bias=self.bias.buffer if self.bias else None,
             activation=activation,
             residual=residual,
+            addend=update_of_rows(self, x),
             few_rows=self._few_rows,
         )
 
@@ -167,6 +169,7 @@ class Conv2d(Module):
         activation: str | None = None,
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
+        residual = update_of_conv(self, x, self._window(upsample), second, residual)
         if self._upsampling_weights is not None:
             twice = upsample == (2 * x.shape[1], 2 * x.shape[2])
             if not twice or second is not None or per_image is not None:
@@ -210,6 +213,12 @@ class Conv2d(Module):
             wrap=_wrap.get() if self._padding else "",
         )
 
+    def _window(self, upsample: tuple[int, int] | None) -> Window:
+        """Return the positions of the kernel on its image, as they are now."""
+        given = self._padding
+        padding = Padding(*((given,) * 4 if isinstance(given, int) else given))
+        return Window(self._stride, padding, upsample, _wrap.get() if given else "")
+
 
 class PointwiseConv(Module):
     """A 1x1 convolution whose file shape is (out, in, 1, 1): a `Linear` over the channels."""
@@ -220,7 +229,13 @@ class PointwiseConv(Module):
 
     def __call__(self, x: Activations, *, residual: Activations | None = None) -> Activations:
         weight = self.weight.buffer
-        return gemm(x, weight.view(weight.shape[2:]), bias=self.bias.buffer, residual=residual)
+        return gemm(
+            x,
+            weight.view(weight.shape[2:]),
+            bias=self.bias.buffer,
+            residual=residual,
+            addend=update_of_rows(self, x),
+        )
 
 
 class GroupNorm(Module):

@@ -11,9 +11,12 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.adapters.rank_bank import RankBank
+from diffusion.adapters.rank_slots import ChosenSet, PlacedSet
 from diffusion.models.freeu import FeatureScaling, feature_scaling
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
+from diffusion.models.low_rank import Updates, updates
 from diffusion.models.unet import time_features
 from diffusion.pipeline.control import Active, ControlGraph
 from diffusion.pipeline.image_prompts import (
@@ -28,8 +31,9 @@ from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.guidance_rule import GuidanceRule, Latents, first_estimate
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, GpuError, Graph
+from gpucore import Buffer, GpuError, Graph, u32
 from gpustd import combine_into, concat, linear_combination
+from gpustd.matmul.low_rank import NO_UPDATE
 
 __all__ = [
     "BufferAlgebra",
@@ -62,7 +66,8 @@ class UNetCall:
     estimate. ``shared``: the cache for the networks that do so, released when weights change.
     ``traits``: what else these depend on; calls with other traits are never made together.
     ``alone``: it is made by `answer` only, since other networks or rules of guidance count in it.
-    ``number``: of the pass's calls, from 0.
+    ``number``: of the pass's calls, from 0. ``loras``: the adapters beside the layers, of a run
+    that has any.
     """
 
     networks: Networks
@@ -77,6 +82,7 @@ class UNetCall:
     shared: GraphCache[Any]
     alone: bool
     number: int
+    loras: ChosenSet | None
     _make: Callable[[UNetCall], LatentsEstimate] = field(repr=False)
 
     def answer(self) -> LatentsEstimate:
@@ -168,6 +174,8 @@ class GuidedDenoiser:
     An inpainting network has more input channels than C. It reads them after the latents; they are
     zero until `write_mask_channels`. ``leading`` pictures are captured with the network;
     `choose_controls` says which of them count.
+
+    ``bank``: of adapters beside the layers; `choose_loras` says which of them the pictures have.
     """
 
     def __init__(
@@ -179,15 +187,17 @@ class GuidedDenoiser:
         weights: Sequence[float] = (1.0,),
         options: GuidanceOptions = GuidanceOptions(),  # noqa: B008 - it is frozen
         leading: LeadingUnits = NO_LEADING,
+        bank: RankBank | None = None,
     ) -> None:
         self._networks = networks
+        self.bank = bank
         self._rule = GuidanceRule(scale, tuple(weights), options)
         device, dtype, config = networks.device, networks.dtype, networks.folder.unet
         self._leading, controls = leading, leading.controls
         self._controls = ControlGraph(controls, shape, self._rule.parts) if controls else None
         negative = shape[0] * (scale is not None)
-        rows = PromptRows(negative, shape[0] * self._rule.parts - negative)
-        self._image_prompts = ImagePromptGraph(leading.image_prompts, shape, rows)
+        read = PromptRows(negative, shape[0] * self._rule.parts - negative)
+        self._image_prompts = ImagePromptGraph(leading.image_prompts, shape, read)
         self._scaling: FeatureScaling | None = None
         if options.freeu is not None:
             freeu = options.freeu
@@ -205,7 +215,16 @@ class GuidedDenoiser:
         self._conditioning = self._complete(conditioning).copy()
         self._without_negative: GuidedDenoiser | None = None
         self._followed: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
-        with device.capture() as prompt_graph, device.region("unet"):
+        self._placed: PlacedSet | None = None
+        rows = np.full(self._conditioning.context.shape[0], NO_UPDATE, np.uint32)
+        self._updates: Updates | None = None
+        if bank is not None:
+            self._updates = bank.updates(device.buffer_from_array(rows, u32))
+        with (
+            device.capture() as prompt_graph,
+            device.region("unet"),
+            updates(self._updates),
+        ):
             self._prompt = networks.unet.prompt_keys(self._conditioning.context)
             if self._controls is not None:
                 self._controls.record_prompt(self._conditioning)
@@ -227,6 +246,7 @@ class GuidedDenoiser:
             device.region("unet"),
             seamless_padding(networks.seamless),
             feature_scaling(self._scaling),
+            updates(self._updates),
         ):
             x, residuals = self._latents, None
             count = len(self._leading.controls)
@@ -264,6 +284,18 @@ class GuidedDenoiser:
         self._followed = weakref.ref(conditioning)
         if self._without_negative is not None:
             self._without_negative.attend(conditioning.last(self._latents.shape[0]))
+
+    def choose_loras(self, placed: PlacedSet) -> None:
+        """Let all pictures have the adapters in a slot of the bank from now on."""
+        if self._updates is None or placed == self._placed:
+            return
+        self._placed = None  # if this is interrupted, no slot is chosen
+        chosen = self._updates.chosen
+        chosen.write(np.full(chosen.shape, placed.slot, np.uint32))
+        self._prompt_graph.replay()
+        self._placed = placed
+        if self._without_negative is not None:
+            self._without_negative.choose_loras(placed)
 
     def _complete(self, conditioning: Conditioning) -> Conditioning:
         """Return a conditioning with the rows of the perturbed prompt, if there are any."""
@@ -317,8 +349,11 @@ class GuidedDenoiser:
                 None,
                 options=self._rule.options,
                 leading=self._leading,
+                bank=self.bank,
             )
             made.choose_controls(self._active)
+            if self._placed is not None:
+                made.choose_loras(self._placed)
             if made._mask_channels is not None and self._mask_channels is not None:
                 made._mask_channels.copy_from(self._mask_channels)
             self._without_negative = made

@@ -23,8 +23,8 @@ __all__ = ["Event", "Result", "Stage", "Step"]
 class Stage:
     """A part of a run begins.
 
-    ``name``: ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or
-    ``decoding``.
+    ``name``: ``merging LoRAs``, ``placing LoRAs``, ``encoding prompt``, ``encoding picture``,
+    ``preparing``, ``enlarging`` or ``decoding``.
     """
 
     name: str

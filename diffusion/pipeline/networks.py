@@ -12,6 +12,7 @@ from diffusion.checkpoints import ModelFolder
 from diffusion.errors import SettingsError
 from diffusion.models.config import TinyVaeConfig, VaeConfig
 from diffusion.models.layers import Activations
+from diffusion.models.low_rank import updates
 from diffusion.models.tiny_vae import TinyVae
 from diffusion.models.unet import UNet, guidance_features, size_features
 from diffusion.models.vae import Vae
@@ -21,6 +22,7 @@ from diffusion.schedules import NoiseSchedule
 from diffusion.text.conditioning import Conditioning, Sizes
 from diffusion.text.encoder import EncodedText
 from diffusion.text.encoders import TextEncoders
+from diffusion.text.encoding_updates import current_encoding
 from diffusion.text.prompt_embeddings import PromptEmbeddings
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, DType
@@ -146,7 +148,9 @@ class Networks:
         vectors = None if pooled is None else self._join_sizes(pooled, sizes)
         added = None
         if vectors is not None:
-            with self.device.region("unet"):
+            encoding = current_encoding()
+            beside = None if encoding is None else encoding.rows(self.device, vectors.shape[0])
+            with self.device.region("unet"), updates(beside):
                 added = self.unet.embed_added(vectors)
         rows = self._guidance_rows(context.shape[0], guidance)
         return Conditioning(context, added, rows, vectors)

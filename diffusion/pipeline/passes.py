@@ -7,9 +7,11 @@ the base's latents on another model.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from diffusion.adapters.rank_slots import ChosenSet
 from diffusion.adapters.tags import remove_tags
 from diffusion.checks import check_integer
 from diffusion.control import Control, ImagePrompt
@@ -31,6 +33,7 @@ from diffusion.pipeline.image_prompts import (
     prompt_units_of,
 )
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
+from diffusion.pipeline.lora import ChosenKey, RunLoras
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
 from diffusion.prompts import (
@@ -71,7 +74,8 @@ class Pass:
     without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
     numbered on from there. ``words``: those whose embeddings come from files. ``controls``:
-    pictures that lead it. ``image_prompts``: pictures that are read as a prompt.
+    pictures that lead it. ``image_prompts``: pictures that are read as a prompt. ``loras``:
+    adapters beside the layers, if there are any.
     """
 
     kind: PassKind
@@ -87,6 +91,7 @@ class Pass:
     words: WordTable = NO_WORDS
     controls: tuple[ControlUnit, ...] = ()
     image_prompts: tuple[ImagePromptUnit, ...] = ()
+    loras: RunLoras | None = None
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -125,6 +130,22 @@ class Pass:
         guided = self.scale is not None and options.changes_calls
         return guided and options.skips_negative(call, len(self.prompts.order), sigma)
 
+    @property
+    def _steps(self) -> int:
+        """The steps of this pass, and of the one before of the same schedule."""
+        return self.schedule.steps_made + self.steps_before
+
+    def loras_at(self, call: int) -> ChosenSet | None:
+        """Return the adapters beside the layers at a call of the network in this pass, from 0."""
+        if self.loras is None:
+            return None
+        step = call // self.schedule.sampler.calls + self.steps_before
+        return self.loras.at(min(step, self._steps - 1), self._steps)
+
+    def lora_sets(self) -> set[ChosenKey]:
+        """Return the keys of all sets of adapters that this pass has beside the layers."""
+        return set() if self.loras is None else self.loras.keys(self._steps)
+
     def active_controls(self, call: int) -> Active:
         """Return which controls count at a call of this pass, from 0, then which image prompts."""
         step, steps = call // self.schedule.sampler.calls, self.schedule.steps_made
@@ -147,6 +168,10 @@ class Pass:
         embeddings = self.settings.embeddings
 
         def encode() -> Conditioning:
+            with nullcontext() if self.loras is None else self.loras.encoding():
+                return encode_texts()
+
+        def encode_texts() -> Conditioning:
             if embeddings is not None:
                 return self.networks.conditioning_of(
                     embeddings, sizes, guided=self.scale is not None, guidance=guidance
@@ -157,7 +182,8 @@ class Pass:
 
         texts, most_chunks = self.prompts.variants[variant], len(self.chunks[variant][0])
         words = _words_in(self.chunks[variant])
-        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip, embeddings, words)
+        loras = None if self.loras is None else self.loras.chosen
+        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip, embeddings, words, loras)
         if key not in self._conditionings:
             self._conditionings[key] = self.cache.conditioning(key, encode)
         return self._conditionings[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.image_prompts import LoadedImagePrompts
 from diffusion.pipeline.loading import load_networks
-from diffusion.pipeline.loras import Loras
+from diffusion.pipeline.lora import LoraMode, Loras
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.passes import (
     Pass,
@@ -84,11 +84,12 @@ class Pipeline:
         loras: LoraFolder = NO_LORAS,
         embeddings: InversionFolder = NO_INVERSIONS,
         controls: ControlFolder = NO_CONTROLS,
+        lora_mode: LoraMode = "auto",
     ) -> None:
         self.networks = networks
         self.defaults = defaults or default_settings(networks.folder)
         self.cache = RunCache()
-        self.loras = Loras(networks, self.cache, loras)
+        self.loras = Loras(networks, self.cache, loras, lora_mode)
         widths: dict[str, int] = {
             part: config.hidden_size for part, config in networks.folder.text_encoders.items()
         }
@@ -113,6 +114,7 @@ class Pipeline:
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
         embeddings: str | Path | None = None,
+        lora_mode: LoraMode = "auto",
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -123,7 +125,8 @@ class Pipeline:
         one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
         name. ``tokenizer`` and ``prediction``: these are
         missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name. ``embeddings``: that of the textual inversions.
+        name. ``embeddings``: that of the textual inversions. ``lora_mode``: how LoRAs are applied,
+        ``merge`` into the weights, or ``runtime`` beside them; ``auto`` takes what is cheaper.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -137,7 +140,7 @@ class Pipeline:
         names = NO_LORAS if loras is None else LoraFolder(Path(loras))
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
-        pipeline = cls(networks, loras=names, embeddings=words)
+        pipeline = cls(networks, loras=names, embeddings=words, lora_mode=lora_mode)
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__
@@ -182,6 +185,11 @@ class Pipeline:
         adapters = self.image_prompts.load(complete.image_prompts, self.controls.folder)
         return [with_image_prompts(each, adapters) for each in passes]
 
+    def passes_with_loras(self, complete: Settings) -> list[Pass]:
+        """Return the passes with the adapters beside the layers. Raises `ModelError` for files."""
+        beside = self.loras.beside(complete)
+        return [replace(each, loras=beside) for each in self.passes(complete)]
+
     def _words(self, complete: Settings) -> WordTable:
         """Return the words that prompts may have and whose embeddings come from files."""
         return self.inversions.table(complete.inversions, self.loras.files(complete))
@@ -207,7 +215,7 @@ class Pipeline:
         """
         queue = queue_of(self.device)
         complete, run = self._begin(settings)
-        yield from queue.events(lambda: self.loras.events(complete, run.events))
+        yield from queue.events(lambda: self.loras.events(complete, run.passes, run.events))
 
     def events_and_calls(self, settings: Settings) -> WithCalls[Event | Reading]:
         """Make pictures as `generate` does, with calls of the UNet that the caller answers.
@@ -217,13 +225,16 @@ class Pipeline:
         """
         queue = queue_of(self.device)
         complete, run = self._begin(settings)
-        yield from queue.events(lambda: self.loras.events(complete, run.events_and_calls))
+        yield from queue.events(
+            lambda: self.loras.events(complete, run.passes, run.events_and_calls)
+        )
 
     def _begin(self, settings: Settings) -> tuple[Settings, Run]:
         """Return complete settings and their run. Raises `SettingsError`."""
         complete = settings.with_defaults(self.defaults)
         with queue_of(self.device).turn:
-            return complete, Run(self.passes(complete), reads_loras=bool(self.loras.folder))
+            passes = self.passes_with_loras(complete)
+            return complete, Run(passes, reads_loras=bool(self.loras.folder))
 
     def images(
         self, settings: Settings, on_step: Callable[[Step], None] | None = None
@@ -391,12 +402,13 @@ class Pipeline:
             return self._embed(settings.with_defaults(self.defaults))
 
     def _embed(self, complete: Settings) -> PromptEmbeddings:
-        base = self.passes(complete)[0]
+        base = self.passes_with_loras(complete)[0]
         if len(base.prompts.variants) > 1 or len(base.prompts.weights) > 1:
             hint = "one embedding cannot hold a prompt that changes, or parts joined by AND"
             raise SettingsError("prompt", complete.prompt, hint)
         found, skipped = EMPHASES.find(complete.emphasis), complete.clip_skip - 1
-        with self.loras.use(complete):
+        beside = nullcontext() if base.loras is None else base.loras.encoding()
+        with self.loras.use(complete, [base]), beside:
             context, pooled = self.networks.encode_texts(base.chunks[0], found, skipped)
             return PromptEmbeddings.from_rows(
                 context.read().astype(np.float32),
@@ -442,6 +454,7 @@ class Pipeline:
             self.controls.release()
             self.image_prompts.release()
             self.networks.release()
+            self.loras.release()
 
     def close(self) -> None:
         """Give back all that it keeps, and close the device if `load` opened it."""

@@ -43,7 +43,7 @@ def refine(
     queue = queue_of(base.device)
     with queue.turn:
         second = refiner.passes(replace(complete, controls=(), image_prompts=()))[0]
-        passes = base.passes(complete)[0], second
+        passes = base.passes_with_loras(complete)[0], second
     _check_pair(base, refiner, *passes)
     steps = passes[0].schedule.steps
     base_steps = round(switch * steps)
@@ -54,7 +54,11 @@ def refine(
     run = Run(split_passes(*passes, base_steps), reads_loras=bool(base.loras.folder))
     without = replace(complete, prompt="", loras=())
     yield from queue.events(
-        lambda: base.loras.events(complete, lambda: refiner.loras.events(without, run.events))
+        lambda: base.loras.events(
+            complete,
+            run.passes,
+            lambda: refiner.loras.events(without, run.passes, run.events),
+        )
     )
 
 

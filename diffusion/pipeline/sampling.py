@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion.adapters.rank_bank import RankBank
 from diffusion.errors import NotFiniteError
 from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import (
@@ -64,6 +65,7 @@ class DenoiserKey(NamedTuple):
     zero_snr: bool
     options: GuidanceOptions
     leading: tuple[Hashable, ...]
+    bank: int | None
 
 
 class PassCalls(ExitStack):
@@ -80,6 +82,7 @@ class PassCalls(ExitStack):
         self._followed = self._conditioning
         self._rows = self._conditioning
         self._denoiser: GuidedDenoiser | None = None
+        self._lent = self.enter_context(ExitStack())
         self._calls = 0
         changed = current.settings.guidance_options != GuidanceOptions()
         self._is_alone = changed or bool(current.controls or current.image_prompts)
@@ -106,16 +109,22 @@ class PassCalls(ExitStack):
             shared=current.cache.shared,
             alone=self._is_alone,
             number=call,
+            loras=current.loras_at(call),
             _make=self._make,
         )
 
     def _make(self, call: UNetCall) -> LatentsEstimate:
         """Make a call of this pass alone."""
         current = self._pass
-        if self._denoiser is None:
+        placed = None if call.loras is None else call.loras.place()
+        bank = None if placed is None else placed.bank
+        if self._denoiser is None or self._denoiser.bank is not bank:
+            self._lent.close()  # a bank that grew is another one
             self._rows = self._followed.for_batch(call.x.shape[0])
-            lent = _lend_denoiser(current, self._noise, self._rows, self._mask_channels)
-            self._denoiser = self.enter_context(lent)
+            lent = _lend_denoiser(current, self._noise, self._rows, self._mask_channels, bank)
+            self._denoiser = self._lent.enter_context(lent)
+        if placed is not None:
+            self._denoiser.choose_loras(placed)
         if current.controls or current.image_prompts:
             self._denoiser.choose_controls(current.active_controls(call.number))
         if call.conditioning is not self._followed:
@@ -205,7 +214,11 @@ def _finish(current: Pass, step: SamplerStep[Latents], blend: Blend | None) -> S
 
 @contextmanager
 def _lend_denoiser(
-    current: Pass, noise: LatentNoise, conditioning: Conditioning, mask_channels: Array | None
+    current: Pass,
+    noise: LatentNoise,
+    conditioning: Conditioning,
+    mask_channels: Array | None,
+    bank: RankBank | None,
 ) -> Iterator[GuidedDenoiser]:
     """Lend a denoiser that follows a conditioning, and the pass's controls."""
     networks, settings, weights = current.networks, current.settings, current.prompts.weights
@@ -219,6 +232,7 @@ def _lend_denoiser(
         zero_snr=settings.zero_snr,
         options=settings.guidance_options,
         leading=current.leading.keys,
+        bank=None if bank is None else bank.number,
     )
 
     def capture() -> GuidedDenoiser:
@@ -230,6 +244,7 @@ def _lend_denoiser(
             weights,
             settings.guidance_options,
             current.leading,
+            bank,
         )
 
     with current.cache.denoisers.lend(key, capture) as denoiser:

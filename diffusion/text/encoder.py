@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from diffusion.models.clip import ClipTextModel, LearnedVectors, ProjectedClipTextModel
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import Activations
+from diffusion.models.low_rank import updates
 from diffusion.text.conditioning import copy_buffer
+from diffusion.text.encoding_updates import EncodingUpdates, current_encoding
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Buffer, Device, Graph, i32
 from gpustd import concat
@@ -43,7 +45,13 @@ class CapturedEncoder:
     """
 
     def __init__(
-        self, encoder: TextEncoder, shape: tuple[int, ...], skip: int, *, learned: bool
+        self,
+        encoder: TextEncoder,
+        shape: tuple[int, ...],
+        skip: int,
+        encoding: EncodingUpdates | None,
+        *,
+        learned: bool,
     ) -> None:
         device = encoder.device
         self._end = encoder.tokenizer.end
@@ -51,7 +59,8 @@ class CapturedEncoder:
         positions = np.broadcast_to(np.arange(shape[1]), shape)
         on_device = device.buffer_from_array(positions, i32)
         self._learned = _learned_buffers(encoder, shape) if learned else None
-        with device.capture() as graph, device.region("text encoder"):
+        self._updates = None if encoding is None else encoding.rows(device, shape[0])
+        with device.capture() as graph, device.region("text encoder"), updates(self._updates):
             self._output = encoder.record(self._ids, on_device, self._ends, skip, self._learned)
         self._graph: Graph = graph
 
@@ -60,9 +69,16 @@ class CapturedEncoder:
         """Tokens of all rows."""
         return self._ids.size
 
-    def __call__(self, ids: NDArray[np.int32], vectors: Sequence[Vectors]) -> EncodedText:
+    def __call__(
+        self,
+        ids: NDArray[np.int32],
+        vectors: Sequence[Vectors],
+        encoding: EncodingUpdates | None,
+    ) -> EncodedText:
         """Return embeddings and pooled text of ``ids``; ``vectors``: of each row."""
         self._ids.write(ids)
+        if self._updates is not None and encoding is not None:
+            encoding.write(self._updates.chosen)
         if self._learned is not None:
             _write_vectors(self._learned, vectors)
         context, pooled = self._output
@@ -116,14 +132,14 @@ class TextEncoder:
         self, ids: NDArray[np.int32], skip: int, vectors: Sequence[Vectors]
     ) -> EncodedText:
         """Encode rows that are computed at once."""
-        learned = any(vectors)
-        key = (ids.shape, skip, learned)
+        learned, encoding = any(vectors), current_encoding()
+        key = (ids.shape, skip, learned, None if encoding is None else encoding.bank.number)
 
         def capture() -> CapturedEncoder:
-            return CapturedEncoder(self, ids.shape, skip, learned=learned)
+            return CapturedEncoder(self, ids.shape, skip, encoding, learned=learned)
 
         with self.graphs.lend(key, capture) as captured:
-            return captured(ids, vectors)
+            return captured(ids, vectors, encoding)
 
     def record(
         self,

@@ -22,9 +22,10 @@ def gemm(
     bias: Buffer[f32] | None = None,
     activation: str | None = None,
     residual: Buffer[T] | None = None,
+    addend: Buffer[T] | None = None,
     few_rows: bool = False,
 ) -> Buffer[T]:
-    """Return ``activation(a @ w + bias) + residual``, accumulated in f32.
+    """Return ``activation(a @ w + bias + addend) + residual``, accumulated in f32.
 
     Args:
         a: (..., K), f16 or f32.
@@ -33,6 +34,7 @@ def gemm(
         activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu``, ``relu`` or
             ``geglu`` (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
         residual: (..., N), added last.
+        addend: (..., columns of ``w``) of the same dtype, such as `low_rank_update` makes.
         few_rows: ``a`` has few rows, up to some 16, and weights are read as fast as memory gives
             them. Sums run in their own order, the same for any number of rows. Not with GEGLU.
 
@@ -49,10 +51,27 @@ def gemm(
     matmul = replace(_dense_matmul("gemm", a, n, activation), few_rows=few_rows)
     shape, epilogue = (*a.shape[:-1], n), Epilogue(bias, None, residual)
     require_epilogue("gemm", epilogue, shape, matmul.columns)
+    if addend is not None:
+        matmul, epilogue = _with_addend(matmul, epilogue, addend, (*shape[:-1], matmul.columns))
     y = a.device.buffer(a.dtype, shape)
     if y.size:
         launch_matmul(matmul, a, w, y, epilogue=epilogue)
     return y
+
+
+def _with_addend(
+    matmul: Matmul, epilogue: Epilogue, addend: Buffer[Any], shape: tuple[int, ...]
+) -> tuple[Matmul, Epilogue]:
+    """Return both with an addend: each row is an image with additions of its own.
+
+    The number of images, which K's parts follow, stays. Raises `ShapeError`.
+    """
+    require_buffers(matmul.op, addend)
+    if addend.shape != shape:
+        raise ShapeError(f"{matmul.op}: addend must be {shape}, got {addend.shape}")
+    rows = addend.view((matmul.m, matmul.columns))
+    by_row = replace(matmul, sizes={**matmul.sizes, "rows": 1})
+    return by_row, epilogue._replace(per_image=rows)
 
 
 def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:

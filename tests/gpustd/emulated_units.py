@@ -10,14 +10,15 @@ from tests.gpustd.matrix_emulator import emulate
 
 __all__ = ["emulated_kernel", "need_matrix_units"]
 
+_UNITS = "enable chromium_experimental_subgroup_matrix;"
 _emulated: dict[tuple[Device, str], Kernel] = {}
 
 
 def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
     """Return what `template.kernel` does, with matrix units emulated where the text has them."""
-    if "matrix" not in spec:
-        return template.kernel(device, name, **spec)
     source = template.render(name, spec)
+    if _UNITS not in source:
+        return template.kernel(device, name, **spec)
     key = (device, source)
     if key not in _emulated:
         _emulated[key] = device.compile_kernel(emulate(source))

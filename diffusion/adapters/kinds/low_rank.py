@@ -5,16 +5,28 @@ A convolution's down-projection has the kernel, or a third tensor between the tw
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffusion.adapters.kinds.kind import Kind
 from diffusion.adapters.tensor_group import Array, TensorGroup, upload
 from gpucore import Buffer, f32
 from gpustd import gemm
 
-__all__ = ["LOW_RANK"]
+__all__ = ["LOW_RANK", "Factors", "rank_of_factors", "stored_factors"]
+
+
+class Factors(NamedTuple):
+    """A difference (rows, columns) as ``scale`` times ``up @ down``: (rows, rank), (rank, columns).
+
+    The matrices are as the file has them, in its type.
+    """
+
+    up: NDArray[Any]
+    down: NDArray[Any]
+    scale: float
 
 
 def _check(group: TensorGroup) -> None:
@@ -27,6 +39,23 @@ def _check(group: TensorGroup) -> None:
     group.require("up", group.rows, outer)
     group.require("down", rank, group.inputs)
     group.require("mid", outer, rank, *group.kernel)
+
+
+def stored_factors(group: TensorGroup) -> Factors:
+    """Return the factors of a difference, with all ranks. Raises `ModelFormatError`."""
+    rank = group.rank_of("down", 0)
+    scale = group.scale_of(rank)
+    if "mid" not in group:
+        up, down = group.stored("up"), group.stored("down")
+        return Factors(up.reshape(group.rows, -1), down.reshape(rank, -1), scale)
+    up, down = group.read("up", group.rows, -1), group.read("down", rank, -1)
+    return Factors(up, _contract(group.read("mid", up.shape[1], rank, -1), down), scale)
+
+
+def rank_of_factors(group: TensorGroup) -> int:
+    """Return the ranks that count, without reading a tensor."""
+    rank = group.rank_of("up", 1)
+    return rank if "mid" in group or group.most_rank is None else min(rank, group.most_rank)
 
 
 def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buffer[f32]:

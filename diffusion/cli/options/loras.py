@@ -11,8 +11,9 @@ from typer import Option
 from diffusion.adapters import Lora, LoraFolder
 from diffusion.adapters.tags import read_tags
 from diffusion.cli.options.groups import OptionGroup
-from diffusion.cli.options.parsing import MAX_DIGITS
+from diffusion.cli.options.parsing import MAX_DIGITS, find_name
 from diffusion.errors import SettingsError
+from diffusion.pipeline.lora import MODES, LoraMode
 from diffusion.settings import Settings
 
 __all__ = ["LoraOptions", "check_names", "parse_lora"]
@@ -44,9 +45,24 @@ class LoraOptions(OptionGroup, panel="LoRAs"):
         ),
     ] = None
 
+    lora_mode: Annotated[
+        str,
+        Option(
+            "--lora-mode",
+            metavar="|".join(MODES),
+            help="How LoRAs are applied: merged into the weights, or at run time beside them. "
+            "Merging takes a moment, then costs nothing. auto takes what is quicker for so many "
+            "steps.",
+        ),
+    ] = "auto"
+
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with the LoRAs that were typed. Raises `SettingsError`."""
         return replace(settings, loras=(*settings.loras, *map(parse_lora, self.lora or ())))
+
+    def mode(self) -> LoraMode:
+        """Return the chosen mode. Raises `SettingsError`."""
+        return find_name("lora mode", self.lora_mode, {each: each for each in MODES})
 
     def folder(self) -> LoraFolder:
         """Return the folder that names are found in. Raises `SettingsError`."""

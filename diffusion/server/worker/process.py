@@ -81,8 +81,11 @@ class WorkerOptions:
         return tuple(each for each in (self.loras, self.embeddings, self.controls) if each)
 
     def load(self, model: Path, device: Device) -> Pipeline:
-        """Load a model. Raises as `Pipeline.load`."""
-        pipeline = Pipeline.load(model, device, self.dtype)
+        """Load a model. Raises as `Pipeline.load`.
+
+        LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
+        """
+        pipeline = Pipeline.load(model, device, self.dtype, lora_mode="runtime")
         self.find_adapters(pipeline)
         return pipeline
 

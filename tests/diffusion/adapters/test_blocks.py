@@ -59,7 +59,7 @@ def test_layers_have_the_weights_of_their_blocks(
 def pipeline(device: Device, tmp_path: Path) -> Iterator[Pipeline]:
     nets = networks(device, "xl_base")
     write_lora(tmp_path / "a.safetensors", nets, "a")
-    found = Pipeline(nets, loras=LoraFolder(tmp_path))
+    found = Pipeline(nets, loras=LoraFolder(tmp_path), lora_mode="merge")
     yield found
     with found.loras.use(SETTINGS):
         found.release()

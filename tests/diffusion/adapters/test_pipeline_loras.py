@@ -61,7 +61,7 @@ def pipeline(device: Device, tmp_path: Path) -> Iterator[Pipeline]:
     nets = networks(device, "xl_base")
     write_lora(tmp_path / "a.safetensors", nets, "a")
     write_lora(tmp_path / "b.safetensors", nets, "b")
-    found = Pipeline(nets, loras=LoraFolder(tmp_path))
+    found = Pipeline(nets, loras=LoraFolder(tmp_path), lora_mode="merge")
     yield found
     with found.loras.use(SETTINGS):
         found.release()
@@ -126,7 +126,7 @@ def test_merged_weights_are_those_of_a_model_loaded_with_them(
     unet, expected = UNet(nets.folder.unet), UNet(nets.folder.unet)
     weights = nets.folder.weights("unet")
     load(unet, weights.read, device, f32)
-    fresh = Pipeline(replace(nets, unet=unet), loras=pipeline.loras.folder)
+    fresh = Pipeline(replace(nets, unet=unet), loras=pipeline.loras.folder, lora_mode="merge")
     merged = dict(adapted_shapes(unet))
 
     def read(name: str) -> NDArray[np.floating]:

@@ -184,6 +184,7 @@ OTHERS = {
         "--embeddings",
         "--lora",
         "--loras",
+        "--lora-mode",
         "--dynamic",
         "--wildcards",
         "--combinatorial",

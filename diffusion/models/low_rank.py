@@ -1,0 +1,78 @@
+"""Low-rank updates of a network's layers while it runs, another one for each image of a batch.
+
+The layers read which updates there are from the context that a caller opens, as they read the
+seams of pictures. Without it they compute what they always do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gpucore import Buffer, u32
+from gpustd.matmul.conv import Window
+from gpustd.matmul.low_rank import low_rank_conv2d, low_rank_update
+
+__all__ = ["LayerUpdate", "Updates", "update_of_conv", "update_of_rows", "updates"]
+
+
+class LayerUpdate(NamedTuple):
+    """The matrices of one layer in all slots, as `gpustd.matmul.low_rank` takes them.
+
+    ``groups``: equal parts of the columns, which have ranks of their own.
+    """
+
+    down: Buffer[Any]
+    up: Buffer[Any]
+    groups: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Updates:
+    """The updates of ``layers``, and the slot of each image (``chosen``)."""
+
+    layers: Mapping[object, LayerUpdate]
+    chosen: Buffer[u32]
+
+
+_updates: ContextVar[Updates | None] = ContextVar("updates", default=None)
+
+
+@contextmanager
+def updates(found: Updates | None) -> Iterator[None]:
+    """Let networks that are called inside the context have these updates; None for none.
+
+    Never yield from a generator inside: its caller would be inside as well.
+    """
+    token = _updates.set(found)
+    try:
+        yield
+    finally:
+        _updates.reset(token)
+
+
+def update_of_rows(layer: object, x: Buffer[Any]) -> Buffer[Any] | None:
+    """Return what is added to a layer's product with ``x`` (images, ..., K); None for nothing."""
+    found = _updates.get()
+    if found is None or layer not in found.layers:
+        return None
+    down, up, groups = found.layers[layer]
+    return low_rank_update(x, down, up, found.chosen, groups)
+
+
+def update_of_conv(
+    layer: object,
+    x: Buffer[Any],
+    window: Window,
+    second: Buffer[Any] | None,
+    residual: Buffer[Any] | None,
+) -> Buffer[Any] | None:
+    """Return a convolution's ``residual`` with its update added; itself where there is none."""
+    found = _updates.get()
+    if found is None or layer not in found.layers:
+        return residual
+    down, up, _ = found.layers[layer]
+    return low_rank_conv2d(x, down, up, found.chosen, window, second=second, residual=residual)

@@ -1,0 +1,65 @@
+"""The layers of a network that low-rank updates reach, and the weights that each is made of."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diffusion.models.fused_linear import FusedLinear
+from diffusion.models.layers import Conv2d, Linear, PointwiseConv
+from diffusion.models.module import Module, Parameter
+
+__all__ = ["UpdatedLayer", "updated_layers"]
+
+
+@dataclass(frozen=True)
+class UpdatedLayer:
+    """A layer, as a mapping of updates knows it.
+
+    ``names``: of its weights, whose results lie side by side from the columns ``offsets`` on; the
+    last offset is their number. ``shape``: of an update's narrow half, without its ranks.
+    """
+
+    layer: object
+    names: tuple[str, ...]
+    offsets: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def groups(self) -> int:
+        """The weights, where all have as many columns; else 1."""
+        even = len({b - a for a, b in itertools.pairwise(self.offsets)}) == 1
+        return len(self.names) if even else 1
+
+
+def updated_layers(network: Module) -> Iterator[UpdatedLayer]:
+    """Yield the linear layers and the convolutions of a loaded network."""
+    names = {id(parameter): name for name, parameter in network.parameters()}
+    fused = list(_fused(network))
+    members = {id(linear) for each in fused for linear in each.layers}
+    for each in fused:
+        weights = [linear.weight for linear in each.layers]
+        yield _layer(each, weights, names, (weights[0].shape[1],))
+    for module in network.modules():
+        if id(module) in members:
+            continue
+        if isinstance(module, (Linear, PointwiseConv)):
+            yield _layer(module, [module.weight], names, (module.weight.shape[1],))
+        elif isinstance(module, Conv2d):
+            _, inputs, *kernel = module.weight.shape
+            yield _layer(module, [module.weight], names, (*kernel, inputs))
+
+
+def _fused(network: Module) -> Iterator[FusedLinear]:
+    for module in network.modules():
+        yield from (each for each in vars(module).values() if isinstance(each, FusedLinear))
+
+
+def _layer(
+    layer: object, weights: list[Parameter], names: dict[int, str], shape: tuple[int, ...]
+) -> UpdatedLayer:
+    offsets = [0]
+    for weight in weights:
+        offsets.append(offsets[-1] + weight.shape[0])
+    return UpdatedLayer(layer, tuple(names[id(each)] for each in weights), tuple(offsets), shape)

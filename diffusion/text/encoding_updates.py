@@ -1,0 +1,54 @@
+"""The low-rank updates that text encoders have: one set for all rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+import numpy as np
+
+from diffusion.adapters.rank_bank import RankBank
+from diffusion.models.low_rank import Updates
+from gpucore import Buffer, Device, u32
+from gpustd.matmul.low_rank import NO_UPDATE
+
+__all__ = ["EncodingUpdates", "current_encoding", "encoding_updates"]
+
+
+class EncodingUpdates(NamedTuple):
+    """The ``slot`` of a bank that all rows of text have."""
+
+    bank: RankBank
+    slot: int
+
+    def rows(self, device: Device, count: int) -> Updates:
+        """Return the updates of so many rows."""
+        chosen = np.full(count, self.slot, np.uint32)
+        return self.bank.updates(device.buffer_from_array(chosen, u32))
+
+    def write(self, chosen: Buffer[u32]) -> None:
+        """Write the slot of each row."""
+        chosen.write(np.full(chosen.shape, self.slot, np.uint32))
+
+
+_encoding: ContextVar[EncodingUpdates | None] = ContextVar("encoding", default=None)
+
+
+@contextmanager
+def encoding_updates(found: EncodingUpdates) -> Iterator[None]:
+    """Let texts that are encoded inside the context have these updates.
+
+    Never yield from a generator inside: its caller would be inside as well.
+    """
+    token = _encoding.set(None if found.slot == NO_UPDATE else found)
+    try:
+        yield
+    finally:
+        _encoding.reset(token)
+
+
+def current_encoding() -> EncodingUpdates | None:
+    """Return the updates of the `encoding_updates` around; None for none."""
+    return _encoding.get()

@@ -1,0 +1,278 @@
+"""Low-rank updates beside matrix products and convolutions, another one for each image.
+
+An update is ``x @ down @ up`` with few columns between (Hu et al. 2021, arXiv 2106.09685). The
+images of a batch choose theirs from several slots, or none. An image's update follows from its own
+numbers alone: it has the same bits in any batch, and with more ranks of zeros. Numbers to which the
+update of an image without one is added keep their bits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gpucore import Buffer, DTypeError, ShapeError, T, Work, f16, f32, u32
+from gpucore.integers import ceil_div
+from gpustd.launch.checks import as_int, require_buffers
+from gpustd.launch.elements import float_scalar, width_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import forced_variant
+from gpustd.matmul.conv import Window, conv_matmul, result_shape
+from gpustd.matmul.operation import Matmul
+
+__all__ = ["NO_UPDATE", "low_rank_conv2d", "low_rank_update"]
+
+NO_UPDATE: Final = 2**32 - 1
+"""What an image without an update chooses."""
+_WORKGROUP: Final = 64
+_ROWS: Final = 4
+# Of the kernels for matrix units: rows and columns of a block, and subgroups of a workgroup.
+_BLOCK_ROWS: Final = 32
+_BLOCK_COLUMNS: Final = 64
+_SUBGROUPS: Final = 4
+# Operands of 16 x 16 that a subgroup has under way.
+_MOST_MATRICES: Final = 20
+
+
+@dataclass(frozen=True)
+class _Update:
+    """The operands of an update, checked: ``down`` and ``up`` have a slot in their first axis."""
+
+    matmul: Matmul
+    down: Buffer[Any]
+    up: Buffer[Any]
+    chosen: Buffer[u32]
+    groups: int = 1
+
+    def check(self) -> None:
+        """Raise `ShapeError` or `DTypeError` unless the operands go together."""
+        op, ranks, up = self.matmul.op, self.matmul.n // self.groups, self.up
+        whole = ranks * self.groups == self.matmul.n and ranks % 4 == 0
+        if len(up.shape) != 3 or up.shape[:2] != (self.down.shape[0], ranks) or not whole:
+            raise ShapeError(
+                f"{op}: down and up must be (slots, ..., groups * ranks) and (slots, ranks, N), "
+                f"ranks a multiple of 4, got {self.down.shape} and {up.shape} in {self.groups} "
+                "group(s)"
+            )
+        if up.shape[2] % self.groups:
+            raise ShapeError(f"{op}: N must be a multiple of {self.groups} groups, got {up.shape}")
+        if self.chosen.dtype is not u32:
+            raise DTypeError(f"{op}: chosen must be u32, got {self.chosen!r}")
+        if len(self.chosen.shape) != 1 or self.chosen.shape[0] < self.matmul.images:
+            raise ShapeError(
+                f"{op}: chosen must have a slot for each of {self.matmul.images} images, got "
+                f"{self.chosen.shape}"
+            )
+
+    @property
+    def _rows(self) -> int:
+        """The rows of one image."""
+        return self.matmul.m // self.matmul.images
+
+    @property
+    def _ranks(self) -> int:
+        """The ranks of a group."""
+        return self.up.shape[1]
+
+    @property
+    def _columns(self) -> int:
+        """The columns of a group."""
+        return self.up.shape[2] // self.groups
+
+    def record(
+        self,
+        x: Buffer[Any],
+        second: Buffer[Any] | None,
+        residual: Buffer[Any] | None,
+        y: Buffer[Any],
+    ) -> None:
+        """Record the launches that write ``y``."""
+        variant = forced_variant("low_rank") or self._best_variant(x, second)
+        if variant == "matrix":
+            self._up_on_matrix_units(self._down_on_matrix_units(x), residual, y)
+        else:
+            self._up(self._down(x, second), residual, y)
+
+    def _best_variant(self, x: Buffer[Any], second: Buffer[Any] | None) -> str:
+        """Return the variant, which follows from the sizes of one image."""
+        halves = x.device.has_matrix_units and x.dtype is f16
+        plain = second is None and not self.matmul.has_window
+        whole = not (self.matmul.k % 16 or self._ranks % 16 or self._columns % 8)
+        filled = self._rows >= _BLOCK_ROWS and self._columns >= _BLOCK_COLUMNS
+        return "matrix" if halves and plain and whole and filled else "plain"
+
+    def _down(self, x: Buffer[Any], second: Buffer[Any] | None) -> Buffer[f32]:
+        ranks = x.device.buffer(f32, (self.matmul.m, self.matmul.n))
+        sizes, words = self.matmul.sizes, ranks.size // 4
+        names = ("height", "width", "view_height", "view_width", "out_height", "out_width")
+        params = {
+            "count": words,
+            "ranks": self.matmul.n // 4,
+            **{name: sizes[name] for name in (*names, "c1", "c2")},
+            **self.matmul.window,
+        }
+        factors = [x] if second is None else [x, second]
+        spec: dict[str, Value] = {"scalar": x.dtype.name, "two": second is not None}
+        buffers = [*factors, self.down, self.chosen, ranks]
+        record = kernel(x.device, "matmul/low_rank/down.wgsl", **spec)
+        record(*buffers, params, grid=flat_grid(words, _WORKGROUP), work=self.matmul.work(buffers))
+        return ranks
+
+    def _down_on_matrix_units(self, x: Buffer[Any]) -> Buffer[f16]:
+        ranks, k = x.device.buffer(f16, (self.matmul.m, self.matmul.n)), self.matmul.k
+        columns = next(each for each in (96, 64, 48, 32, 16) if self.matmul.n % each == 0)
+        teams = next(each for each in (8, 4, 2, 1) if k // 16 % each == 0)
+        most = max(1, _MOST_MATRICES // (2 + columns // 16))
+        steps = k // 16 // teams
+        spec: dict[str, Value] = {
+            "columns": columns,
+            "part": 32 if columns % 32 == 0 else 16,
+            "teams": teams,
+            "turns": next(each for each in range(min(most, steps), 0, -1) if steps % each == 0),
+            "k": k,
+        }
+        buffers = [x, self.down, self.chosen, ranks]
+        grid = ceil_div(self._rows, _BLOCK_ROWS), self.matmul.n // columns, self.matmul.images
+        record = kernel(x.device, "matmul/low_rank/down_matrix.wgsl", **spec)
+        params = {"rows": self._rows, "ranks": self.matmul.n}
+        record(*buffers, params, grid=grid, work=self.matmul.work(buffers))
+        return ranks
+
+    def _up(self, ranks: Buffer[f32], residual: Buffer[Any] | None, y: Buffer[Any]) -> None:
+        width = width_of(self._columns)
+        columns, blocks = self.up.shape[2] // width, ceil_div(self._rows, _ROWS)
+        count = self.matmul.images * blocks * columns
+        params = {
+            "rows": self._rows,
+            "blocks": blocks,
+            "ranks": self._ranks,
+            "groups": self.groups,
+            "columns": columns,
+            "share": self._columns // width,
+            "count": count,
+        }
+        spec: dict[str, Value] = {
+            "scalar": y.dtype.name,
+            "width": width,
+            "residual": residual is not None,
+        }
+        record = kernel(y.device, "matmul/low_rank/up.wgsl", **spec)
+        buffers = self._up_buffers(ranks, residual, y)
+        record(*buffers, params, grid=flat_grid(count, _WORKGROUP), work=self._up_work(buffers))
+
+    def _up_on_matrix_units(
+        self, ranks: Buffer[f16], residual: Buffer[Any] | None, y: Buffer[Any]
+    ) -> None:
+        blocks = ceil_div(self._columns, _BLOCK_COLUMNS)
+        params = {
+            "rows": self._rows,
+            "ranks": self._ranks,
+            "groups": self.groups,
+            "columns8": self._columns // 8,
+            "blocks": blocks,
+        }
+        across = ceil_div(self.groups * blocks, _SUBGROUPS)
+        grid = ceil_div(self._rows, _BLOCK_ROWS), across, self.matmul.images
+        record = kernel(y.device, "matmul/low_rank/up_matrix.wgsl", residual=residual is not None)
+        buffers = self._up_buffers(ranks, residual, y)
+        record(*buffers, params, grid=grid, work=self._up_work(buffers))
+
+    def _up_buffers(
+        self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]
+    ) -> list[Buffer[Any]]:
+        more = [] if residual is None else [residual]
+        return [ranks, self.up, self.chosen, *more, y]
+
+    def _up_work(self, buffers: list[Buffer[Any]]) -> Work:
+        operations = 2.0 * buffers[-1].size * self._ranks
+        return Work(operations, sum(each.nbytes for each in buffers))
+
+
+def low_rank_update(
+    x: Buffer[T], down: Buffer[T], up: Buffer[T], chosen: Buffer[u32], groups: int = 1
+) -> Buffer[T]:
+    """Return ``x[i] @ down[c] @ up[c]`` with ``c = chosen[i]`` for each image i.
+
+    Args:
+        x: (images, ..., K), f16 or f32.
+        down: (slots, K, groups * ranks) of the same dtype, ranks a multiple of 4.
+        up: (slots, ranks, N) of the same dtype.
+        chosen: a slot for each image, or `NO_UPDATE`; it may be longer.
+        groups: equal parts of the columns, which have ranks of their own.
+
+    Returns (images, ..., N), summed in f32: what `gpustd.gemm` takes as ``addend``. Raises
+    `ShapeError` or `DTypeError`.
+
+    >>> from gpustd.matmul.low_rank import NO_UPDATE, low_rank_update
+    >>> x = device.buffer_from_array(np.ones((2, 1, 3), np.float32))
+    >>> down = device.buffer_from_array(np.ones((1, 3, 4), np.float32))
+    >>> up = device.buffer_from_array(np.ones((1, 4, 2), np.float32))
+    >>> chosen = device.buffer_from_array(np.array([0, NO_UPDATE], np.uint32))
+    >>> low_rank_update(x, down, up, chosen).read().tolist()
+    [[[12.0, 12.0]], [[-0.0, -0.0]]]
+    """
+    op = "low_rank_update"
+    require_buffers(op, x, down, up, chosen)
+    groups = as_int(op, "groups", groups)
+    if len(x.shape) < 2 or len(down.shape) != 3 or len(up.shape) != 3 or groups < 1:
+        raise ShapeError(
+            f"{op}: x, down and up must be (images, ..., K), (slots, K, groups * ranks) and "
+            f"(slots, ranks, N), groups at least 1, got {x.shape}, {down.shape} and {up.shape} in "
+            f"{groups}"
+        )
+    rows = math.prod(x.shape[1:-1])
+    if not rows:
+        return x.device.buffer(x.dtype, (*x.shape[:-1], up.shape[2]))
+    image = x.view((x.shape[0], rows, 1, x.shape[-1]))
+    weights = (1, 1, *down.shape[1:])
+    matmul = conv_matmul(op, image, None, weights, Window(), None, 0)
+    update = _Update(matmul, down, up, chosen, groups)
+    update.check()
+    float_scalar(op, x, down, up)
+    y = x.device.buffer(x.dtype, (*x.shape[:-1], up.shape[2]))
+    if y.size:
+        update.record(image, None, None, y)
+    return y
+
+
+def low_rank_conv2d(
+    x: Buffer[T],
+    down: Buffer[T],
+    up: Buffer[T],
+    chosen: Buffer[u32],
+    window: Window,
+    *,
+    second: Buffer[T] | None = None,
+    residual: Buffer[T] | None = None,
+) -> Buffer[T]:
+    """Return ``conv(x[i], down[c]) @ up[c] + residual[i]`` with ``c = chosen[i]`` for each image i.
+
+    Args:
+        x: (images, height, width, C1), f16 or f32.
+        down: (slots, kernel height, kernel width, C1 + C2, ranks) of the same dtype, ranks a
+            multiple of 4.
+        up: (slots, ranks, Cout) of the same dtype.
+        chosen: a slot for each image, or `NO_UPDATE`; it may be longer.
+        window: the convolution's positions on the image.
+        second: (images, height, width, C2), whose channels follow those of ``x``.
+        residual: like the result. It may become the residual of the convolution itself.
+
+    Returns (images, out height, out width, Cout), summed in f32. Raises `ShapeError` or
+    `DTypeError`.
+    """
+    op = "low_rank_conv2d"
+    require_buffers(op, x, down, up, chosen)
+    matmul = conv_matmul(op, x, second, down.shape[1:], window, None, 0)
+    update = _Update(matmul, down, up, chosen)
+    update.check()
+    shape = (*result_shape(matmul)[:3], up.shape[2])
+    given = [each for each in (second, residual) if each is not None]
+    float_scalar(op, x, down, up, *given)
+    if residual is not None and residual.shape != shape:
+        raise ShapeError(f"{op}: residual must be {shape}, got {residual.shape}")
+    y = x.device.buffer(x.dtype, shape)
+    if y.size:
+        update.record(x, second, residual, y)
+    return y

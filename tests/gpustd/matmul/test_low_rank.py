@@ -1,0 +1,188 @@
+"""low_rank_update and low_rank_conv2d against NumPy float64, on every variant and engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, u32
+from gpustd import fused_conv2d, gemm
+from gpustd.launch.variants import force_variant
+from gpustd.matmul import low_rank
+from gpustd.matmul.conv import Padding, Window
+from gpustd.matmul.low_rank import NO_UPDATE, low_rank_conv2d, low_rank_update
+from tests.conftest import skip_without_f16
+from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
+from tests.gpustd.reference.low_rank import CASES, NONE, Case, bound, reference
+
+Array = NDArray[Any]
+
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+FOR_MATRIX_UNITS = [case for case in CASES if case.rows >= 32 and case.k % 16 == 0]
+WINDOWS = {
+    "padded": Window(1, Padding(1, 1, 1, 1)),
+    "stride": Window(2, Padding(0, 1, 0, 1)),
+    "enlarged": Window(1, Padding(1, 1, 1, 1), (11, 10)),
+    "wrapped": Window(1, Padding(1, 1, 1, 1), None, "xy"),
+}
+
+
+def draw(case: Case, dtype: type[DType]) -> dict[str, Array]:
+    """Return random operands, rounded to the storage type."""
+    rng = np.random.default_rng(case.k + case.n)
+    slots, width = 3, case.groups * case.ranks
+    shapes = {
+        "x": (len(case.chosen), case.rows, case.k),
+        "down": (slots, case.k, width),
+        "up": (slots, case.ranks, case.n),
+    }
+    return {name: rng.standard_normal(s).astype(dtype.numpy) for name, s in shapes.items()}
+
+
+def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
+    """Return the result of low_rank_update in memory that held NaN."""
+    x, down, up = (device.buffer_from_array(each) for each in operands.values())
+    chosen = device.buffer_from_array(slots_of(case.chosen), u32)
+    size = 4 * len(case.chosen) * case.rows * (case.n + case.groups * case.ranks) + 4096
+    device.buffer_from_array(np.full(size, np.nan, operands["x"].dtype)).release()
+    return low_rank_update(x, down, up, chosen, case.groups).read()
+
+
+def slots_of(chosen: tuple[int, ...]) -> Array:
+    """Return the slots of images, as a device has them."""
+    return np.array([NO_UPDATE if each == NONE else each for each in chosen], np.uint32)
+
+
+def check(case: Case, operands: dict[str, Array], result: Array, dtype: type[DType]) -> None:
+    wide = {name: each.astype(np.float64) for name, each in operands.items()}
+    expected = reference(case, **wide)
+    limit = bound(case, **wide, eps=EPS[dtype])
+    assert result.shape == expected.shape
+    assert (np.abs(result - expected) <= limit).all()
+    for image, slot in zip(result, case.chosen, strict=True):
+        if slot == NONE:  # -0, which changes nothing that it is added to
+            assert not image.any()
+            assert np.signbit(image).all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
+    skip_without_f16(device, dtype.name)
+    operands = draw(case, dtype)
+    check(case, operands, run(device, case, operands), dtype)
+
+
+@pytest.mark.parametrize("case", FOR_MATRIX_UNITS, ids=lambda case: case.name)
+def test_matrix_units(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_matrix_units(device)
+    if not device.has_matrix_units:
+        monkeypatch.setattr(low_rank, "kernel", emulated_kernel)
+    operands = draw(case, f16)
+    with force_variant("low_rank", "matrix"):
+        check(case, operands, run(device, case, operands), f16)
+
+
+@pytest.mark.parametrize("matrix", [False, True])
+def test_an_image_has_its_bits_in_any_batch_and_with_more_ranks(
+    device: Device, matrix: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtype = f16 if matrix else f32
+    if matrix:
+        need_matrix_units(device)
+        if not device.has_matrix_units:
+            monkeypatch.setattr(low_rank, "kernel", emulated_kernel)
+    case = Case((2, NONE, 0, 1), 40, 80, 16, 72)
+    operands = draw(case, dtype)
+    with force_variant("low_rank", "matrix" if matrix else "plain"):
+        together = run(device, case, operands)
+        for image, slot in enumerate(case.chosen):
+            down, up = operands["down"][[max(slot, 0)]], operands["up"][[max(slot, 0)]]
+            wider = {
+                "x": operands["x"][[image]],
+                "down": np.concatenate([down, 0 * down], 2),
+                "up": np.concatenate([up, np.ones_like(up)], 1),
+            }
+            alone = Case((min(slot, 0),), 40, 80, 32, 72)
+            np.testing.assert_array_equal(run(device, alone, wider)[0], together[image])
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_convolutions(device: Device, window: Window, dtype: type[DType]) -> None:
+    """The narrow half is a convolution, whose own test compares it with NumPy."""
+    skip_without_f16(device, dtype.name)
+    rng, upload = np.random.default_rng(1), device.buffer_from_array
+    x, second, down, up = (
+        rng.standard_normal(shape).astype(dtype.numpy)
+        for shape in ((3, 6, 5, 8), (3, 6, 5, 4), (2, 3, 3, 12, 16), (2, 16, 6))
+    )
+    chosen = (1, NONE, 0)
+    slots = upload(slots_of(chosen), u32)
+    operands = upload(x), upload(down), upload(up), slots, window
+    plain = low_rank_conv2d(*operands, second=upload(second)).read()
+    residual = rng.standard_normal(plain.shape).astype(dtype.numpy)
+    found = low_rank_conv2d(*operands, second=upload(second), residual=upload(residual)).read()
+    for image, slot in enumerate(chosen):
+        if slot == NONE:
+            np.testing.assert_array_equal(found[image], residual[image])
+            continue
+        narrow = fused_conv2d(
+            upload(x[[image]].astype(np.float32)),
+            upload(down[slot].astype(np.float32)),
+            second=upload(second[[image]].astype(np.float32)),
+            stride=window.stride,
+            padding=window.padding,
+            upsample=window.upsample,
+            wrap=window.wrap,
+        ).read()
+        expected = narrow[0].astype(np.float64) @ up[slot].astype(np.float64)
+        # Sums of 108 and of 16 products, rounded once to the storage type.
+        limit = (EPS[dtype] + 124 * EPS[f32]) * 108 * 16
+        assert np.abs(plain[image] - expected).max() <= limit
+        assert np.abs(found[image] - expected - residual[image]).max() <= limit
+
+
+@pytest.mark.parametrize("few_rows", [False, True])
+@pytest.mark.parametrize("activation", [None, "silu", "geglu"])
+def test_gemm_adds_it_before_the_activation(
+    device: Device, activation: str | None, few_rows: bool
+) -> None:
+    """An addend of -0 changes no bit, and another one what the bias would."""
+    if activation == "geglu" and few_rows:
+        pytest.skip("few rows have no gates")
+    rng, upload = np.random.default_rng(2), device.buffer_from_array
+    columns = 48 if activation == "geglu" else 24
+    a, w, residual = (
+        upload(rng.standard_normal(shape).astype(np.float32))
+        for shape in ((3, 5, 16), (16, columns), (3, 5, 24))
+    )
+    row = rng.standard_normal(columns).astype(np.float32)
+    options: dict[str, Any] = {"activation": activation, "residual": residual}
+    options["few_rows"] = few_rows
+    plain = gemm(a, w, **options).read()
+    nothing = upload(np.full((3, 5, columns), -0.0, np.float32))
+    np.testing.assert_array_equal(gemm(a, w, addend=nothing, **options).read(), plain)
+    addend = upload(np.broadcast_to(row, (3, 5, columns)).copy())
+    biased = gemm(a, w, bias=upload(row), **options).read()
+    np.testing.assert_array_equal(gemm(a, w, addend=addend, **options).read(), biased)
+
+
+def test_what_does_not_fit_is_refused(device: Device) -> None:
+    up = device.buffer_from_array
+    x, down = up(np.ones((2, 3, 5)), f32), up(np.ones((1, 5, 8)), f32)
+    wide, chosen = up(np.ones((1, 8, 6)), f32), up(np.zeros(2), u32)
+    with pytest.raises(ShapeError, match="ranks a multiple of 4"):
+        low_rank_update(x, down, up(np.ones((1, 6, 6)), f32), chosen)
+    with pytest.raises(ShapeError, match="N must be a multiple of 2 groups"):
+        low_rank_update(x, down, up(np.ones((1, 4, 7)), f32), chosen, 2)
+    with pytest.raises(ShapeError, match="a slot for each of 2 images"):
+        low_rank_update(x, down, wide, up(np.zeros(1), u32))
+    numbers: Any = up(np.zeros(2), f32)
+    with pytest.raises(DTypeError, match="chosen must be u32"):
+        low_rank_update(x, down, wide, numbers)
+    with pytest.raises(ShapeError, match="addend must be"):
+        gemm(x, up(np.ones((5, 6)), f32), addend=up(np.ones((2, 3, 5)), f32))
