@@ -24,6 +24,7 @@ from diffusion.cli.options.hires import HiresOptions
 from diffusion.cli.options.loras import check_names
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
 from diffusion.cli.options.sampling import SamplingOptions
+from diffusion.cli.options.upscalers import check_upscaler_names
 from diffusion.cli.output import Output
 from diffusion.cli.profiling import write_profile
 from diffusion.cli.progress import ProgressBar
@@ -136,6 +137,7 @@ def check_requests(series: Series) -> Checked:
         check_names(request.settings, request.options.loras.folder())
         request.options.inversion.folder()
         check_control_names(request.settings, request.options.controls.folder())
+        check_upscaler_names(request.settings, request.options.upscaling.folder())
         find_networks(request)
         total += request.settings.count
         files.update(request.input_files, request.options.controls.files())

@@ -34,6 +34,7 @@ class Networks:
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None
+    upscalers: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def find_networks(request: Request) -> Networks:
         options.loras.loras,
         options.inversion.embeddings,
         options.controls.controls,
+        options.upscaling.upscalers,
     )
 
 
@@ -79,6 +81,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     pipeline.loras.folder = request.options.loras.folder()
     pipeline.inversions.folder = request.options.inversion.folder()
     pipeline.controls.folder = request.options.controls.folder()
+    pipeline.upscalers.folder = request.options.upscaling.folder()
     provenance = {
         "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
         "device": {"name": device.name, "backend": device.info.backend},

@@ -20,7 +20,6 @@ from diffusion.infotext.to_settings import (
     HIRES_RESIZE,
     NOISE,
     SAMPLING_KEYS,
-    is_network_upscaler,
 )
 from diffusion.samplers import find_sampler_and_schedule
 
@@ -43,6 +42,7 @@ READ: Final = frozenset(
         "Hires schedule type",
         "Hires steps",
         "Hires upscale",
+        "Hires upscaler",
         "RNG",
         "Sampler",
         "Schedule type",
@@ -152,8 +152,6 @@ def _differing_noise(settings: Mapping[str, str]) -> list[str]:
 
 
 def _is_left(key: str, value: str) -> bool:
-    if key == "Hires upscaler":
-        return is_network_upscaler(value)
     if CONTROL_KEY.fullmatch(key) or key in READ or key in NETWORKS or key in WITHOUT_EFFECT:
         return False
     return value not in HARMLESS_VALUES.get(key, ())

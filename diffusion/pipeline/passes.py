@@ -41,6 +41,7 @@ from diffusion.settings import Settings
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
+from diffusion.upscaling import UpscalerNetwork
 
 __all__ = ["Pass", "base_pass", "hires_pass", "split_passes", "with_controls", "word_fields"]
 
@@ -57,7 +58,7 @@ class Pass:
     without. ``init_image``: the picture that it starts from, or keeps outside of a mask.
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
     numbered on from there. ``words``: those whose embeddings come from files. ``controls``:
-    pictures that lead it.
+    pictures that lead it. ``upscaler``: the network that enlarges the pass before for a hires pass.
     """
 
     kind: PassKind
@@ -72,6 +73,7 @@ class Pass:
     steps_before: int = 0
     words: WordTable = NO_WORDS
     controls: tuple[ControlUnit, ...] = ()
+    upscaler: UpscalerNetwork | None = None
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -185,10 +187,13 @@ def base_pass(
     )
 
 
-def hires_pass(base: Pass, hires: Hires) -> Pass:
-    """Return the pass that draws the base's enlarged picture anew. Raises as `base_pass` does."""
+def hires_pass(base: Pass, hires: Hires, upscaler: UpscalerNetwork | None = None) -> Pass:
+    """Return the pass that draws the base's enlarged picture anew. Raises as `base_pass` does.
+
+    ``upscaler``: the network that enlarges it; None where ``hires`` names a filter.
+    """
     networks, base_settings = base.networks, base.settings
-    if UPSCALERS.find(hires.upscaler).kernel is None:
+    if upscaler is not None or UPSCALERS.find(str(hires.upscaler)).kernel is None:
         networks.autoencoder.source.require_encoder()
     sampler, schedule_name = hires.sampler_and_schedule(
         base_settings.sampler or "", base_settings.schedule or "automatic"
@@ -230,6 +235,7 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
         chunks,
         scale,
         words=base.words,
+        upscaler=upscaler,
     )
 
 

@@ -95,7 +95,7 @@ def _name_checks(found: Settings) -> Mapping[str, Callable[[], object]]:
     }
     hires = found.hires
     if hires is not None:
-        checks["Hires upscaler"] = lambda: UPSCALERS.find(hires.upscaler)
+        checks["Hires upscaler"] = lambda: UPSCALERS.find(str(hires.upscaler))
         checks["Hires sampler"] = lambda: _sampler_names(hires.sampler, None)
         checks["Hires schedule type"] = lambda: _sampler_names(None, hires.schedule)
     return checks
@@ -145,7 +145,7 @@ def _sampler_names(sampler: object, schedule: object) -> dict[str, object]:
 def _hires_fields(hires: Hires) -> dict[str, object]:
     given = {name: value for name, value in asdict(hires).items() if value is not None}
     given |= _sampler_names(hires.sampler, hires.schedule)
-    return {**given, "upscaler": UPSCALERS.find(hires.upscaler).name}
+    return {**given, "upscaler": UPSCALERS.find(str(hires.upscaler)).name}
 
 
 def _find_model(settings: Mapping[str, str], models: ModelTable) -> str | None:

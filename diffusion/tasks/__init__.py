@@ -5,7 +5,7 @@ before the first step or after the last; their work on latents runs on the devic
 """
 
 from diffusion.tasks.guidance import FreeU, GuidanceOptions, Thresholding
-from diffusion.tasks.hires import PIXEL_UPSCALERS, UPSCALERS, Hires
+from diffusion.tasks.hires import PIXEL_UPSCALERS, UPSCALERS, Hires, is_network_upscaler
 from diffusion.tasks.init_image import InitImage
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
 from diffusion.tasks.outpaint import extend_image
@@ -35,4 +35,5 @@ __all__ = [
     "Variation",
     "check_seamless",
     "extend_image",
+    "is_network_upscaler",
 ]

@@ -16,6 +16,7 @@ from diffusion.cli.options.run import RunOptions
 from diffusion.cli.options.sampling import SamplingOptions
 from diffusion.cli.options.series import SeriesOptions
 from diffusion.cli.options.templates import TemplateOptions
+from diffusion.cli.options.upscalers import UpscalerFolderOptions
 from diffusion.settings import Settings
 
 __all__ = ["DrawingOptions"]
@@ -33,6 +34,7 @@ class DrawingOptions(OptionGroup):
     loras: LoraOptions
     inversion: EmbeddingOptions
     controls: ControlOptions
+    upscaling: UpscalerFolderOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions

@@ -78,6 +78,7 @@ TXT2IMG: Rows = [
     ("--hires 1.5", "hires.scale", 1.5),
     ("--hires 2", "hires.upscaler", "latent"),
     ("--hires 2 --hires-upscaler lanczos", "hires.upscaler", "lanczos"),
+    ("--hires 2 --hires-upscaler n/4x.safetensors", "hires.upscaler", Path("n/4x.safetensors")),
     ("--hires 2", "hires.strength", 0.7),
     ("--hires 2 --hires-strength 0.4", "hires.strength", 0.4),
     ("--hires 2", "hires.steps", None),
@@ -156,6 +157,9 @@ UPSCALE: Rows = [
     ("", "init_image.image.size", (40, 24)),
     ("--scale 1.5", "init_image.image.size", (64, 32)),
     ("--scale 2 --upscaler nearest", "init_image.image.size", (80, 48)),
+    ("--scale 3 --upscaler nets/4x.safetensors", "init_image.image.size", (40, 24)),
+    ("--scale 3 --upscaler nets/4x.safetensors", "width", 120),
+    ("--upscaler n/4x.safetensors", "init_image.upscaler", Path("n/4x.safetensors")),
 ]
 EXTENDING: Rows = [
     ("--left 24 --bottom 8", "init_image.image.size", (64, 32)),
@@ -177,7 +181,16 @@ LOADING: Rows = [
     ("--preview p.png --preview-vae tiny", "preview", Path("tiny")),
 ]
 OTHERS = {
-    *("--from", "--mask", "--model", "--output", "--device", "--preview", "--preview-every"),
+    *(
+        "--upscalers",
+        "--from",
+        "--mask",
+        "--model",
+        "--output",
+        "--device",
+        "--preview",
+        "--preview-every",
+    ),
     *("--profile", "--json", "--debug", "--quiet", "--force", "--refiner", "--refiner-switch"),
     *(
         "--embedding",
