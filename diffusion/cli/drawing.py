@@ -24,6 +24,7 @@ from diffusion.cli.options.hires import HiresOptions
 from diffusion.cli.options.loras import check_names
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
 from diffusion.cli.options.sampling import SamplingOptions
+from diffusion.cli.options.shortcuts import ShortcutOptions
 from diffusion.cli.options.upscalers import check_upscaler_names
 from diffusion.cli.output import Output
 from diffusion.cli.profiling import write_profile
@@ -39,7 +40,8 @@ SAMPLER_LIST: Final = (
 )
 
 _OF_A_TEXT: Final[tuple[type[OptionGroup], ...]] = (
-    *(PictureOptions, SamplingOptions, ImprovementOptions, VariationOptions, HiresOptions),
+    *(PictureOptions, SamplingOptions, ImprovementOptions, ShortcutOptions),
+    *(VariationOptions, HiresOptions),
 )
 """Groups of options whose settings a picture's text holds."""
 

@@ -106,8 +106,6 @@ HARMLESS_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "Extra noise": ("0", "0.0"),
     "Face restoration": ("None", "False"),
     "Image CFG scale": ("1.5",),
-    "Token merging ratio": ("0", "0.0"),
-    "Token merging ratio hr": ("0", "0.0"),
 }
 """Values that mean that a setting is off."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Hashable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,24 @@ from numpy.typing import NDArray
 from diffusion.models.freeu import FeatureScaling, feature_scaling
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
-from diffusion.models.unet import time_features
+from diffusion.models.self_attention import (
+    AttentionProbe,
+    Saving,
+    TokenSaving,
+    attention_probe,
+    token_saving,
+)
+from diffusion.models.unet import DeepFeature, time_features
 from diffusion.pipeline.control import Active, ControlGraph, ControlUnit
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import Estimate, NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.guidance_rule import GuidanceRule, Latents, first_estimate
+from diffusion.tasks.self_attention import degrade
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, GpuError, Graph
-from gpustd import combine_into, concat, linear_combination
+from gpucore import Buffer, GpuError, Graph, f32
+from gpustd import cast, combine_into, concat, linear_combination, slice_axis
 
 __all__ = [
     "BufferAlgebra",
@@ -36,6 +44,9 @@ __all__ = [
     "answer_alone",
     "ask_driver",
 ]
+
+_LATENT: Final = 8
+"""Pixels of a latent's side."""
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -139,11 +150,30 @@ class BufferAlgebra:
 
 
 class _Captured(NamedTuple):
-    """The network captured with some of its controls, and its results."""
+    """The network captured with some of its controls, and its results.
+
+    ``sums``: how much its middle looks at each place, where self-attention guidance asks for it.
+    """
 
     graph: Graph
     unguided: Buffer[Any]
     guided: Latents
+    sums: Buffer[f32] | None = None
+
+
+class _Kind(NamedTuple):
+    """What a captured network depends on: its controls, and whether it reuses deep features."""
+
+    active: Active
+    reuses: bool
+
+
+class _Degraded(NamedTuple):
+    """The network captured for degraded latents with the first part of the prompt."""
+
+    latents: Buffer[Any]
+    graph: Graph
+    output: Buffer[Any]
 
 
 class GuidedDenoiser:
@@ -174,7 +204,7 @@ class GuidedDenoiser:
         options: GuidanceOptions = GuidanceOptions(),  # noqa: B008 - it is frozen
         controls: Sequence[ControlUnit] = (),
     ) -> None:
-        self._networks = networks
+        self._networks, self._shape = networks, shape
         self._rule = GuidanceRule(scale, tuple(weights), options)
         device, dtype, config = networks.device, networks.dtype, networks.folder.unet
         self._units = tuple(controls)
@@ -201,31 +231,34 @@ class GuidedDenoiser:
             if self._controls is not None:
                 self._controls.record_prompt(self._conditioning)
         self._prompt_graph: Graph = prompt_graph
-        self._captured: dict[Active, _Captured] = {}
-        self._active: Active = (True,) * len(controls)
+        self._captured: dict[_Kind, _Captured] = {}
+        self._kind = _Kind((True,) * len(controls), reuses=False)
+        self._deep = DeepFeature(options.cache.branch) if options.cache is not None else None
+        self._degraded: _Degraded | None = None
         self._capture()
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
 
     def _capture(self) -> _Captured:
         """Return the captured network, with those controls that count."""
-        if self._active in self._captured:
-            return self._captured[self._active]
+        if self._kind in self._captured:
+            return self._captured[self._kind]
         networks, parts = self._networks, self._rule.parts
-        device = networks.device
+        looks = self._rule.options.self_attention is not None
+        probe = AttentionProbe(self._shape[0]) if looks else None
+        if self._deep is not None:
+            self._deep.reuses = self._kind.reuses
+        saving = self._token_saving(parts)
         with (
-            device.capture() as graph,
-            device.region("unet"),
-            seamless_padding(networks.seamless),
-            feature_scaling(self._scaling),
+            networks.device.capture() as graph,
+            self._choices(saving),
+            attention_probe(probe),
         ):
             x, residuals = self._latents, None
-            if self._controls is not None:
-                residuals = self._controls.residuals(self._active, x, self._features, parts)
-            if self._mask_channels is not None:
-                x = concat([x, self._mask_channels], 3)
+            if self._controls is not None and not self._kind.reuses:
+                residuals = self._controls.residuals(self._kind.active, x, self._features, parts)
             unguided = networks.unet(
-                x,
+                self._with_mask(x),
                 self._features,
                 self._prompt,
                 parts=parts,
@@ -233,9 +266,58 @@ class GuidedDenoiser:
                 guidance=self._conditioning.guidance,
                 residuals=residuals,
                 perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
+                deep=self._deep,
             )
             guided = self._rule.output(unguided)
-        return self._captured.setdefault(self._active, _Captured(graph, unguided, guided))
+        found = _Captured(graph, unguided, guided, probe.sums if probe else None)
+        return self._captured.setdefault(self._kind, found)
+
+    def _token_saving(self, parts: int) -> TokenSaving | None:
+        """Return what saves tokens in a call with so many parts of the prompt; None for nothing."""
+        networks, options = self._networks, self._rule.options
+        if options.merging is None and options.tiles is None:
+            return None
+        batch, height, width, _ = self._shape
+        saving, config = _saving_of(options), networks.folder.unet
+        images = batch, parts * batch
+        return TokenSaving.make(networks.device, saving, config, (height, width), images)
+
+    @contextmanager
+    def _choices(self, saving: TokenSaving | None) -> Iterator[None]:
+        """Apply the choices that change how the network computes, inside the context."""
+        networks = self._networks
+        with (
+            networks.device.region("unet"),
+            seamless_padding(networks.seamless),
+            feature_scaling(self._scaling),
+            token_saving(saving),
+        ):
+            yield
+
+    def _with_mask(self, x: Buffer[Any]) -> Buffer[Any]:
+        return x if self._mask_channels is None else concat([x, self._mask_channels], 3)
+
+    def _capture_degraded(self) -> _Degraded:
+        """Return the network for degraded latents, captured when it is first asked for."""
+        if self._degraded is None:
+            networks, images = self._networks, self._shape[0]
+            latents: Buffer[Any] = networks.device.buffer(networks.dtype, self._shape)
+            saving = self._token_saving(1)
+            with networks.device.capture() as graph, self._choices(saving):
+                first = self._conditioning.first(images)
+                prompt = {
+                    attention: (slice_axis(k, 0, 0, images), slice_axis(v, 0, 0, images))
+                    for attention, (k, v) in self._prompt.items()
+                }
+                output = networks.unet(
+                    self._with_mask(latents),
+                    self._features,
+                    prompt,
+                    added=first.added,
+                    guidance=first.guidance,
+                )
+            self._degraded = _Degraded(latents, graph, output)
+        return self._degraded
 
     @property
     def size(self) -> int:
@@ -269,9 +351,15 @@ class GuidedDenoiser:
 
     def choose_controls(self, active: Active) -> None:
         """Let these controls count from now on: one for each of the denoiser's."""
-        self._active = active
+        self._kind = self._kind._replace(active=active)
         if self._without_negative is not None:
             self._without_negative.choose_controls(active)
+
+    def choose_features(self, call: int) -> None:
+        """Let the network keep the features of its depth at a call of the pass, from 0, or not."""
+        cache = self._rule.options.cache
+        if cache is not None:
+            self._kind = self._kind._replace(reuses=call % cache.interval != 0)
 
     def write_mask_channels(self, channels: NDArray[np.float32]) -> None:
         """Write the input channels (B, h, w, channels) that follow the latents."""
@@ -283,12 +371,29 @@ class GuidedDenoiser:
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
         scalings, found = self._run(x, sigma)
-        return self._rule.estimate(x, scalings, found.unguided, found.guided)
+        return self._estimate(x, scalings, found)
+
+    def _estimate(self, x: Latents, scalings: Scalings, found: _Captured) -> Latents:
+        """Return the estimate of x0 by a run's results, with self-attention guidance if chosen."""
+        estimate = self._rule.estimate(x, scalings, found.unguided, found.guided)
+        rule = self._rule.options.self_attention
+        if rule is None or found.sums is None:
+            return estimate
+        degraded = self._capture_degraded()
+        first = first_estimate(x, scalings, found.unguided)
+        blurred = degrade(first, found.sums, rule)
+        noise = [(scalings.into, x), (-scalings.into, first)]
+        combine_into(degraded.latents, [(scalings.into, blurred), *noise])
+        degraded.graph.replay()
+        rows = slice_axis(found.unguided, 0, 0, x.shape[0])
+        push = scalings.out * rule.scale
+        plain, other = cast(rows, f32), cast(degraded.output, f32)
+        return linear_combination([(1.0, estimate), (push, plain), (-push, other)])
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
         scalings, found = self._run(x, sigma)
-        guided = self._rule.estimate(x, scalings, found.unguided, found.guided)
+        guided = self._estimate(x, scalings, found)
         return guided, first_estimate(x, scalings, found.unguided)
 
     def without_negative(self, conditioning: Conditioning) -> GuidedDenoiser:
@@ -306,7 +411,7 @@ class GuidedDenoiser:
                 options=self._rule.options,
                 controls=self._units,
             )
-            made.choose_controls(self._active)
+            made.choose_controls(self._kind.active)
             if made._mask_channels is not None and self._mask_channels is not None:
                 made._mask_channels.copy_from(self._mask_channels)
             self._without_negative = made
@@ -328,5 +433,16 @@ class GuidedDenoiser:
         for found in self._captured.values():
             found.graph.release()
         self._prompt_graph.release()
+        if self._degraded is not None:
+            self._degraded.graph.release()
         if self._without_negative is not None:
             self._without_negative.release()
+
+
+def _saving_of(options: GuidanceOptions) -> Saving:
+    """Return the choices about tokens as the models know them: sides of tiles in latents."""
+    merging, tiles = options.merging, options.tiles
+    if tiles is not None:
+        return Saving(tile=tiles.tile // _LATENT, swap=tiles.swap, depth=tiles.depth)
+    assert merging is not None
+    return Saving(merging.ratio, merging.downsample)

@@ -214,6 +214,7 @@ def hires_pass(base: Pass, hires: Hires, upscaler: UpscalerNetwork | None = None
         prompt=base_settings.prompt if hires.prompt is None else hires.prompt,
         negative=base_settings.negative if hires.negative is None else hires.negative,
         guidance=base_settings.guidance if hires.guidance is None else hires.guidance,
+        guidance_options=base_settings.guidance_options.for_hires,
         embeddings=base_settings.embeddings if hires.prompt is None else None,
         sampler=sampler,
         schedule=schedule_name,
@@ -331,9 +332,20 @@ def _check_guidance(
     if options.changes_calls and schedule.sampler.splits:
         hint = f"the sampler {schedule.sampler.name} needs the negative prompt in every call"
         raise SettingsError("ngms", options.skip_below or options.skip_early, hint)
-    if options.perturbed and networks.folder.unet.mid_block_type != "UNetMidBlock2DCrossAttn":
+    sag = 0.0 if options.self_attention is None else options.self_attention.scale
+    in_middle = {"pag": options.perturbed, "sag": sag}
+    name = next((name for name, value in in_middle.items() if value), None)
+    if name and networks.folder.unet.mid_block_type != "UNetMidBlock2DCrossAttn":
         hint = "this model has no self-attention in the middle of its UNet"
-        raise SettingsError("pag", options.perturbed, hint)
+        raise SettingsError(name, in_middle[name], hint)
+    config = networks.folder.unet
+    skips = sum(config.layers_per_block) + len(config.block_out_channels)
+    if options.cache is not None and options.cache.branch >= skips:
+        hint = f"must be below {skips}, the number of this model's skip connections"
+        raise SettingsError("deep_cache_branch", options.cache.branch, hint)
+    if sag and (settings.controls or prompts.weights != (1.0,)):
+        hint = "must not be given with control networks, or parts joined by AND"
+        raise SettingsError("sag", sag, hint)
 
 
 def _words_in(rows: Sequence[Sequence[Chunk]]) -> tuple[LearnedWord, ...]:

@@ -118,6 +118,7 @@ class PassCalls(ExitStack):
             self._denoiser = self.enter_context(lent)
         if current.controls:
             self._denoiser.choose_controls(current.active_controls(call.number))
+        self._denoiser.choose_features(call.number)
         if call.conditioning is not self._followed:
             self._rows = call.conditioning.for_batch(call.x.shape[0])
             self._denoiser.attend(self._rows)

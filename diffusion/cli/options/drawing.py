@@ -15,6 +15,7 @@ from diffusion.cli.options.preview import PreviewOptions
 from diffusion.cli.options.run import RunOptions
 from diffusion.cli.options.sampling import SamplingOptions
 from diffusion.cli.options.series import SeriesOptions
+from diffusion.cli.options.shortcuts import ShortcutOptions
 from diffusion.cli.options.templates import TemplateOptions
 from diffusion.cli.options.upscalers import UpscalerFolderOptions
 from diffusion.settings import Settings
@@ -29,6 +30,7 @@ class DrawingOptions(OptionGroup):
     picture: PictureOptions
     sampling: SamplingOptions
     improvements: ImprovementOptions
+    shortcuts: ShortcutOptions
     variation: VariationOptions
     templates: TemplateOptions
     loras: LoraOptions
@@ -44,7 +46,7 @@ class DrawingOptions(OptionGroup):
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
-        changed = self.improvements.change(changed)
+        changed = self.shortcuts.change(self.improvements.change(changed))
         changed = self.inversion.change(self.loras.change(changed))
         changed = self.controls.change(changed)
         return replace(changed, variation=self.variation.change(settings.variation))

@@ -72,7 +72,7 @@ def test_seamless_pictures_stay_so(device: Device, tmp_path: Path) -> None:
 
 def test_a_picture_comes_to_the_size_that_is_asked_for(device: Device, tmp_path: Path) -> None:
     made, given = load(tmp_path, device), levels((6, 9))
-    twice = np.clip(made.enlarge(np.asarray(given, np.float32) / 255), 0, 1)
+    twice = np.clip(made.enlarge(np.asarray(given, np.float32) / np.float32(255)), 0, 1)
     np.testing.assert_array_equal(
         np.asarray(enlarge_image(given, (18, 12), made)), np.round(twice * 255).astype(np.uint8)
     )
