@@ -9,7 +9,7 @@ from diffusion.checks import check_integer, check_number
 
 __all__ = ["DeepCache", "HyperTile", "TokenMerging"]
 
-_MOST_RATIO: Final = 1.0
+_MOST_RATIO: Final = 1
 _MOST_TILE: Final = 4096
 _MOST_INTERVAL: Final = 100
 _MOST_BRANCH: Final = 24
