@@ -20,7 +20,18 @@ from diffusion.client.errors import (
     WaitTimeoutError,
 )
 from diffusion.client.policy import Policy
-from diffusion.client.records import Download, Event, Job, Model, PictureRecord
+from diffusion.client.records import (
+    ControlModel,
+    Download,
+    Embedding,
+    Event,
+    Job,
+    LoraRecord,
+    Model,
+    PictureRecord,
+    PreprocessorRecord,
+    ThresholdRecord,
+)
 from diffusion.client.sync_client import Client
 
 __all__ = [
@@ -29,19 +40,24 @@ __all__ = [
     "Client",
     "ClientError",
     "ConflictError",
+    "ControlModel",
     "Download",
+    "Embedding",
     "Event",
     "ForbiddenError",
     "ForeignAnswerError",
     "Job",
     "JobEndedError",
+    "LoraRecord",
     "Model",
     "NotFoundError",
     "NotSignedInError",
     "PictureRecord",
     "Policy",
+    "PreprocessorRecord",
     "RefusedError",
     "ServerBusyError",
+    "ThresholdRecord",
     "UnreachableError",
     "WaitTimeoutError",
 ]

@@ -10,19 +10,19 @@ from typing import Any, Final
 
 from PIL import Image
 
+from diffusion.control import Control
 from diffusion.errors import SettingsError
 from diffusion.images import to_rgb
 from diffusion.settings import Settings
 
-__all__ = ["Drawing", "job_body"]
+__all__ = ["Drawing", "encode_picture", "job_body"]
 
 Drawing = str | Settings | Mapping[str, object]
 """A prompt alone, which draws a random seed; settings; or the JSON of a job itself."""
 
 _SENT_MODES: Final = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _NOT_SENT: Final = {
-    "controls": "control networks lie on the server, which takes none yet",
-    "inversions": "files of words lie on the server, which takes none yet",
+    "inversions": "files of words lie on the server; write the word in the prompt",
     "embeddings": "embeddings cannot be sent; send the prompt",
     "latents": "latents cannot be sent; send a seed",
     "loras": "adapters lie on the server; name them in the prompt, as <lora:name:1>",
@@ -58,9 +58,12 @@ def _changed_fields(record: Any) -> dict[str, object]:
 
 def _as_json(name: str, value: object) -> object:
     if isinstance(value, Image.Image):
-        return _encode(value)
+        return encode_picture(value)
     if is_dataclass(value) and not isinstance(value, type) and name not in ("sampler", "schedule"):
         return _changed_fields(value)
+    if name == "controls":
+        assert isinstance(value, tuple)
+        return [_control_fields(each) for each in value]
     if isinstance(value, tuple | list):
         return list(value)
     if value is None or isinstance(value, str | int | float):
@@ -68,7 +71,15 @@ def _as_json(name: str, value: object) -> object:
     raise SettingsError(name, type(value).__name__, "must be a name: only names can be sent")
 
 
-def _encode(image: Image.Image) -> str:
+def _control_fields(control: Control) -> dict[str, object]:
+    """Return the fields of a control. Raises `SettingsError` for a path, which cannot be sent."""
+    if control.is_path:
+        hint = "control networks lie on the server; give a name of `control_models`"
+        raise SettingsError("control model", str(control.model), hint)
+    return {"model": str(control.model), **_changed_fields(control)}
+
+
+def encode_picture(image: Image.Image) -> str:
     """Return a picture as base64 of a PNG, without its texts."""
     sent = image if image.mode in _SENT_MODES else to_rgb(image)
     file = io.BytesIO()

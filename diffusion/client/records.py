@@ -1,4 +1,4 @@
-"""What a server tells of jobs, pictures, models and downloads, as records.
+"""What a server tells of jobs, pictures, models, downloads and adapters, as records.
 
 Fields that a newer server adds are left out.
 """
@@ -13,7 +13,19 @@ from PIL import Image
 
 from diffusion.client.errors import ForeignAnswerError
 
-__all__ = ["Download", "Event", "Job", "Model", "PictureRecord", "read_record"]
+__all__ = [
+    "ControlModel",
+    "Download",
+    "Embedding",
+    "Event",
+    "Job",
+    "LoraRecord",
+    "Model",
+    "PictureRecord",
+    "PreprocessorRecord",
+    "ThresholdRecord",
+    "read_record",
+]
 
 T = TypeVar("T")
 
@@ -118,6 +130,55 @@ class Download:
         return self.state in FINAL_STATES
 
 
+@dataclass(frozen=True)
+class LoraRecord:
+    """A LoRA: its name in prompts, its trainer's name for it, and the notes in its file."""
+
+    name: str
+    alias: str
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A word of textual inversion. ``problem``: why the model cannot draw with it, if it cannot."""
+
+    name: str
+    vectors: int
+    width: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class ControlModel:
+    """A control network by its name; ``title``: with eight digits of a hash."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
+class ThresholdRecord:
+    """A number that a preprocessor reads, and its range."""
+
+    title: str
+    default: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class PreprocessorRecord:
+    """A preprocessor: its names, what it shows, and the numbers that it reads, if any."""
+
+    name: str
+    label: str
+    kind: str | None = None
+    needs_mask: bool = False
+    a: ThresholdRecord | None = None
+    b: ThresholdRecord | None = None
+
+
 def read_record(kind: type[T], data: object, path: str) -> T:
     """Return a record of a part of the answer to ``path``. Raises `ForeignAnswerError`."""
     if not isinstance(data, Mapping):
@@ -130,4 +191,7 @@ def read_record(kind: type[T], data: object, path: str) -> T:
     if kind is Job:
         pictures = given.get("pictures", ())
         given["pictures"] = tuple(read_record(PictureRecord, each, path) for each in pictures)
+    for name in ("a", "b") if kind is PreprocessorRecord else ():
+        if given.get(name) is not None:
+            given[name] = read_record(ThresholdRecord, given[name], path)
     return kind(**given)

@@ -8,7 +8,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
-from urllib.parse import quote
 
 import httpx2
 from PIL import Image
@@ -18,17 +17,18 @@ from diffusion.client.connections import client_headers, client_timeout
 from diffusion.client.errors import AnswerError, ClientError, UnreachableError
 from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
 from diffusion.client.following import Following
-from diffusion.client.job_json import Drawing, job_body
-from diffusion.client.operations import FileKind, Operations
+from diffusion.client.job_json import Drawing
+from diffusion.client.methods import BlockingRunner, Methods
+from diffusion.client.operations import Operations, id_of
 from diffusion.client.policy import Policy
-from diffusion.client.records import Download, Event, Job, Model
+from diffusion.client.records import Download, Event, Job
 
 __all__ = ["Client"]
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(Methods, BlockingRunner):
     """A server of pictures. Its methods raise `ClientError`; close it, or use it in ``with``.
 
     Args:
@@ -88,28 +88,6 @@ class Client:
             raise
         return self.pictures(done)
 
-    def submit(
-        self,
-        drawing: Drawing,
-        *,
-        model: str | None = None,
-        priority: int = 0,
-        key: str | None = None,
-        preview_every: int | None = None,
-    ) -> Job:
-        """Queue a job and return it.
-
-        ``drawing``: a prompt, `Settings`, or a job's JSON. ``key``: with the same idempotency key
-        the same request makes no second job, even from another program; by default a new one.
-        ``preview_every``: steps from preview to preview; None for the server's own number.
-        """
-        body = job_body(drawing, model, preview_every)
-        return self._run(self._operations.submit(body, priority, key))
-
-    def show(self, job: Job | str) -> Job:
-        """Return a job as it is now."""
-        return self._run(self._operations.show(_id(job)))
-
     def jobs(self) -> Iterator[Job]:
         """Yield one's own jobs, for admins all, newest first; more are fetched as they are read."""
         page = self._run(self._operations.page(None))
@@ -117,69 +95,22 @@ class Client:
             yield from page
             page = self._run(self._operations.page(page[-1].id))
 
-    def wait(self, job: Job | str, timeout: float | None = None) -> Job:
-        """Return a job once it is done.
-
-        Raises `JobEndedError` for one that failed or was cancelled, and `WaitTimeoutError` after
-        ``timeout`` seconds; the job goes on then.
-        """
-        return self._run(self._operations.wait(_id(job), timeout))
-
-    def cancel(self, job: Job | str) -> Job:
-        """Cancel a job: within a step where it runs. One that has ended stays as it is."""
-        return self._run(self._operations.cancel(_id(job)))
-
     def events(self, job: Job | str, *, previews: bool = False) -> Iterator[Event]:
         """Yield the events of a job up to its end, the first one with the whole job.
 
         A cut connection is made anew, and goes on where it was. ``previews``: fetch the pictures of
         preview events, too.
         """
-        following = Following(_id(job), self._operations.policy)
+        following = Following(id_of(job), self._operations.policy)
         while not following.ended:
             with closing(self._follow(following)) as events:
                 for event in events:
                     preview = None
                     if previews and event.name == "preview":
-                        preview = self._run(self._operations.preview(_id(job)))
+                        preview = self._run(self._operations.preview(job))
                     yield event if preview is None else replace(event, preview=preview)
 
-    def pictures(self, job: Job | str) -> list[Image.Image]:
-        """Return the pictures that a job has until now, with their settings in ``info``."""
-        known = job if isinstance(job, Job) and job.is_final else self.show(job)
-        return self._run(self._operations.pictures(known))
-
-    def picture_file(self, job: Job | str, number: int = 0, kind: FileKind = "png") -> bytes:
-        """Return the file of a picture of a job, with its settings in it."""
-        return self._run(self._operations.file(_id(job), number, kind))
-
-    # ------------------------------------------------------------------ models
-
-    def models(self) -> list[Model]:
-        """Return the models that requests may name."""
-        return self._run(self._operations.models())
-
-    def load_model(self, model: str) -> list[Model]:
-        """Let the server load a model before a job asks for it; return all. It is for admins."""
-        return self._run(self._operations.change_models("load", model))
-
-    def unload_model(self, model: str) -> list[Model]:
-        """Give the memory of a model back, unless jobs run; return all. It is for admins."""
-        return self._run(self._operations.change_models("unload", model))
-
-    def refresh_models(self) -> list[Model]:
-        """Let the server look for models anew; return all. It is for admins."""
-        return self._run(self._operations.change_models("refresh"))
-
-    def download_model(
-        self, model: str, revision: str = "main", variant: str | None = None
-    ) -> Download:
-        """Let the server fetch a model from the Hugging Face Hub. It is for admins."""
-        return self._run(self._operations.download(model, revision, variant))
-
-    def show_download(self, download: Download | str) -> Download:
-        """Return a download as it is now."""
-        return self._run(self._operations.show_download(_id(download)))
+    # ------------------------------------------------------------------ downloads
 
     def follow_download(self, download: Download | str) -> Iterator[Download]:
         """Yield a download each time that it is seen to have changed, up to its end."""
@@ -188,14 +119,6 @@ class Client:
         while not known.is_final:
             known = self._run(self._operations.change_of(known))
             yield known
-
-    def wait_for_download(self, download: Download | str, timeout: float | None = None) -> Download:
-        """Return a download once the model is there. Raises as `wait`."""
-        return self._run(self._operations.wait_for_download(_id(download), timeout))
-
-    def cancel_download(self, download: Download | str) -> Download:
-        """Cancel a download; what has come is kept for the next."""
-        return self._run(self._operations.cancel_download(_id(download)))
 
     # ------------------------------------------------------------------ sending
 
@@ -247,7 +170,3 @@ class Client:
             problem = UnreachableError(self.url, str(error) or type(error).__name__)
         if not following.ended:
             time.sleep(following.pause_after(problem))
-
-
-def _id(given: Job | Download | str) -> str:
-    return quote(given if isinstance(given, str) else given.id, safe="")

@@ -16,11 +16,14 @@ from diffusion.images import MOST_PIXELS
 from diffusion.tasks.choices import Choice
 from diffusion.tasks.resizing import RESIZE_MODES
 
-__all__ = ["KINDS", "MODES", "MOST_CONTROLS", "PASSES", "Control", "check_controls"]
+__all__ = ["KINDS", "MODES", "MOST_CONTROLS", "PASSES", "RESIZES", "Control", "check_controls"]
 
 MOST_CONTROLS: Final = 10
 MOST_WEIGHT: Final = 10.0
 MOST_RESOLUTION: Final = 4096
+
+RESIZES: Final = tuple(each for each in RESIZE_MODES if each.name != "pad")
+"""How a map comes to the size drawn."""
 
 MODES: Final = Catalogue(
     "control mode",
@@ -119,8 +122,9 @@ class Control:
             raise SettingsError("control start", self.start, hint)
         MODES.find(self.mode)
         PASSES.find(self.passes)
-        if RESIZE_MODES.find(self.resize).name == "pad":
-            raise SettingsError("control resize", self.resize, "must be crop, stretch or fill")
+        if RESIZE_MODES.find(self.resize) not in RESIZES:
+            names = ", ".join(each.name for each in RESIZES)
+            raise SettingsError("control resize", self.resize, f"must be one of {names}")
         check_integer("control resolution", self.resolution, 64, MOST_RESOLUTION)
         if self.kind is not None:
             check_text("control kind", self.kind)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +28,13 @@ class ControlFolder:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._found: Mapping[str, Path] | None = None
 
-    @cached_property
-    def _places(self) -> dict[str, Path]:
-        return {} if self.folder is None else _find_networks(self.folder)
+    @property
+    def _places(self) -> Mapping[str, Path]:
+        if self._found is None:
+            self._found = {} if self.folder is None else _find_networks(self.folder)
+        return self._found
 
     @property
     def names(self) -> list[str]:
@@ -47,23 +50,36 @@ class ControlFolder:
         return True
 
     def find(self, name: str) -> Path:
-        """Return the place of a name, with or without a hash behind it. Raises `SettingsError`."""
+        """Return the place of a name, which may be newer than this. Raises `SettingsError`.
+
+        A hash may stand behind the name.
+        """
+        return self._places[self.full_name(name)]
+
+    def full_name(self, name: str) -> str:
+        """Return the path within the folder that a name stands for. Raises as `find`."""
         plain = _HASH.sub("", name)
-        if plain in self._places:
-            return self._places[plain]
-        found = [name for name in self.names if name.rpartition("/")[2] == plain]
+        found = self._matches(plain)
+        if not found and self.folder is not None:
+            self._found = None
+            found = self._matches(plain)
         if len(found) == 1:
-            return self._places[found[0]]
+            return found[0]
         if found:
             hint = f"several have this name; write one of {', '.join(map(quote, found[:5]))}"
             raise SettingsError("control model", name, hint)
         if self.folder is None:
             hint = "name the folder it lies in (--controls FOLDER)"
             raise SettingsError("control model", name, hint)
-        near = get_close_matches(plain, [each.rpartition("/")[2] for each in self.names], 3)
+        near = get_close_matches(plain[:100], [each.rpartition("/")[2] for each in self.names], 3)
         meant = f"; did you mean {' or '.join(map(quote, near))}?" if near else ""
-        hint = f"the folder {quote(str(self.folder))} has no such control network{meant}"
+        hint = f"the folder {quote(self.folder.name)} has no such control network{meant}"
         raise SettingsError("control model", name, hint)
+
+    def _matches(self, plain: str) -> list[str]:
+        if plain in self._places:
+            return [plain]
+        return [name for name in self.names if name.rpartition("/")[2] == plain]
 
 
 NO_CONTROLS: Final = ControlFolder(None)

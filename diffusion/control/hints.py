@@ -18,16 +18,23 @@ __all__ = ["make_map", "make_region", "map_pixels"]
 Size = tuple[int, int]
 
 
-def make_map(device: Device, control: Control, image: Image.Image, size: Size) -> Image.Image:
-    """Return the map (RGB) of a picture at a drawn size (width, height). Raises `SettingsError`."""
+def make_map(
+    device: Device, control: Control, image: Image.Image, size: Size | None
+) -> Image.Image:
+    """Return the map (RGB) of a picture at a drawn size (width, height). Raises `SettingsError`.
+
+    ``size``: None for a map as its preprocessor makes it: of the control's resolution, or else of
+    the picture's own size.
+    """
     preprocess = find_preprocessor(control.preprocessor)
     picture = to_rgb(image, "control image")
     if preprocess.name != "none":
-        side = control.resolution or _perfect_side(picture.size, size, control.resize)
+        drawn = size or picture.size
+        side = control.resolution or _perfect_side(picture.size, drawn, control.resize)
         picture = _scale_to(picture, side)
         a, b = preprocess.thresholds(control.threshold_a, control.threshold_b)
         picture = Image.fromarray(preprocess(device, np.asarray(picture), a, b))
-    return _fit(picture, size, control.resize)
+    return picture if size is None else _fit(picture, size, control.resize)
 
 
 def map_pixels(

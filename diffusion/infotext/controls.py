@@ -14,7 +14,7 @@ from diffusion.control import KINDS, MODES, PASSES, Control, find_preprocessor
 from diffusion.errors import SettingsError
 from diffusion.tasks.resizing import RESIZE_MODES
 
-__all__ = ["CONTROL_KEY", "control_text", "read_controls", "unknown_modules"]
+__all__ = ["CONTROL_KEY", "control_text", "find_resize", "read_controls", "unknown_modules"]
 
 CONTROL_KEY: Final = re.compile(r"ControlNet (\d{1,2})")
 _BETWEEN: Final = re.compile(r",\s*(?![^(]*\))")
@@ -102,7 +102,7 @@ def _read_control(key: str, text: str) -> Control:
         for name, field, read in (
             ("Module", "preprocessor", _module),
             ("Weight", "weight", _float),
-            ("Resize Mode", "resize", _resize),
+            ("Resize Mode", "resize", find_resize),
             ("Threshold A", "threshold_a", _float),
             ("Threshold B", "threshold_b", _float),
             ("Guidance Start", "start", _float),
@@ -163,7 +163,8 @@ def _model_name(text: str) -> str:
     return text or "None"
 
 
-def _resize(text: str) -> str:
+def find_resize(text: str) -> str:
+    """Return the name of a way to resize, also of those of 2023. Raises `SettingsError`."""
     return _OLD_RESIZES.get(text) or RESIZE_MODES.find(text).name
 
 

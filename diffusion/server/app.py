@@ -18,6 +18,7 @@ from diffusion.server.access.control import AccessControl
 from diffusion.server.error_answers import HTTP_ERRORS, answer_to
 from diffusion.server.refusals import REFUSALS
 from diffusion.server.routes import (
+    adapter_routes,
     choice_routes,
     download_routes,
     gallery_routes,
@@ -33,7 +34,15 @@ from diffusion.server.routes import (
 )
 from diffusion.server.routes.openai import drawing as openai_drawing
 from diffusion.server.routes.openai import models as openai_models
-from diffusion.server.routes.sdapi import drawing, extras, lists, options, picture_texts, progress
+from diffusion.server.routes.sdapi import (
+    controlnet,
+    drawing,
+    extras,
+    lists,
+    options,
+    picture_texts,
+    progress,
+)
 from diffusion.server.services import Services
 
 __all__ = ["Application", "create_app"]
@@ -49,8 +58,10 @@ ROUTERS = (
     download_routes.router,
     gallery_routes.router,
     choice_routes.router,
+    adapter_routes.router,
     session_routes.router,
     page_files.router,
+    controlnet.router,
     drawing.router,
     extras.router,
     lists.router,

@@ -7,10 +7,11 @@ setting that cannot be read is left out, and a note says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-from diffusion.errors import SettingsError
+from diffusion.control import Control
+from diffusion.errors import SettingsError, quote
 from diffusion.infotext.grammar import FEWEST_SETTINGS, parse_infotext, write_infotext
 from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.infotext.unreproduced import unreproduced_settings
@@ -18,6 +19,7 @@ from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
+from diffusion.server.adapters import ControlTable
 from diffusion.server.errors import RefusedError
 from diffusion.server.jobs.request import JobRequest, SamplingRequest
 from diffusion.server.models import ModelTable
@@ -39,7 +41,7 @@ class Restored:
     notes: Sequence[str]
 
 
-def restore_request(text: str, models: ModelTable) -> Restored:
+def restore_request(text: str, models: ModelTable, networks: ControlTable) -> Restored:
     """Return what an infotext says. Raises `SettingsError` for a text without settings."""
     found = parse_infotext(text)
     if not found.settings:
@@ -55,20 +57,23 @@ def restore_request(text: str, models: ModelTable) -> Restored:
                 raise
             del left[error.field]
             notes.append(str(error))
-    fields = _fields(settings)
+    request = _fields(settings)
     if "Seed" not in left:
-        del fields["seed"]
+        del request["seed"]
     model = _find_model(found.settings, models)
     if model is not None:
-        fields["model"] = model
+        request["model"] = model
     elif "Model" in found.settings:
         notes.append(f"the model {found.settings['Model'][:100]} is not on this server")
     if settings.guidance_options != GuidanceOptions():
         notes.append("what changes its guidance (PAG, FreeU and others) is not taken over")
-    if settings.controls:
-        notes.append("the control networks that led it are not taken over")
+    controls, missing = _find_controls(settings.controls, networks)
+    notes += missing
+    if controls:
+        request["controls"] = controls
+        notes.append("the pictures that led it are not in its text; give them again")
     notes += [f"not drawn again: {each}" for each in unreproduced_settings(found)]
-    return Restored(fields, notes)
+    return Restored(request, notes)
 
 
 def _read(prompt: str, negative: str, settings: Mapping[str, str]) -> Settings:
@@ -103,19 +108,19 @@ def _name_checks(found: Settings) -> Mapping[str, Callable[[], object]]:
 
 def _fields(settings: Settings) -> dict[str, object]:
     """Return the fields of a request."""
-    fields: dict[str, object] = {
+    found: dict[str, object] = {
         name: value
         for name in JobRequest.model_fields
         if isinstance(value := getattr(settings, name, None), str | int | float)
     }
-    fields |= _names(settings)
+    found |= _names(settings)
     if settings.hires is not None:
-        fields["hires"] = _hires_fields(settings.hires)
+        found["hires"] = _hires_fields(settings.hires)
     if settings.variation is not None:
-        fields["variation"] = {k: v for k, v in asdict(settings.variation).items() if v is not None}
+        found["variation"] = {k: v for k, v in asdict(settings.variation).items() if v is not None}
     rare = {name: getattr(settings.sampling, name, None) for name in SamplingRequest.model_fields}
     given = {name: value for name, value in rare.items() if value is not None}
-    return {**fields, "sampling": given} if given else fields
+    return {**found, "sampling": given} if given else found
 
 
 def _names(settings: Settings) -> dict[str, object]:
@@ -146,6 +151,27 @@ def _hires_fields(hires: Hires) -> dict[str, object]:
     given = {name: value for name, value in asdict(hires).items() if value is not None}
     given |= _sampler_names(hires.sampler, hires.schedule)
     return {**given, "upscaler": UPSCALERS.find(str(hires.upscaler)).name}
+
+
+def _find_controls(
+    controls: Sequence[Control], networks: ControlTable
+) -> tuple[list[Mapping[str, object]], list[str]]:
+    """Return the fields of controls without their pictures, and notes about unknown networks."""
+    found: list[Mapping[str, object]] = []
+    notes = []
+    for each in controls:
+        try:
+            name = networks.full_name(str(each.model))
+        except SettingsError:
+            notes.append(f"the control network {quote(str(each.model))} is not on this server")
+            continue
+        given = {
+            field.name: value
+            for field in fields(each)
+            if (value := getattr(each, field.name)) != field.default
+        }
+        found.append({**given, "model": name})
+    return found, notes
 
 
 def _find_model(settings: Mapping[str, str], models: ModelTable) -> str | None:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from diffusion.server.access.users import Credentials
+from diffusion.server.adapters import AdapterTables, ControlTable, EmbeddingTable, LoraTable
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.scheduler import Scheduler, SchedulerOptions
-from diffusion.server.loras import LoraTable
+from diffusion.server.maps import MapMaker
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
 from diffusion.server.settings import ServerSettings
@@ -34,7 +35,8 @@ class Services:
     outputs: Outputs
     models: ModelTable
     downloads: Downloads
-    loras: LoraTable
+    adapters: AdapterTables
+    maps: MapMaker
     styles: StyleTable
     scheduler: Scheduler
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -77,7 +79,12 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
     outputs = Outputs(settings.output)
     history = History(outputs.folder)
     models = ModelTable(settings.models, settings.model, history)
-    loras, styles = LoraTable(settings.loras), StyleTable(settings.styles)
+    adapters = AdapterTables(
+        LoraTable(settings.loras),
+        EmbeddingTable(settings.embeddings),
+        ControlTable(settings.controls),
+    )
+    styles = StyleTable(settings.styles)
     if engines is None:
         studio = WorkerOptions(
             device=settings.device,
@@ -85,11 +92,16 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
             budget=settings.vram,
             jobs=settings.jobs_at_once,
             loras=settings.loras,
+            embeddings=settings.embeddings,
+            controls=settings.controls,
         )
         patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
         engines = [ProcessEngine("worker 0", studio, patience)]
     options = SchedulerOptions(settings.queue, settings.preview_every, settings.work)
-    scheduler = Scheduler(engines, history, outputs, models, metrics, options)
+    maps = MapMaker(engines)
+    scheduler = Scheduler(
+        engines, history, outputs, models, metrics, options, controls=adapters.controls, maps=maps
+    )
     downloads = Downloads(models)
     return Services(
         settings,
@@ -99,7 +111,8 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
         outputs,
         models,
         downloads,
-        loras,
+        adapters,
+        maps,
         styles,
         scheduler,
     )

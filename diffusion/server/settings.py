@@ -55,6 +55,8 @@ class ServerSettings(BaseSettings):
     model: str | None = None
     models: Path | None = None
     loras: Path | None = None
+    embeddings: Path | None = None
+    controls: Path | None = None
     styles: Path | None = None
     device: str | None = None
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")

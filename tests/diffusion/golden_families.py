@@ -13,7 +13,7 @@ from tests.diffusion.session_folder import session_folder
 from tests.goldens.families import RunCase
 from tests.goldens.family_folders import write_family, write_part
 
-__all__ = ["networks", "networks_for_run", "vae_folder"]
+__all__ = ["model_folder", "networks", "networks_for_run", "vae_folder"]
 
 Changes = tuple[tuple[str, object], ...]
 
@@ -22,6 +22,11 @@ Changes = tuple[tuple[str, object], ...]
 def _folder(model: str, changes: Changes) -> Path:
     place = session_folder(model)
     return write_family(place, model, dict(changes))
+
+
+def model_folder(model: str) -> Path:
+    """Return the folder of a model."""
+    return _folder(model, ())
 
 
 def vae_folder(place: Path) -> Path:

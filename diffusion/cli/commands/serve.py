@@ -59,6 +59,14 @@ def run_server(
         Path | None,
         Option(metavar="FOLDER", help="Folder of the LoRAs that prompts name."),
     ] = None,
+    embeddings: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of textual inversions, which are words in prompts."),
+    ] = None,
+    controls: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of ControlNets and T2I-Adapters by name."),
+    ] = None,
     styles: Annotated[
         Path | None,
         Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
@@ -104,6 +112,8 @@ def run_server(
             "model": model,
             "models": models,
             "loras": loras,
+            "embeddings": embeddings,
+            "controls": controls,
             "styles": styles,
             "device": device,
             "dtype": dtype,

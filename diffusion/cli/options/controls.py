@@ -17,6 +17,7 @@ from diffusion.control import (
     MODES,
     PASSES,
     PREPROCESSORS,
+    RESIZES,
     Control,
     ControlFolder,
     preprocessor_names,
@@ -27,7 +28,7 @@ from diffusion.settings import Settings
 
 __all__ = ["ControlOptions", "check_control_names"]
 
-_RESIZES: Final = ("crop", "stretch", "fill")
+_RESIZES: Final = tuple(each.name for each in RESIZES)
 _PICTURES: Final = {"control": "image", "region": "region", "mask": "mask"}
 _NAMES: Final = {
     "preprocessor": "preprocessor",

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
+from diffusion.control import Control
 from diffusion.settings import Settings
 
 __all__ = [
@@ -24,9 +25,13 @@ __all__ = [
     "LoadModel",
     "LoadedModel",
     "Lost",
+    "MakeMap",
+    "MapFailed",
+    "MapMade",
     "ModelsChanged",
     "Previewed",
     "Ready",
+    "RefreshAdapters",
     "Shutdown",
     "Staged",
     "Started",
@@ -84,11 +89,30 @@ class UnloadModels:
 
 
 @dataclass(frozen=True)
+class RefreshAdapters:
+    """Look for files of adapters again, once nothing runs."""
+
+
+@dataclass(frozen=True)
+class MakeMap:
+    """Make the map of a control's picture at ``size``; None for what its preprocessor makes.
+
+    ``number``: a name of its own, for the answer.
+    """
+
+    number: str
+    control: Control = field(repr=False)
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """End the process once nothing runs."""
 
 
-Command: TypeAlias = Draw | StopJob | LoadModel | UnloadModels | Shutdown
+Command: TypeAlias = (
+    Draw | StopJob | LoadModel | UnloadModels | RefreshAdapters | MakeMap | Shutdown
+)
 
 
 # ------------------------------------------------------------------ from an engine
@@ -186,6 +210,23 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class MapMade:
+    """A map is made; ``png``: its file."""
+
+    number: str
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class MapFailed:
+    """A map cannot be made. ``wrong_input``: the request is at fault."""
+
+    number: str
+    message: str
+    wrong_input: bool = False
+
+
+@dataclass(frozen=True)
 class Ending:
     """The process cannot go on, and ends; ``reason``: a sentence."""
 
@@ -213,6 +254,8 @@ EngineEvent: TypeAlias = (
     | Drawn
     | Finished
     | Failed
+    | MapMade
+    | MapFailed
     | Ending
     | Lost
 )

@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from diffusion.control import MOST_CONTROLS
 from diffusion.errors import SettingsError
 from diffusion.images import decode_image
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.server.errors import RefusedError
+from diffusion.server.jobs.control_request import ControlRequest, clean_controls
+from diffusion.server.jobs.fields import Finite, Part, Picture
 from diffusion.server.pictures import read_upload
 from diffusion.settings import Settings
 from diffusion.tasks import (
@@ -52,15 +55,6 @@ __all__ = [
     "VariationRequest",
     "WorkLimits",
 ]
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Picture = Annotated[str, Field(description="A PNG, JPEG or WebP file as base64.")]
-
-
-class Part(BaseModel):
-    """A part of a request. Unknown fields are refused, and numbers are not read from text."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class InpaintRequest(Part):
@@ -251,19 +245,25 @@ class JobRequest(Part):
     sampling: SamplingRequest = SamplingRequest()
     zero_snr: bool = False
     guidance_options: GuidanceRequest = GuidanceRequest()
+    controls: list[ControlRequest] = Field(default=[], max_length=MOST_CONTROLS)
     preview_every: int | None = Field(
         default=None, ge=0, le=1000, description="Steps from preview to preview; 0 for none."
     )
 
+    @property
+    def has_pictures(self) -> bool:
+        """Tell whether it has pictures, or may: `clean` takes long then."""
+        return self.init_image is not None or bool(self.controls)
+
     def clean(self) -> JobRequest:
         """Return it with its pictures written anew, without their texts. Raises `SettingsError`."""
-        if self.init_image is None:
-            return self
-        return self.model_copy(update={"init_image": self.init_image.clean()})
+        image = None if self.init_image is None else self.init_image.clean()
+        controls = clean_controls(self.controls)
+        return self.model_copy(update={"init_image": image, "controls": controls})
 
     def settings(self) -> Settings:
         """Return the settings, checked. Pictures must be from `clean`. Raises `SettingsError`."""
-        parts = {"init_image", "hires", "variation", "sampling", "guidance_options"}
+        parts = {"init_image", "hires", "variation", "sampling", "guidance_options", "controls"}
         given = self.model_dump(exclude=parts | {"model", "preview_every", "seed"})
         settings = Settings(
             **given,
@@ -273,6 +273,7 @@ class JobRequest(Part):
             variation=self.variation.task() if self.variation else None,
             sampling=SamplingSettings(**self.sampling.model_dump()),
             guidance_options=self.guidance_options.task(),
+            controls=tuple(each.task() for each in self.controls),
         )
         settings.check()
         if settings.sampler is not None:

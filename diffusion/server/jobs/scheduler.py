@@ -20,6 +20,7 @@ from typing import Final
 import structlog
 
 from diffusion.errors import DiffusionError, OutputError
+from diffusion.server.adapters import ControlTable
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.messages import (
     Draw,
@@ -29,6 +30,8 @@ from diffusion.server.engine.messages import (
     Failed,
     Finished,
     Lost,
+    MapFailed,
+    MapMade,
     ModelsChanged,
     Previewed,
     Ready,
@@ -38,6 +41,7 @@ from diffusion.server.engine.messages import (
     StopJob,
 )
 from diffusion.server.errors import BusyError, ConflictError, UnavailableError
+from diffusion.server.jobs.checking import check_request
 from diffusion.server.jobs.deadlines import Deadlines
 from diffusion.server.jobs.fair_queue import FairQueue
 from diffusion.server.jobs.history import History, StoredJob
@@ -45,9 +49,9 @@ from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, Prog
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.placement import Running, choose_engine
 from diffusion.server.jobs.request import JobRequest, WorkLimits
+from diffusion.server.maps import MapMaker
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
-from diffusion.settings import Settings, random_seed
 
 __all__ = ["Scheduler", "SchedulerOptions"]
 
@@ -81,10 +85,14 @@ class Scheduler:
         models: ModelTable,
         metrics: Metrics,
         options: SchedulerOptions | None = None,
+        *,
+        controls: ControlTable,
+        maps: MapMaker,
     ) -> None:
         self.engines, self.history, self.outputs = engines, history, outputs
         self.models, self.metrics = models, metrics
         self.options = options or SchedulerOptions()
+        self.controls, self.maps = controls, maps
         self.queue = FairQueue()
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.running: dict[str, Running] = {}
@@ -105,7 +113,7 @@ class Scheduler:
             inbox: asyncio.Queue[EngineEvent] = asyncio.Queue()
             self._inboxes.append(inbox)
             self._tasks.append(asyncio.create_task(self._consume(engine, inbox)))
-            await engine.start(inbox.put_nowait)
+            await engine.start(self.maps.listener(engine, inbox.put_nowait))
         self._dispatch()
 
     async def _restore(self) -> None:
@@ -199,10 +207,7 @@ class Scheduler:
 
     async def _add(self, request: JobRequest, origin: Origin, digest: str) -> Job:
         model = self.models.find(request.model)
-        has_pictures = request.init_image is not None
-        clean, settings = (
-            await asyncio.to_thread(_check, request) if has_pictures else _check(request)
-        )
+        clean, settings = await check_request(request, self.controls)
         self.options.work.check(settings)
         now = time.time()
         number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"
@@ -344,8 +349,8 @@ class Scheduler:
         if isinstance(event, Lost):
             await self._retry(engine, event)
             return
-        if isinstance(event, Ending):
-            return  # `Lost` follows
+        if isinstance(event, Ending | MapMade | MapFailed):
+            return  # `Lost` follows; maps are for `MapMaker`
         entry = self.running.get(event.job)
         if entry is None:
             return  # it was given up before
@@ -466,17 +471,6 @@ class Scheduler:
     def waiting_of(self, user: str) -> list[Job]:
         """Return the jobs of a user that wait, the next first."""
         return [job for job in self.queue if job.origin.user == user]
-
-
-def _check(request: JobRequest) -> tuple[JobRequest, Settings]:
-    """Return a request with its seed and clean pictures, and its settings.
-
-    Raises `SettingsError`.
-    """
-    clean = request.clean()
-    if clean.seed is None:
-        clean = clean.model_copy(update={"seed": random_seed()})
-    return clean, clean.settings()
 
 
 def _digest_of(request: JobRequest) -> str:

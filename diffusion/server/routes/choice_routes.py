@@ -14,12 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from diffusion.adapters.tags import remove_tags
 from diffusion.catalogue import Named
 from diffusion.checkpoints import open_model
+from diffusion.control import KINDS, MODES, MOST_CONTROLS, PASSES, RESIZES
 from diffusion.noise import NOISES
 from diffusion.pipeline.loading import load_tokenizers
 from diffusion.prompts import EMPHASES, chunk_prompt, schedule_prompt
 from diffusion.release import version
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
+from diffusion.server.jobs.control_request import MOST_CONTROL_PIXELS
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.tasks import AREAS, CONTENTS, RESIZE_MODES, TILINGS, UPSCALERS
 from diffusion.text.tokenizer import ClipTokenizer
@@ -48,12 +50,18 @@ async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, objec
         "emphasis": _names(EMPHASES),
         "rng": _names(NOISES),
         "vae_tiling": _names(TILINGS),
+        "control_mode": _names(MODES),
+        "control_resize": _names(RESIZES),
+        "control_passes": _names(PASSES),
+        "control_kind": _names(KINDS),
         "limits": {
             "pixels": work.pixels,
             "count": work.count,
             "work": work.work,
             "queue": services.settings.queue,
             "body": services.settings.largest_body,
+            "controls": MOST_CONTROLS,
+            "control_pixels": MOST_CONTROL_PIXELS,
         },
     }
 

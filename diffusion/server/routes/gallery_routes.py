@@ -22,7 +22,7 @@ from diffusion.server.jobs.history import FoundPicture, PictureSearch
 from diffusion.server.jobs.job import picture_report
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.pictures import decode_base64
-from diffusion.server.restoring import restore_request
+from diffusion.server.restoring import Restored, restore_request
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.services import Services
 
@@ -84,7 +84,7 @@ async def read_picture(asked: PictureFile, services: Parts, user: CurrentUser) -
         text = (await asyncio.to_thread(read_texts, data)).infotext
     if not text:
         raise SettingsError("picture", None, "its file holds no settings")
-    restored = await asyncio.to_thread(restore_request, text, services.models)
+    restored = await _restore(text, services)
     return {"infotext": text, "settings": restored.settings, "notes": restored.notes}
 
 
@@ -112,7 +112,7 @@ async def show_picture(number: PictureNumber, services: Parts, user: CurrentUser
     found = await _find(services, user, number)
     text = found.picture.infotext
     try:
-        restored = await asyncio.to_thread(restore_request, text, services.models)
+        restored = await _restore(text, services)
     except SettingsError as error:
         return {**_report(found), "infotext": text, "settings": None, "notes": [str(error)]}
     settings, notes = restored.settings, restored.notes
@@ -165,6 +165,12 @@ async def _delete(services: Services, found: FoundPicture) -> None:
         job.pictures[:] = [each for each in job.pictures if each.number != picture.number]
     await services.history.do(services.history.drop_picture, found.job, picture.number)
     await asyncio.to_thread(services.outputs.delete, picture.file)
+
+
+async def _restore(text: str, services: Services) -> Restored:
+    """Return what an infotext says. Raises `SettingsError`."""
+    controls = services.adapters.controls
+    return await asyncio.to_thread(restore_request, text, services.models, controls)
 
 
 def _report(found: FoundPicture) -> Report:

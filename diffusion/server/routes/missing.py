@@ -18,8 +18,6 @@ router = APIRouter(tags=["not built yet"])
 MISSING: Final[Mapping[str, str]] = {
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
     "POST /sdapi/v1/interrogate": "Describing a picture needs a model that this server lacks",
-    "POST /sdapi/v1/refresh-embeddings": "Embeddings are not here yet, so there are none to "
-        "look for",
     "POST /sdapi/v1/refresh-vae": "A VAE in place of the model's own is not here yet",
     "POST /sdapi/v1/create/embedding": "Training is not part of this server",
     "POST /sdapi/v1/create/hypernetwork": "Training is not part of this server",
@@ -28,11 +26,8 @@ MISSING: Final[Mapping[str, str]] = {
     "POST /sdapi/v1/server-kill": "No request ends this server; send SIGTERM to its process",
     "POST /sdapi/v1/server-restart": "No request ends this server; send SIGTERM to its process",
     "POST /sdapi/v1/server-stop": "No request ends this server; send SIGTERM to its process",
-    "GET /controlnet/version": "ControlNet is not here yet",
-    "GET /controlnet/model_list": "ControlNet is not here yet",
-    "GET /controlnet/module_list": "ControlNet is not here yet",
-    "GET /controlnet/control_types": "ControlNet is not here yet",
-    "POST /controlnet/detect": "ControlNet is not here yet",
+    "POST /controlnet/render_openpose_json": "Poses are not drawn here; send the drawn map with "
+        "module none",
     "GET /internal/profile-startup": "Times of the start are not kept; its log has them",
 }
 # fmt: on

@@ -31,6 +31,11 @@ class ModelCache:
         return model in self._pipelines
 
     @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """The pipelines in memory, the one used last at the end."""
+        return tuple(self._pipelines.values())
+
+    @property
     def models(self) -> tuple[LoadedModel, ...]:
         """The models in memory, the one used last at the end."""
         return tuple(LoadedModel(path, self._bytes[path]) for path in self._pipelines)

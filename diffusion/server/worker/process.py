@@ -12,13 +12,16 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Protocol
 
+from diffusion.adapters import LoraFolder
 from diffusion.batching import Batcher, BatchLimits, Ended
-from diffusion.errors import DiffusionError, SettingsError
+from diffusion.control import ControlFolder
+from diffusion.errors import DiffusionError
 from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.server.engine.messages import (
@@ -29,8 +32,10 @@ from diffusion.server.engine.messages import (
     Failed,
     Finished,
     LoadModel,
+    MakeMap,
     ModelsChanged,
     Ready,
+    RefreshAdapters,
     Shutdown,
     Staged,
     Started,
@@ -38,8 +43,11 @@ from diffusion.server.engine.messages import (
     UnloadModels,
 )
 from diffusion.server.worker.drawing import Drawing
+from diffusion.server.worker.failures import failure_text, is_wrong_input
 from diffusion.server.worker.mailbox import Mailbox
+from diffusion.server.worker.maps import send_map
 from diffusion.server.worker.model_cache import ModelCache
+from diffusion.text.inversions import InversionFolder
 from gpucore import Device, DeviceLostError, GpuError
 
 __all__ = ["Studio", "WorkerOptions", "run_worker"]
@@ -54,7 +62,7 @@ class WorkerOptions:
 
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
-    ``loras``: the folder of those that prompts name.
+    ``loras``, ``embeddings``, ``controls``: the folders of those that requests name.
     """
 
     device: str | None = None
@@ -62,10 +70,25 @@ class WorkerOptions:
     budget: int | None = None
     jobs: int | None = None
     loras: Path | None = None
+    embeddings: Path | None = None
+    controls: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of adapters."""
+        return tuple(each for each in (self.loras, self.embeddings, self.controls) if each)
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
-        return Pipeline.load(model, device, self.dtype, loras=self.loras)
+        pipeline = Pipeline.load(model, device, self.dtype)
+        self.find_adapters(pipeline)
+        return pipeline
+
+    def find_adapters(self, pipeline: Pipeline) -> None:
+        """Let a pipeline know the files of adapters that lie there now. Raises `SettingsError`."""
+        pipeline.loras.folder = LoraFolder(self.loras)
+        pipeline.inversions.folder = InversionFolder(self.embeddings)
+        pipeline.controls.folder = ControlFolder(self.controls)
 
     def open_device(self) -> Device:
         """Open the device. Raises `GpuError`."""
@@ -83,7 +106,12 @@ class Studio(Protocol):
     @property
     def jobs(self) -> int | None: ...
 
+    @property
+    def folders(self) -> tuple[Path, ...]: ...
+
     def load(self, model: Path, device: Device) -> Pipeline: ...
+
+    def find_adapters(self, pipeline: Pipeline) -> None: ...
 
     def open_device(self) -> Device: ...
 
@@ -96,7 +124,7 @@ def run_worker(connection: Connection[EngineEvent, Command], studio: Studio) -> 
         device = studio.open_device()
         jobs = studio.jobs or (1 if device.is_cpu else JOBS_ON_A_GPU)
         cache = ModelCache(device, studio.load, studio.budget)
-        worker = _Worker(mailbox, cache, device, BatchLimits(images=jobs))
+        worker = _Worker(mailbox, cache, studio, device, BatchLimits(images=jobs))
         mailbox.send(Ready(device.name, device.is_cpu, jobs))
         worker.run()
         mailbox.flush()
@@ -109,11 +137,16 @@ def run_worker(connection: Connection[EngineEvent, Command], studio: Studio) -> 
 
 class _Worker:
     def __init__(
-        self, mailbox: Mailbox, cache: ModelCache, device: Device, limits: BatchLimits
+        self,
+        mailbox: Mailbox,
+        cache: ModelCache,
+        studio: Studio,
+        device: Device,
+        limits: BatchLimits,
     ) -> None:
-        self.mailbox, self.cache, self.device = mailbox, cache, device
+        self.mailbox, self.cache, self.studio, self.device = mailbox, cache, studio, device
         self.batcher = Batcher(limits)
-        self.waiting: deque[Draw | LoadModel] = deque()
+        self.waiting: deque[Draw | LoadModel | RefreshAdapters] = deque()
         self.running: dict[str, Draw] = {}
         self.open = True
 
@@ -135,8 +168,10 @@ class _Worker:
             wait = False
 
     def _obey(self, command: Command) -> None:
-        if isinstance(command, Draw | LoadModel):
+        if isinstance(command, Draw | LoadModel | RefreshAdapters):
             self.waiting.append(command)
+        elif isinstance(command, MakeMap):
+            send_map(command, self.device, self.mailbox)
         elif isinstance(command, UnloadModels):
             if not self.running:
                 self.cache.drop(command.model)
@@ -153,17 +188,19 @@ class _Worker:
                 self.mailbox.forget(task.job)
         while self.waiting and self._may_begin(self.waiting[0]):
             task = self.waiting.popleft()
-            if isinstance(task, LoadModel):
+            if isinstance(task, RefreshAdapters):
+                self._refresh_adapters()
+            elif isinstance(task, LoadModel):
                 self._load_early(task.model)
             else:
                 self.running[task.job] = task
                 self.batcher.add(task.job, self._draw(task))
 
-    def _may_begin(self, task: Draw | LoadModel) -> bool:
+    def _may_begin(self, task: Draw | LoadModel | RefreshAdapters) -> bool:
         """Tell whether what it needs is there, or may be put there since nothing runs."""
         if not self.running:
             return True
-        if task.model not in self.cache:
+        if isinstance(task, RefreshAdapters) or task.model not in self.cache:
             return False
         if isinstance(task, LoadModel):
             return True
@@ -187,6 +224,12 @@ class _Worker:
             pass
         self._report_models()
 
+    def _refresh_adapters(self) -> None:
+        """Look for files of adapters. Where a folder is gone, the earlier files stay known."""
+        for pipeline in self.cache.pipelines:
+            with suppress(DiffusionError):
+                self.studio.find_adapters(pipeline)
+
     def _report_models(self) -> None:
         self.mailbox.send(ModelsChanged(self.cache.models, self.device.memory.reserved))
 
@@ -207,7 +250,9 @@ class _Worker:
         if error is None:
             self.mailbox.send(Finished(job, ended.result))
         elif isinstance(error, DiffusionError | GpuError):
-            self.mailbox.send(Failed(job, str(error), isinstance(error, SettingsError)))
+            adapters = self.studio.folders
+            text = failure_text(error, [*adapters, self.running[job].model.parent])
+            self.mailbox.send(Failed(job, text, is_wrong_input(error, adapters)))
         else:
             traceback.print_exception(error)
             message = f"an error of the program: {type(error).__name__}; its log tells where"

@@ -11,6 +11,7 @@ from diffusion.text.inversions.inversion_file import (
     hash_of_inversion,
     read_bundled,
     read_inversion,
+    shape_of_inversion,
 )
 from diffusion.text.inversions.words import InversionWords
 
@@ -24,4 +25,5 @@ __all__ = [
     "hash_of_inversion",
     "read_bundled",
     "read_inversion",
+    "shape_of_inversion",
 ]

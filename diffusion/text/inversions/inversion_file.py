@@ -27,7 +27,14 @@ from diffusion.checkpoints.single_file.families import FAMILIES
 from diffusion.errors import ModelFormatError, ModelMismatchError, list_items, quote
 from diffusion.prompts import LearnedWord
 
-__all__ = ["bundled_words", "hash_of_inversion", "read_bundled", "read_inversion", "token_of"]
+__all__ = [
+    "bundled_words",
+    "hash_of_inversion",
+    "read_bundled",
+    "read_inversion",
+    "shape_of_inversion",
+    "token_of",
+]
 
 Array = NDArray[np.float32]
 Widths = Mapping[str, int]
@@ -89,6 +96,21 @@ def token_of(path: Path) -> str | None:
     if len(names) != 1 or names[0] in (_KOHYA, *_ENCODERS) or names[0].startswith(_TERMS):
         return None
     return names[0]
+
+
+def shape_of_inversion(path: Path) -> tuple[int, int]:
+    """Return how many vectors a file has, and their width over all text encoders.
+
+    It reads the header alone. Raises `ModelError`.
+    """
+    file = open_safetensors(path)
+    entries = {name: name for name in file.names}
+    keys = [key for key in _ENCODERS if key in entries] or [_only_key(file, entries)]
+    shapes = [file.entry(key).shape for key in keys]
+    if any(not 1 <= len(shape) <= 2 for shape in shapes):
+        reason = f"must be vectors, got {[list(shape) for shape in shapes]}"
+        raise ModelFormatError(path, "shapes", reason, "give a file of textual inversion")
+    return shapes[0][0] if len(shapes[0]) == 2 else 1, sum(shape[-1] for shape in shapes)
 
 
 def _split_bundled(name: str) -> tuple[str, str]:

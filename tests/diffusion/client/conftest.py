@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from diffusion.client import Client
+from tests.diffusion.server.adapter_files import write_controls
 from tests.diffusion.server.live_server import Live, run_on_thread
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Live]:
-    """Return a server with a fake engine."""
-    with run_on_thread(tmp_path / "out") as live:
+    """Return a server with a fake engine and control networks."""
+    with run_on_thread(tmp_path / "out", controls=write_controls(tmp_path / "controls")) as live:
         yield live
 
 

@@ -28,7 +28,9 @@ from diffusion.client import (
     WaitTimeoutError,
 )
 from diffusion.client.job_json import job_body
+from diffusion.control import Control
 from diffusion.errors import DiffusionError, SettingsError
+from diffusion.server.jobs.control_request import ControlRequest
 from diffusion.server.jobs.request import (
     FreeURequest,
     GuidanceRequest,
@@ -116,7 +118,7 @@ def test_every_setting_comes_through(client: Client, live: Live) -> None:
 def test_settings_that_the_server_does_not_take_are_known() -> None:
     """A setting that is new in one place must not be forgotten in the other."""
     known = set(JobRequest.model_fields) - {"model", "preview_every"}
-    left = {"controls", "embeddings", "inversions", "latents", "loras"}
+    left = {"embeddings", "inversions", "latents", "loras"}
     assert {each.name for each in fields(Settings)} - left <= known
     assert {each.name for each in fields(GuidanceOptions)} == set(GuidanceRequest.model_fields)
     assert {each.name for each in fields(Thresholding)} == set(ThresholdingRequest.model_fields)
@@ -126,6 +128,7 @@ def test_settings_that_the_server_does_not_take_are_known() -> None:
     assert {each.name for each in fields(Inpaint)} <= set(InpaintRequest.model_fields)
     assert {each.name for each in fields(Hires)} <= set(HiresRequest.model_fields)
     assert {each.name for each in fields(Variation)} <= set(VariationRequest.model_fields)
+    assert {each.name for each in fields(Control)} == set(ControlRequest.model_fields)
 
 
 @pytest.mark.parametrize(

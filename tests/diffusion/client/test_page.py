@@ -28,4 +28,4 @@ def test_the_page_runs(
     assert "Steps: 12, Sampler" in printed
     assert "there is no model 'no such model'; did you mean" in printed
     saved = {path.name for path in tmp_path.iterdir()}
-    assert {"apple-0.png", "apple.png", "pear.png"} <= saved
+    assert {"apple-0.png", "apple.png", "edges.png", "led.png", "pear.png"} <= saved

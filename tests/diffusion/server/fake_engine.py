@@ -21,9 +21,13 @@ from diffusion.server.engine.messages import (
     LoadedModel,
     LoadModel,
     Lost,
+    MakeMap,
+    MapFailed,
+    MapMade,
     ModelsChanged,
     Previewed,
     Ready,
+    RefreshAdapters,
     Staged,
     Started,
     Stepped,
@@ -46,7 +50,9 @@ DEFAULTS = Defaults(width=64, height=48, steps=4)
 
 
 class FakeEngine:
-    """Draws for tests. ``drawn``: the settings of each job that it began.
+    """Draws for tests. ``drawn``: the settings of each job that it began; ``maps``: what was asked.
+
+    A map is the picture upside down at its size; that of ``invert`` fails, as the request's fault.
 
     ``permits``: a step takes one to end; None lets all end.
     """
@@ -58,6 +64,8 @@ class FakeEngine:
         self.status = EngineStatus(EngineState.STARTING)
         self.drawn: list[Settings] = []
         self.models: list[Path] = []
+        self.maps: list[MakeMap] = []
+        self.looks = 0
         self.released = threading.Event()
         self.step_seconds = 0.0
         self.permits: threading.Semaphore | None = None
@@ -76,6 +84,11 @@ class FakeEngine:
             self._stops[command.job] = command.how
         elif isinstance(command, LoadModel):
             self._load(command.model)
+        elif isinstance(command, MakeMap):
+            self.maps.append(command)
+            self.listener(_answer_map(command))
+        elif isinstance(command, RefreshAdapters):
+            self.looks += 1
         elif isinstance(command, UnloadModels):
             self.models = [each for each in self.models if command.model not in (None, each)]
             self._report()
@@ -156,3 +169,14 @@ class FakeEngine:
             image.save(file, "PNG", pnginfo=png_info(text), compress_level=1)
             seed = part.part(number, 1).seed
             self.listener(Drawn(job, first + number, file.getvalue(), seed, *size, text, partial))
+
+
+def _answer_map(task: MakeMap) -> MapMade | MapFailed:
+    image = task.control.image
+    assert image is not None
+    if task.control.preprocessor == "invert":
+        return MapFailed(task.number, "the map: a mistake of yours", wrong_input=True)
+    turned = image.convert("RGB").transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    file = io.BytesIO()
+    (turned.resize(task.size) if task.size else turned).save(file, "PNG")
+    return MapMade(task.number, file.getvalue())

@@ -44,7 +44,7 @@ class FakePipeline:
     provenance: ClassVar = {"model": {"name": "fake", "hash": "0123456789"}}
 
     def __init__(self, device: Any, nbytes: int) -> None:
-        self.device, self.nbytes = device, nbytes
+        self.device, self.nbytes, self.refreshed = device, nbytes, 0
         device.memory.live += nbytes
 
     def adapter_fields(self, settings: Settings) -> dict[str, str]:
@@ -103,9 +103,13 @@ class FakeStudio:
 
     budget: int | None = None
     jobs: int | None = None
+    folders: tuple[Path, ...] = ()
 
     def load(self, model: Path, device: Any) -> Any:
         return FakePipeline(device, 1000)
+
+    def find_adapters(self, pipeline: Any) -> None:
+        pipeline.refreshed += 1
 
     def open_device(self) -> Any:
         memory = SimpleNamespace(live=0, reserved=4096)

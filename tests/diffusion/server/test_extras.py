@@ -15,8 +15,8 @@ from PIL import Image
 
 from diffusion.checkpoints.safetensors import save_safetensors
 from diffusion.infotext.files import png_info
+from diffusion.server.adapters.loras import LoraTable
 from diffusion.server.errors import ConfigurationError
-from diffusion.server.loras import LoraTable
 from diffusion.server.styles import StyleTable
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
 

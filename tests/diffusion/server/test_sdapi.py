@@ -114,7 +114,11 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     for name in ("loras", "sd_vae", "hypernetworks", "face_restorers", "prompt_styles"):
         assert getattr(client, f"get_{name}")() == []
     assert client.get_embeddings() == {"loaded": {}, "skipped": {}}
-    assert client.get_scripts()["txt2img"] == ["prompt matrix", "x/y/z plot"]
+    assert client.get_scripts()["txt2img"] == [
+        "prompt matrix",
+        "x/y/z plot",
+        "controlnet",
+    ]
     assert client.get_cmd_flags()["api"] is True
     assert set(client.get_memory()["ram"]) == {"free", "used", "total"}
 
@@ -126,7 +130,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
         ({"refiner_checkpoint": "x"}, 501, "refiner"),
         ({"styles": ["x"]}, 422, "Style not found"),
         ({"script_name": "no such script"}, 422, "Script not found"),
-        ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "always on script"),
+        ({"alwayson_scripts": {"ADetailer": {"args": []}}}, 422, "always on script"),
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
         ({"override_settings": {"sd_model_checkpoint": "other"}}, 422, "there is no model"),
         ({"override_settings": {"sd_vae": "other"}}, 501, "sd_vae"),

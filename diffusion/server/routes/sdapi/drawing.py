@@ -21,12 +21,18 @@ from diffusion.server.jobs.request import JobRequest
 from diffusion.server.pictures import convert_png
 from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
+from diffusion.server.routes.sdapi import controlnet
 from diffusion.server.routes.sdapi.info import info_text
 from diffusion.server.routes.sdapi.infotexts import fill_from_infotext
-from diffusion.server.routes.sdapi.option_values import OptionValues, read_options
+from diffusion.server.routes.sdapi.option_values import OptionValues, read_options, write_options
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
 from diffusion.server.routes.sdapi.scripts import Plan, Shown, make_plan
-from diffusion.server.routes.sdapi.translation import check_body, img2img_job, txt2img_job
+from diffusion.server.routes.sdapi.translation import (
+    check_body,
+    img2img_job,
+    split_pictures,
+    txt2img_job,
+)
 from diffusion.server.routes.waiting import draw_series
 from diffusion.server.services import Services
 from diffusion.server.styles import StyleTable
@@ -77,17 +83,25 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     if body.script_name:
         plan = await asyncio.to_thread(make_plan, body, services.settings.work)
         bodies = bodies if plan is None else plan.bodies
+    elif isinstance(body, Img2ImgBody):
+        bodies = split_pictures(body, services.settings.work)
     bodies = [_with_styles(each, services.styles) for each in bodies]
     for each in bodies if plan is not None else []:
-        check_body(each, options)  # before the first is drawn
+        await asyncio.to_thread(check_body, each, options)  # before the first is drawn
     kind = "img2img" if isinstance(body, Img2ImgBody) else "txt2img"
     task = body.force_task_id or ""
     origin = Origin(user.name, f"sdapi/{kind}", False, task=task, parts=len(bodies))
     jobs = await draw_series(request, services, _requests(bodies, options), origin)
     # AUTOMATIC1111 puts a grid first where it saves pictures and has several.
-    with_grid = plan is None and body.save_images and len(jobs[0].pictures) > 1
+    count = sum(len(job.pictures) for job in jobs)
+    with_grid = plan is None and body.save_images and count > 1
     values = options.override(body.override_settings or {})
-    layout = _Layout(plan, with_grid, values.kind, body.send_images)
+    if not body.override_settings_restore_afterwards:
+        await write_options(services, user.name, body.override_settings or {})
+    maps = list[bytes]()
+    if plan is None and body.send_images:
+        maps = await controlnet.detected_maps(body.alwayson_scripts, jobs[0], services.maps)
+    layout = _Layout(plan, with_grid, values.kind, body.send_images, maps)
     content = await asyncio.to_thread(_content, services.outputs, jobs, layout, body)
     return Response(content, media_type="application/json")
 
@@ -122,16 +136,23 @@ async def _requests(bodies: Sequence[DrawBody], options: OptionValues) -> AsyncI
             yield await asyncio.to_thread(img2img_job, body, options)
         else:
             assert isinstance(body, Txt2ImgBody)
-            yield txt2img_job(body, options)
+            if body.alwayson_scripts:  # units have pictures
+                yield await asyncio.to_thread(txt2img_job, body, options)
+            else:
+                yield txt2img_job(body, options)
 
 
 class _Layout(NamedTuple):
-    """The parts of an answer: grids of a plan or a batch, and its files, if it ``sends`` any."""
+    """The parts of an answer: grids of a plan or a batch, and its files, if it ``sends`` any.
+
+    ``maps``: of its units, which come last.
+    """
 
     plan: Plan | None
     with_grid: bool
     kind: str
     sends: bool
+    maps: Sequence[bytes]
 
 
 def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[list[str], list[str]]:
@@ -152,10 +173,10 @@ def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[li
         grids = plan.make_grids(_open_pictures(jobs, pngs))
         if not plan.keeps_pictures:
             pngs, texts = [], []
-    pngs = [*(_png(each) for each in grids), *pngs]
+    pngs = [*(_png(each) for each in grids), *pngs, *layout.maps]
     grid_texts = [each.infotext for each in grids]
     if layout.kind != "png":
-        pairs = zip(pngs, [*grid_texts, *texts], strict=True)
+        pairs = zip(pngs, [*grid_texts, *texts, *[None] * len(layout.maps)], strict=True)
         pngs = [convert_png(png, layout.kind, text) for png, text in pairs]
     return [base64.b64encode(png).decode() for png in pngs], grid_texts
 

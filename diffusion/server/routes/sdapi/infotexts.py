@@ -22,6 +22,7 @@ _FIELDS: Final = {
     "Denoising strength": "denoising_strength",
     "Eta": "eta",
     "Tiling": "tiling",
+    "NGMS": "s_min_uncond",
     "Sigma churn": "s_churn",
     "Sigma tmin": "s_tmin",
     "Sigma tmax": "s_tmax",
@@ -50,6 +51,8 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "Schedule min sigma": ("sigma_min", float),
     "Schedule max sigma": ("sigma_max", float),
     "Schedule rho": ("rho", float),
+    "NGMS all steps": ("s_min_uncond_all", lambda text: text == "True"),
+    "Skip Early CFG": ("skip_early_cond", float),
 }
 """Those that are options, and how their texts are read."""
 

@@ -14,6 +14,8 @@ from fastapi import APIRouter
 from diffusion.samplers.registry import SAMPLERS
 from diffusion.schedules.registry import SCHEDULES
 from diffusion.server.routes.given import Admin, CurrentUser, Parts
+from diffusion.server.routes.sdapi import controlnet
+from diffusion.server.routes.sdapi.option_values import read_options
 from diffusion.server.routes.sdapi.scripts import SCRIPTS
 from diffusion.tasks import PIXEL_UPSCALERS, UPSCALERS
 
@@ -80,14 +82,15 @@ async def list_loras(services: Parts, user: CurrentUser) -> Rows:
     """List the LoRAs that prompts may name. ``path`` is a name, since no path leaves the server."""
     return [
         {"name": each.name, "alias": each.alias, "path": each.name, "metadata": dict(each.notes)}
-        for each in await services.loras.entries()
+        for each in await services.adapters.loras.entries()
     ]
 
 
 @router.post("/refresh-loras")
-async def refresh_loras(services: Parts, user: Admin) -> None:
-    """Look for LoRAs again."""
-    await services.loras.refresh()
+@router.post("/refresh-embeddings")
+async def refresh_adapters(services: Parts, user: Admin) -> None:
+    """Look for LoRAs, embeddings and control networks again."""
+    await services.adapters.refresh(services.engines)
 
 
 @router.get("/prompt-styles")
@@ -101,15 +104,22 @@ async def list_styles(services: Parts, user: CurrentUser) -> Rows:
 
 @router.get("/scripts")
 async def list_scripts(user: CurrentUser) -> Mapping[str, Sequence[str]]:
-    """List the scripts that ``script_name`` may name; all are built in."""
-    names = [script.title.lower() for script in SCRIPTS]
+    """List the scripts: those that ``script_name`` may name, and the one that is always on."""
+    names = [*(script.title.lower() for script in SCRIPTS), controlnet.NAME]
     return {"txt2img": names, "img2img": names}
 
 
 @router.get("/script-info")
 async def describe_scripts(user: CurrentUser) -> Rows:
-    """List the scripts with their arguments, in the order of ``script_args``."""
-    return [
+    """List the scripts with their arguments, in the order of ``script_args``.
+
+    Units of the one that is always on are objects, whose fields have names.
+    """
+    always_on: list[Mapping[str, object]] = [
+        {"name": controlnet.NAME, "is_alwayson": True, "is_img2img": is_img2img, "args": []}
+        for is_img2img in (False, True)
+    ]
+    return always_on + [
         {
             "name": script.title.lower(),
             "is_alwayson": False,
@@ -133,9 +143,25 @@ async def list_nothing(user: CurrentUser) -> Rows:
 
 
 @router.get("/embeddings")
-async def list_embeddings(user: CurrentUser) -> Mapping[str, Mapping[str, object]]:
-    """List the embeddings: none yet."""
-    return {"loaded": {}, "skipped": {}}
+async def list_embeddings(
+    services: Parts, user: CurrentUser
+) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+    """List the words of textual inversion: those that the user's model can draw with, and others.
+
+    ``step`` and ``sd_checkpoint`` are null, since ``.safetensors`` files do not tell them.
+    """
+    options = await read_options(services, user.name)
+    model = services.models.find(options.model)
+    shown: dict[str, dict[str, Mapping[str, object]]] = {"loaded": {}, "skipped": {}}
+    for each in await services.adapters.embeddings.entries(model.path):
+        shown["loaded" if each.problem is None else "skipped"][each.name] = {
+            "step": None,
+            "sd_checkpoint": None,
+            "sd_checkpoint_name": None,
+            "shape": each.width,
+            "vectors": each.vectors,
+        }
+    return shown
 
 
 @router.get("/memory")

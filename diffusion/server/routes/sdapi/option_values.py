@@ -44,7 +44,8 @@ class OptionValues:
     """A user's choices. ``model``: a name; None for the server's default.
 
     0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC;
-    ``noise_seed_delta``: ENSD.
+    ``noise_seed_delta``: ENSD. ``skip_below``, ``skip_all``, ``skip_early``: where the negative
+    prompt is left out.
     """
 
     table: ModelTable
@@ -57,6 +58,9 @@ class OptionValues:
     rho: float = 0
     order: int = USUAL_ORDER
     noise_seed_delta: int = 0
+    skip_below: float = 0
+    skip_all: bool = False
+    skip_early: float = 0
 
     def as_shown(self) -> dict[str, object]:
         """Return what ``GET options`` shows."""
@@ -72,6 +76,9 @@ class OptionValues:
             "rho": self.rho,
             "uni_pc_order": self.order,
             "eta_noise_seed_delta": self.noise_seed_delta,
+            "s_min_uncond": self.skip_below,
+            "s_min_uncond_all": self.skip_all,
+            "skip_early_cond": self.skip_early,
             **FIXED,
         }
 
@@ -133,13 +140,21 @@ def _set_delta(values: OptionValues, given: object) -> OptionValues:
     return replace(values, noise_seed_delta=given)
 
 
-def _number_setter(name: str) -> Callable[[OptionValues, object], OptionValues]:
-    """Return the setter of a number that is 0 where the schedule's own is meant."""
+def _set_skip_all(values: OptionValues, given: object) -> OptionValues:
+    if not isinstance(given, bool):
+        raise SettingsError("s_min_uncond_all", given, "must be true or false")
+    return replace(values, skip_all=given)
+
+
+def _number_setter(
+    name: str, field: str, most: float = MOST_NUMBER
+) -> Callable[[OptionValues, object], OptionValues]:
+    """Return the setter of a number that is 0 where the schedule's own, or nothing, is meant."""
 
     def set_number(values: OptionValues, given: object) -> OptionValues:
-        if not isinstance(given, int | float) or not 0 <= given <= MOST_NUMBER:
-            raise SettingsError(name, given, f"must be a number from 0 to {MOST_NUMBER}")
-        changes: dict[str, Any] = {name: float(given)}
+        if not isinstance(given, int | float) or not 0 <= given <= most:
+            raise SettingsError(name, given, f"must be a number from 0 to {most:g}")
+        changes: dict[str, Any] = {field: float(given)}
         return replace(values, **changes)
 
     return set_number
@@ -150,9 +165,12 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
     "CLIP_stop_at_last_layers": _set_clip_skip,
     "randn_source": _set_generator,
     "samples_format": _set_format,
-    "sigma_min": _number_setter("sigma_min"),
-    "sigma_max": _number_setter("sigma_max"),
-    "rho": _number_setter("rho"),
+    "sigma_min": _number_setter("sigma_min", "sigma_min"),
+    "sigma_max": _number_setter("sigma_max", "sigma_max"),
+    "rho": _number_setter("rho", "rho"),
+    "s_min_uncond": _number_setter("s_min_uncond", "skip_below"),
+    "s_min_uncond_all": _set_skip_all,
+    "skip_early_cond": _number_setter("skip_early_cond", "skip_early", 1),
     "uni_pc_order": _set_order,
     "eta_noise_seed_delta": _set_delta,
 }

@@ -10,22 +10,27 @@ from PIL import Image
 
 from diffusion.adapters.tags import remove_tags
 from diffusion.errors import quote
+from diffusion.images import decode_image, to_mask
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.server.errors import NotBuiltError, NotFoundError, RefusedError
 from diffusion.server.jobs.request import (
+    GuidanceRequest,
     HiresRequest,
     InitImageRequest,
     InpaintRequest,
     JobRequest,
     SamplingRequest,
     VariationRequest,
+    WorkLimits,
 )
 from diffusion.server.pictures import read_upload
+from diffusion.server.routes.sdapi import controlnet
 from diffusion.server.routes.sdapi.option_values import USUAL_ORDER, OptionValues
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
+from diffusion.server.routes.sdapi.scripts import fix_seeds
 from diffusion.settings import random_seed
 
-__all__ = ["check_body", "img2img_job", "txt2img_job"]
+__all__ = ["check_body", "img2img_job", "split_pictures", "txt2img_job"]
 
 RESIZE_MODES: Final = ("stretch", "crop", "fill")
 CONTENTS: Final = ("fill", "original", "latent_noise", "latent_nothing")
@@ -51,11 +56,8 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
 
     It decodes pictures, so call it on a thread.
     """
-    if not body.init_images:
-        raise NotFoundError("Init image not found: send one in init_images")
-    _require(len(body.init_images) == 1, "several init_images")
-    _require(body.resize_mode < len(RESIZE_MODES), "resize_mode 3 (latent upscale)")
-    _require(body.initial_noise_multiplier in (None, 1), "initial_noise_multiplier")
+    _check_picture_fields(body)
+    assert body.init_images, "they are checked"
     image, inpaint = body.init_images[0], None  # the job checks it, and writes it anew
     if body.mask is not None:
         image = read_upload(image, "init_images")
@@ -65,6 +67,47 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
         image=image, strength=strength, resize=RESIZE_MODES[body.resize_mode], inpaint=inpaint
     )
     return JobRequest(**_shared_fields(body, options), init_image=init_image)
+
+
+def split_pictures(body: Img2ImgBody, limits: WorkLimits) -> list[Img2ImgBody]:
+    """Return a body for each picture to draw, where a request has several init images.
+
+    As in AUTOMATIC1111 they are the batch, at most ``batch_size`` of them, which is drawn
+    ``n_iter`` times, and the seed counts on from picture to picture. Raises `RefusedError`.
+    """
+    images = body.init_images or []
+    if len(images) <= 1:
+        return [body]
+    if len(images) > body.batch_size:
+        message = f"{len(images)} init_images are more than batch_size, {body.batch_size}"
+        raise RefusedError(f"{message}; make it as many, and each is drawn n_iter times")
+    count = len(images) * body.n_iter
+    if count > limits.count:
+        raise RefusedError(f"{count} pictures are more than this server draws, {limits.count}")
+    fixed = fix_seeds(body)
+    return [_part(fixed, images[number % len(images)], number) for number in range(count)]
+
+
+def _part(body: Img2ImgBody, image: str, number: int) -> Img2ImgBody:
+    """Return the body of one picture; with a variation its seed alone counts on, as elsewhere."""
+    first = body.seed if body.subseed_strength else body.seed + number
+    changes: dict[str, object] = {
+        "init_images": [image],
+        "batch_size": 1,
+        "n_iter": 1,
+        "seed": first % 2**64,
+        "subseed": (body.subseed + number) % 2**64,
+    }
+    return body.model_copy(update=changes)
+
+
+def _check_picture_fields(body: Img2ImgBody) -> None:
+    """Raise `ServerError` for a missing picture, or a field whose feature is missing."""
+    if not body.init_images:
+        raise NotFoundError("Init image not found: send one in init_images")
+    _require(len(body.init_images) == 1, "several init_images with a script")
+    _require(body.resize_mode < len(RESIZE_MODES), "resize_mode 3 (latent upscale)")
+    _require(body.initial_noise_multiplier in (None, 1), "initial_noise_multiplier")
 
 
 def _require(condition: bool, feature: str) -> None:
@@ -100,17 +143,29 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "seamless": "xy" if body.tiling else "",
         "variation": _variation(body),
         "sampling": _sampling(body, chosen),
+        "guidance_options": GuidanceRequest(
+            skip_below=chosen.skip_below if body.s_min_uncond is None else body.s_min_uncond,
+            skip_all=chosen.skip_all,
+            skip_early=chosen.skip_early,
+        ),
+        "controls": controlnet.unit_controls(body.alwayson_scripts, crops=_crops(body)),
     }
+
+
+def _crops(body: DrawBody) -> bool:
+    """Tell whether a part of a picture is drawn alone."""
+    return isinstance(body, Img2ImgBody) and body.mask is not None and body.inpaint_full_res
 
 
 def _refuse_missing(body: DrawBody) -> None:
     """Raise `ServerError` for a field whose feature is missing, or a script."""
     _require(not body.restore_faces, "restore_faces")
     _require(not body.refiner_checkpoint, "refiner_checkpoint over HTTP")
-    _require(not body.firstpass_image, "firstpass_image")
-    _require(not body.s_min_uncond, "s_min_uncond")
+    _require(not body.firstpass_image, "firstpass_image; send it to img2img at the larger size, or")
     for name in body.alwayson_scripts:
-        raise RefusedError(f"always on script {quote(name)} not found; this server has none")
+        if name.casefold() != controlnet.NAME:
+            known = f"this server has {controlnet.NAME} alone"
+            raise RefusedError(f"always on script {quote(name)} not found; {known}")
 
 
 def _schedule(name: str | None) -> str | None:
@@ -175,22 +230,34 @@ def _hires_scale(body: Txt2ImgBody) -> float:
     return max(scales)
 
 
-def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest:
-    """Return the part to draw anew, with the mask at the size of the ``image`` (both base64)."""
+def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
+    """Return the part to draw anew, with the mask at the size of the ``image`` (both base64).
+
+    None, so that all is drawn anew, for a mask without a part to cut out, as in AUTOMATIC1111.
+    """
     _require(body.mask_round, "mask_round false")
     _require(
         body.mask_blur is not None or body.mask_blur_x == body.mask_blur_y,
         "mask_blur_x other than mask_blur_y",
     )
     blur = body.mask_blur_x if body.mask_blur is None else body.mask_blur
+    clean = read_upload(mask, "mask")
+    if body.inpaint_full_res and _is_blank(clean, 255 if body.inpainting_mask_invert else 0):
+        return None
     return InpaintRequest(
-        mask=_resize_mask(read_upload(mask, "mask"), image),
+        mask=_resize_mask(clean, image),
         blur=float(blur),
         invert=bool(body.inpainting_mask_invert),
         content=CONTENTS[body.inpainting_fill],
         area="masked" if body.inpaint_full_res else "whole",
         padding=body.inpaint_full_res_padding,
     )
+
+
+def _is_blank(mask: str, level: int) -> bool:
+    """Tell whether a mask (PNG as base64) has one level throughout, as it is read."""
+    opened = decode_image(base64.b64decode(mask), "mask", "the mask")
+    return to_mask(opened).getextrema() == (level, level)
 
 
 def _resize_mask(mask: str, image: str) -> str:

@@ -1,0 +1,19 @@
+"""The adapters that requests may name: LoRAs, learned words and control networks, as clients see.
+
+Law: only names leave the server; no path does, and none is made of a request's text.
+"""
+
+from diffusion.server.adapters.controls import ControlEntry, ControlTable
+from diffusion.server.adapters.embeddings import EmbeddingEntry, EmbeddingTable
+from diffusion.server.adapters.loras import LoraEntry, LoraTable
+from diffusion.server.adapters.tables import AdapterTables
+
+__all__ = [
+    "AdapterTables",
+    "ControlEntry",
+    "ControlTable",
+    "EmbeddingEntry",
+    "EmbeddingTable",
+    "LoraEntry",
+    "LoraTable",
+]

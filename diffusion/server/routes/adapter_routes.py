@@ -1,0 +1,144 @@
+"""``/api/v1/loras``, ``embeddings``, ``control-models`` and ``preprocessors``: what requests name.
+
+``/api/v1/preprocess`` makes a map of a picture, as a control network would read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from PIL import Image
+from pydantic import BaseModel
+
+from diffusion.control import Preprocessor, Threshold, find_preprocessor, preprocessor_names
+from diffusion.errors import SettingsError
+from diffusion.server.jobs.control_request import ControlRequest, clean_controls
+from diffusion.server.jobs.fields import Finite, Part, Picture
+from diffusion.server.routes.bodies import PictureRoute
+from diffusion.server.routes.given import Admin, CurrentUser, Parts
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1", tags=["adapters"], route_class=PictureRoute)
+Rows = Mapping[str, Sequence[Mapping[str, object]]]
+
+
+@router.get("/loras")
+async def list_loras(services: Parts, user: CurrentUser) -> Rows:
+    """List the LoRAs that prompts may name, as ``<lora:name:weight>``."""
+    entries = await services.adapters.loras.entries()
+    return {
+        "loras": [
+            {"name": each.name, "alias": each.alias, "notes": dict(each.notes)} for each in entries
+        ]
+    }
+
+
+@router.get("/embeddings")
+async def list_embeddings(
+    services: Parts,
+    user: CurrentUser,
+    model: Annotated[str | None, Query(max_length=300)] = None,
+) -> Rows:
+    """List the words of textual inversion that prompts may have.
+
+    ``problem``: why the model cannot draw with one; null where it can.
+    """
+    entry = services.models.find(model)
+    found = await services.adapters.embeddings.entries(entry.path)
+    return {
+        "embeddings": [
+            {
+                "name": each.name,
+                "vectors": each.vectors,
+                "width": each.width,
+                "fits": each.problem is None,
+                "problem": each.problem,
+            }
+            for each in found
+        ]
+    }
+
+
+@router.get("/control-models")
+async def list_control_models(services: Parts, user: CurrentUser) -> Rows:
+    """List the ControlNets and T2I-Adapters that ``controls`` may name."""
+    entries = await services.adapters.controls.entries()
+    return {"control_models": [{"name": each.name, "title": each.title} for each in entries]}
+
+
+@router.get("/preprocessors")
+async def list_preprocessors(user: CurrentUser) -> Rows:
+    """List what makes maps of pictures, with the numbers that each reads."""
+    found = []
+    for name in preprocessor_names():
+        try:
+            found.append(_describe(find_preprocessor(name)))
+        except SettingsError:  # of another package that fails; who uses it gets the reason
+            continue
+    return {"preprocessors": found}
+
+
+def _describe(preprocessor: Preprocessor) -> Mapping[str, object]:
+    return {
+        "name": preprocessor.name,
+        "label": preprocessor.label,
+        "kind": preprocessor.kind,
+        "needs_mask": preprocessor.marks_mask,
+        "a": _describe_threshold(preprocessor.a),
+        "b": _describe_threshold(preprocessor.b),
+    }
+
+
+def _describe_threshold(threshold: Threshold | None) -> Mapping[str, object] | None:
+    if threshold is None:
+        return None
+    return {
+        "title": threshold.title,
+        "default": threshold.default,
+        "least": threshold.least,
+        "most": threshold.most,
+    }
+
+
+@router.post("/adapters/refresh")
+async def refresh_adapters(services: Parts, user: Admin) -> Mapping[str, object]:
+    """Look for LoRAs, embeddings and control networks again."""
+    await services.adapters.refresh(services.engines)
+    return {}
+
+
+class MapRequest(Part):
+    """A picture to make a map of; fields as in a job's ``controls``."""
+
+    image: Picture
+    preprocessor: str = "canny"
+    resolution: int | None = None
+    threshold_a: Finite | None = None
+    threshold_b: Finite | None = None
+
+
+class MapAnswer(BaseModel):
+    """A map as base64 of a PNG."""
+
+    image: str
+    width: int
+    height: int
+
+
+@router.post("/preprocess", response_model=MapAnswer)
+async def make_map(asked: MapRequest, services: Parts, user: CurrentUser) -> MapAnswer:
+    """Make the map of a picture, as a control network would read it."""
+    request = ControlRequest(model="none", **asked.model_dump())
+    (clean,) = await asyncio.to_thread(clean_controls, [request])
+    control = await asyncio.to_thread(clean.task)
+    control.check()
+    png = await services.maps.make(control, None)
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as made:
+        width, height = made.size
+    return MapAnswer(image=base64.b64encode(png).decode(), width=width, height=height)
