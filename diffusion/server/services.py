@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from diffusion.server.access.users import Credentials
-from diffusion.server.adapters import AdapterTables, ControlTable, EmbeddingTable, LoraTable
+from diffusion.server.adapters import (
+    AdapterTables,
+    ControlTable,
+    EmbeddingTable,
+    LoraTable,
+    UpscalerTable,
+)
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
@@ -83,6 +89,7 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
         LoraTable(settings.loras),
         EmbeddingTable(settings.embeddings),
         ControlTable(settings.controls),
+        UpscalerTable(settings.upscalers),
     )
     styles = StyleTable(settings.styles)
     if engines is None:
@@ -94,13 +101,21 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
             loras=settings.loras,
             embeddings=settings.embeddings,
             controls=settings.controls,
+            upscalers=settings.upscalers,
         )
         patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
         engines = [ProcessEngine("worker 0", studio, patience)]
     options = SchedulerOptions(settings.queue, settings.preview_every, settings.work)
     maps = MapMaker(engines)
     scheduler = Scheduler(
-        engines, history, outputs, models, metrics, options, controls=adapters.controls, maps=maps
+        engines,
+        history,
+        outputs,
+        models,
+        metrics,
+        options,
+        adapters=adapters,
+        maps=maps,
     )
     downloads = Downloads(models)
     return Services(

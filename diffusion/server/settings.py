@@ -57,6 +57,7 @@ class ServerSettings(BaseSettings):
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None
+    upscalers: Path | None = None
     styles: Path | None = None
     device: str | None = None
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")

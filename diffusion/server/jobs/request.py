@@ -75,6 +75,7 @@ class InitImageRequest(Part):
     strength: Finite = 0.75
     resize: str = "stretch"
     inpaint: InpaintRequest | None = None
+    upscaler: str | None = None
 
     def clean(self) -> InitImageRequest:
         """Return it with its pictures written anew. Raises `SettingsError`."""
@@ -92,7 +93,7 @@ class InitImageRequest(Part):
             data = base64.b64decode(self.inpaint.mask)
             inpaint = Inpaint(decode_image(data, "mask", "the mask"), **given)
         image = decode_image(base64.b64decode(self.image), "image", "the picture")
-        return InitImage(image, self.strength, self.resize, inpaint)
+        return InitImage(image, self.strength, self.resize, inpaint, self.upscaler)
 
 
 class HiresRequest(Part):
