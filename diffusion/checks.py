@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from diffusion.errors import SettingsError
 
-__all__ = ["check_integer", "check_number", "check_side", "check_text"]
+__all__ = ["check_integer", "check_network", "check_number", "check_side", "check_text"]
 
 MOST_PROMPT = 65536
 """Characters: 128 chunks of 75 tokens are some 50,000, and editing needs more."""
 MOST_SIDE = 16384
+MOST_NAME = 4096
+"""Characters of a network's name, or of its path."""
 
 
 def check_text(name: str, value: object) -> None:
@@ -20,6 +23,12 @@ def check_text(name: str, value: object) -> None:
     if len(value) > MOST_PROMPT:
         hint = f"at most {MOST_PROMPT} are read; shorten it"
         raise SettingsError(name, f"{len(value)} characters", hint)
+
+
+def check_network(name: str, value: object) -> None:
+    """Check that a value may be the name of a network, or its path."""
+    if not isinstance(value, str | Path) or not 0 < len(str(value)) <= MOST_NAME:
+        raise SettingsError(name, value, "must be a name or a path")
 
 
 def check_side(name: str, value: object) -> None:

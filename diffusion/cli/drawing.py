@@ -25,6 +25,8 @@ from diffusion.cli.options.image_prompts import check_image_prompt_names
 from diffusion.cli.options.loras import check_names
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
 from diffusion.cli.options.sampling import SamplingOptions
+from diffusion.cli.options.shortcuts import ShortcutOptions
+from diffusion.cli.options.upscalers import check_upscaler_names
 from diffusion.cli.output import Output
 from diffusion.cli.profiling import write_profile
 from diffusion.cli.progress import ProgressBar
@@ -39,7 +41,8 @@ SAMPLER_LIST: Final = (
 )
 
 _OF_A_TEXT: Final[tuple[type[OptionGroup], ...]] = (
-    *(PictureOptions, SamplingOptions, ImprovementOptions, VariationOptions, HiresOptions),
+    *(PictureOptions, SamplingOptions, ImprovementOptions, ShortcutOptions),
+    *(VariationOptions, HiresOptions),
 )
 """Groups of options whose settings a picture's text holds."""
 
@@ -138,6 +141,7 @@ def check_requests(series: Series) -> Checked:
         request.options.inversion.folder()
         check_control_names(request.settings, request.options.controls.folder())
         check_image_prompt_names(request.settings, request.options.controls.folder())
+        check_upscaler_names(request.settings, request.options.upscaling.folder())
         find_networks(request)
         total += request.settings.count
         files.update(request.input_files, request.options.controls.files())

@@ -20,7 +20,9 @@ from diffusion.infotext.grammar import parse_infotext
 from diffusion.infotext.to_settings import DTYPE
 from diffusion.infotext.unreproduced import unreproduced_settings
 from diffusion.settings import Settings
+from diffusion.tasks import is_network_upscaler
 from diffusion.text.inversions import InversionFolder, TextualInversion, hash_of_inversion
+from diffusion.upscaling import UpscalerFolder
 
 __all__ = [
     "dtype_of",
@@ -28,6 +30,7 @@ __all__ = [
     "find_earlier_image_prompts",
     "find_earlier_inversions",
     "find_earlier_loras",
+    "find_earlier_upscaler",
     "read_picture_text",
     "refiner_switch_of",
     "report_other_networks",
@@ -161,6 +164,22 @@ def find_earlier_image_prompts(settings: Settings, folder: ControlFolder) -> Set
         else:
             found.append(each)
     return replace(settings, image_prompts=tuple(found))
+
+
+def find_earlier_upscaler(settings: Settings, folder: UpscalerFolder) -> Settings:
+    """Return ``settings`` with an upscaler that is here. Prints a line where that is another one.
+
+    A path was typed, and is checked like any other.
+    """
+    hires = settings.hires
+    if hires is None or isinstance(hires.upscaler, Path):
+        return settings
+    if not is_network_upscaler(hires.upscaler) or folder.has(hires.upscaler):
+        return settings
+    where = "not in --upscalers" if folder.folder is not None else "a network (give --upscalers)"
+    named = f"the upscaler {quote(hires.upscaler)}"
+    complain(f"the picture names {named}, which is {where}; drawn with lanczos")
+    return replace(settings, hires=replace(hires, upscaler="lanczos"))
 
 
 def _read_hashes(text: str) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,7 @@ class Networks:
     embeddings: Path | None = None
     controls: Path | None = None
     lora_mode: LoraMode = "auto"
+    upscalers: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def find_networks(request: Request) -> Networks:
         options.inversion.embeddings,
         options.controls.controls,
         options.loras.mode(),
+        options.upscaling.upscalers,
     )
 
 
@@ -83,6 +85,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     pipeline.loras.mode = names.lora_mode
     pipeline.inversions.folder = request.options.inversion.folder()
     pipeline.controls.folder = request.options.controls.folder()
+    pipeline.upscalers.folder = request.options.upscaling.folder()
     provenance = {
         "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
         "device": {"name": device.name, "backend": device.info.backend},

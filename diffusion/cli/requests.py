@@ -19,6 +19,7 @@ from diffusion.cli.from_picture import (
     find_earlier_image_prompts,
     find_earlier_inversions,
     find_earlier_loras,
+    find_earlier_upscaler,
 )
 from diffusion.cli.options.drawing import DrawingOptions
 from diffusion.cli.options.groups import build_group
@@ -86,6 +87,10 @@ class CommandLine:
             control_folder = request.options.controls.folder()
             settings = find_earlier_controls(settings, control_folder)
             settings = find_earlier_image_prompts(settings, control_folder)
+            typed = self.values.get("hires_upscaler")
+            if typed is None:
+                upscaler_folder = request.options.upscaling.folder()
+                settings = find_earlier_upscaler(settings, upscaler_folder)
             request = replace(request, settings=settings)
         templates = options.read(settings, request.earlier_text)
         if templates is None:

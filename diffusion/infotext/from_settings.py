@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from diffusion.adapters.tags import add_tags
 from diffusion.infotext.grammar import write_infotext
@@ -70,6 +71,8 @@ def infotext_from_settings(
         pairs |= _variation_fields(settings.variation, number)
     if settings.init_image is not None:
         pairs["Denoising strength"] = settings.init_image.strength
+        if settings.init_image.upscaler is not None:
+            pairs["Upscaler"] = _upscaler_label(settings.init_image.upscaler)
         if settings.init_image.inpaint is not None:
             pairs |= _inpaint_fields(settings.init_image.inpaint)
     if settings.hires is not None:
@@ -103,6 +106,14 @@ def _labels(sampler: SamplerChoice, schedule: ScheduleChoice | None) -> tuple[st
     found, named = find_sampler_and_schedule(sampler)
     chosen = find_schedule(schedule or AUTOMATIC) or named
     return found.label, chosen.label if chosen else "Automatic"
+
+
+def _upscaler_label(name: str | Path) -> str:
+    """Return the label of a filter, or the name of a network's file without its folders."""
+    if isinstance(name, Path):
+        return name.stem
+    found = UPSCALERS.get(name)
+    return found.label if found is not None else name.rpartition("/")[2]
 
 
 def _variation_fields(variation: Variation, number: int) -> Pairs:
@@ -143,7 +154,7 @@ def _hires_fields(hires: Hires, sampler: SamplerChoice, schedule: ScheduleChoice
     pairs: Pairs = {
         "Denoising strength": hires.strength,
         "Hires upscale": hires.scale,
-        "Hires upscaler": UPSCALERS.find(hires.upscaler).label,
+        "Hires upscaler": _upscaler_label(hires.upscaler),
     }
     if hires.steps is not None:
         pairs["Hires steps"] = hires.steps

@@ -16,7 +16,7 @@ from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.infotext.guidance_fields import read_guidance
 from diffusion.infotext.image_prompts import read_image_prompts
 from diffusion.settings import Settings
-from diffusion.tasks import UPSCALERS, Hires, Variation
+from diffusion.tasks import Hires, Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
@@ -26,7 +26,6 @@ __all__ = [
     "FIRST_PASS",
     "HIRES_RESIZE",
     "SAMPLING_KEYS",
-    "is_network_upscaler",
     "seamless_axes",
     "settings_from_infotext",
 ]
@@ -71,8 +70,6 @@ HIRES_RESIZE: Final = "Hires resize"
 MOST_SIDE: Final = 1 << 20
 OLD_FIRST_PIXELS: Final = 512 * 512
 OLD_GRAIN: Final = 64
-STAND_IN: Final = "lanczos"
-"""The upscaler that is taken for one that is a network."""
 
 
 def settings_from_infotext(text: str) -> Settings:
@@ -131,15 +128,6 @@ def _read_sampler(text: str) -> str | None:
     return None if text == "Undefined" else text
 
 
-def is_network_upscaler(name: str) -> bool:
-    """Return whether an upscaler is a network, such as R-ESRGAN 4x+, rather than a filter."""
-    return UPSCALERS.get(name) is None and not name.startswith("Latent")
-
-
-def _read_upscaler(text: str) -> str:
-    return STAND_IN if is_network_upscaler(text) else text
-
-
 def seamless_axes(infotext: Infotext) -> Wrap:
     """Return the axes along which the picture's edges meet. Raises `SettingsError`."""
     fields = Fields(infotext.settings)
@@ -187,7 +175,7 @@ def _hires(fields: Fields, size: Size | None) -> tuple[Size | None, Hires | None
     strength = fields.get("Denoising strength", read_float)
     return size, Hires(
         scale,
-        fields.get("Hires upscaler", _read_upscaler) or "latent",
+        fields.get("Hires upscaler", str) or "latent",
         0.7 if strength is None else strength,
         fields.get("Hires steps", read_int) or None,
         fields.get("Hires sampler", str),

@@ -20,7 +20,6 @@ from diffusion.infotext.to_settings import (
     HIRES_RESIZE,
     NOISE,
     SAMPLING_KEYS,
-    is_network_upscaler,
 )
 from diffusion.samplers import find_sampler_and_schedule
 
@@ -43,6 +42,7 @@ READ: Final = frozenset(
         "Hires schedule type",
         "Hires steps",
         "Hires upscale",
+        "Hires upscaler",
         "RNG",
         "Sampler",
         "Schedule type",
@@ -106,8 +106,6 @@ HARMLESS_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "Extra noise": ("0", "0.0"),
     "Face restoration": ("None", "False"),
     "Image CFG scale": ("1.5",),
-    "Token merging ratio": ("0", "0.0"),
-    "Token merging ratio hr": ("0", "0.0"),
 }
 """Values that mean that a setting is off."""
 
@@ -152,8 +150,6 @@ def _differing_noise(settings: Mapping[str, str]) -> list[str]:
 
 
 def _is_left(key: str, value: str) -> bool:
-    if key == "Hires upscaler":
-        return is_network_upscaler(value)
     if CONTROL_KEY.fullmatch(key) or key in READ or key in NETWORKS or key in WITHOUT_EFFECT:
         return False
     return value not in HARMLESS_VALUES.get(key, ())

@@ -7,7 +7,10 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["CapturedNetwork", "GraphCache"]
+from diffusion.models.layers import Activations, Part
+from gpucore import Graph
+
+__all__ = ["CapturedFunction", "CapturedNetwork", "GraphCache"]
 
 
 class CapturedNetwork(Protocol):
@@ -21,6 +24,32 @@ class CapturedNetwork(Protocol):
     def release(self) -> None:
         """Give the graph's memory back."""
         ...
+
+
+class CapturedFunction:
+    """A function of images (B, H, W, C), captured for inputs of one shape."""
+
+    def __init__(self, function: Part, x: Activations) -> None:
+        self._input: Activations = x.device.buffer(x.dtype, x.shape)
+        with x.device.capture() as graph:
+            self._output = function(self._input)
+        self._graph: Graph = graph
+
+    @property
+    def size(self) -> int:
+        """Pixels of a batch of images: the larger of input and output."""
+        shapes = self._input.shape, self._output.shape
+        return max(batch * height * width for batch, height, width, _ in shapes)
+
+    def __call__(self, x: Activations) -> Activations:
+        """Return the function's result; it holds until the next call."""
+        self._input.copy_from(x)
+        self._graph.replay()
+        return self._output
+
+    def release(self) -> None:
+        """Give the graph's memory back."""
+        self._graph.release()
 
 
 G = TypeVar("G", bound=CapturedNetwork)

@@ -15,7 +15,8 @@ from diffusion.models.layers import (
     repeat_images,
 )
 from diffusion.models.module import Module, Parameter
-from gpucore import Buffer
+from diffusion.models.self_attention import attend, column_sums
+from gpucore import Buffer, f32
 from gpustd import add, attention, concat, multiply, self_attention, slice_axis
 
 __all__ = ["AttentionKeys", "CrossAttention", "ImageKeys", "PromptKeys", "SpatialTransformer"]
@@ -62,7 +63,13 @@ class SelfAttention(Module):
     def after_load(self) -> None:
         self._qkv = FusedLinear([self.to_q, self.to_k, self.to_v])
 
-    def __call__(self, x: Activations, residual: Activations, perturbed: int = 0) -> Activations:
+    def column_sums(self, x: Activations, images: int) -> Buffer[f32]:
+        """Return how much each token of the first images is looked at, as `column_sums` does."""
+        return column_sums(self._qkv(x), self._heads, images)
+
+    def __call__(
+        self, x: Activations, residual: Activations | None, perturbed: int = 0
+    ) -> Activations:
         projected = self._qkv(x)
         attended = self_attention(projected, heads=self._heads)
         if perturbed:
@@ -153,8 +160,10 @@ class TransformerBlock(Module):
     def __call__(self, x: Activations, prompt: PromptKeys, perturbed: int = 0) -> Activations:
         if isinstance(self.attn1, CrossAttention):
             x = self.attn1(self.norm1(x), x, prompt[self.attn1])
-        else:
+        elif perturbed:
             x = self.attn1(self.norm1(x), x, perturbed)
+        else:
+            x = attend(self.attn1, self.norm1(x), x)
         x = self.attn2(self.norm2(x), x, prompt[self.attn2])
         return self.ff(self.norm3(x), x)
 
@@ -188,6 +197,15 @@ class SpatialTransformer(Module):
         """Yield the attentions to the prompt."""
         for block in self.transformer_blocks:
             yield from block.cross_attentions()
+
+    def column_sums(self, x: Activations, images: int) -> Buffer[f32]:
+        """Return how much each place (images, H, W, 1) is looked at by the first self-attention."""
+        count, height, width, channels = x.shape
+        h = self.proj_in(self.norm(x).view((count, height * width, channels)))
+        first = self.transformer_blocks[0]
+        assert isinstance(first.attn1, SelfAttention)
+        sums = first.attn1.column_sums(first.norm1(h), images)
+        return sums.view((images, height, width, 1))
 
     def __call__(self, x: Activations, prompt: PromptKeys, perturbed: int = 0) -> Activations:
         images, height, width, channels = x.shape

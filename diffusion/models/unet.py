@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +15,14 @@ from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
 from diffusion.models.module import Module, Parameter
 from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
+from diffusion.models.self_attention.probe import current_probe
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
 from gpucore import ArgumentError
-from gpustd import add, nn
+from gpustd import add, combine_into, nn
 
 __all__ = [
+    "DeepFeature",
     "Encoder",
     "Residuals",
     "UNet",
@@ -180,6 +183,9 @@ class MidBlock(Module):
         self, x: Activations, shifts: Shifts, prompt: PromptKeys, perturbed: int = 0
     ) -> Activations:
         x = self.resnets[0](x, shifts)
+        probe = current_probe()
+        if probe is not None and self.attentions:
+            probe.sums = self.attentions[0].column_sums(x, probe.images)
         for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
             x = resnet(attention(x, prompt, perturbed), shifts)
         return x
@@ -204,9 +210,17 @@ class UpBlock(Block):
         )
 
     def __call__(
-        self, x: Activations, shifts: Shifts, prompt: PromptKeys, skips: list[Activations]
+        self,
+        x: Activations,
+        shifts: Shifts,
+        prompt: PromptKeys,
+        skips: list[Activations],
+        deep: DeepFeature | None = None,
     ) -> Activations:
-        for index in range(len(self.resnets)):
+        """Return the result; layers that read no skip connection of ``skips`` are left out."""
+        for index in range(max(0, len(self.resnets) - len(skips)), len(self.resnets)):
+            if deep is not None and len(skips) == deep.branch + 1:
+                x = deep.pass_on(x)
             skip = repeat_images(skips.pop(), x.shape[0])
             x, skip = scale_features(self._index, x, skip)
             x = self.layer(index, x, shifts, prompt, skip)
@@ -329,6 +343,29 @@ class Encoder(Module):
         return nn.silu(self.time_embedding(features, guidance, residual=added))
 
 
+@dataclass
+class DeepFeature:
+    """What the way up hands to the layers from ``branch`` on, counted from the outermost one, 0.
+
+    A call of the whole network writes it; one that ``reuses`` it computes those layers alone.
+    """
+
+    branch: int
+    reuses: bool = False
+    value: Activations | None = None
+
+    def pass_on(self, x: Activations) -> Activations:
+        """Return the feature: ``x``, which is kept, or the one that was kept before."""
+        if self.reuses:
+            assert self.value is not None
+            return self.value
+        if self.value is None:
+            self.value = x
+        else:
+            combine_into(self.value, [(1.0, x)])
+        return x
+
+
 class UNet(Encoder):
     """The network from latents (B, H, W, C), time features (B, C) and prompt to a prediction.
 
@@ -337,7 +374,7 @@ class UNet(Encoder):
     computed once. Special models have further inputs: ``added`` (parts B, time width) is
     `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
     ``residuals``: what control networks add. ``perturbed``: of the last images, the middle's
-    self-attention returns its values as they are.
+    self-attention returns its values as they are. ``deep``: see `DeepFeature`.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -361,6 +398,7 @@ class UNet(Encoder):
         guidance: Activations | None = None,
         residuals: Residuals | None = None,
         perturbed: int = 0,
+        deep: DeepFeature | None = None,
     ) -> Activations:
         images = parts * latents.shape[0]
         x = self.conv_in(latents)
@@ -368,12 +406,45 @@ class UNet(Encoder):
             x, features = repeat_images(x, images), repeat_images(features, images)
         shifts = self._shifts(self._time(features, added, guidance))
         shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
+        if deep is not None and deep.reuses:
+            skips = self._first_skips(x, shifts_of, prompt, deep.branch + 1)
+            return self._go_up(x, shifts_of, prompt, skips, images, deep)
         levels = residuals.levels if residuals else ()
         skips, x = self._go_down(x, shifts_of, prompt, levels, perturbed)
         if residuals is not None and residuals.skips:
             skips = list(map(add_images, skips, residuals.skips))
         if residuals is not None and residuals.middle is not None:
             x = add_images(x, residuals.middle)
+        return self._go_up(x, shifts_of, prompt, skips, images, deep)
+
+    def _go_up(
+        self,
+        x: Activations,
+        shifts: Shifts,
+        prompt: PromptKeys,
+        skips: list[Activations],
+        images: int,
+        deep: DeepFeature | None,
+    ) -> Activations:
+        """Return the prediction. With fewer skip connections, only the last layers are computed."""
+        layers_after = sum(len(up.resnets) for up in self.up_blocks)
         for up in self.up_blocks:
-            x = up(x, shifts_of, prompt, skips)
+            layers_after -= len(up.resnets)
+            if len(skips) > layers_after:
+                x = up(x, shifts, prompt, skips, deep)
         return repeat_images(self.conv_out(self.conv_norm_out(x, silu=True)), images)
+
+    def _first_skips(
+        self, x: Activations, shifts: Shifts, prompt: PromptKeys, count: int
+    ) -> list[Activations]:
+        """Return the first ``count`` skip connections, and compute no others."""
+        skips = [x]
+        for block in self.down_blocks:
+            for index in range(len(block.resnets)):
+                if len(skips) == count:
+                    return skips
+                skips.append(block.layer(index, skips[-1], shifts, prompt))
+            for downsample in block.downsamplers:
+                if len(skips) < count:
+                    skips.append(downsample(skips[-1]))
+        return skips

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from diffusion.checkpoints import SeparateVae
 from diffusion.models.config import TinyVaeConfig, VaeConfig
-from diffusion.models.graph_cache import GraphCache
-from diffusion.models.layers import Activations, seamless_axes
+from diffusion.models.graph_cache import CapturedFunction, GraphCache
+from diffusion.models.layers import Activations, Part, seamless_axes
 from diffusion.models.module import load
 from diffusion.models.tiny_vae import TinyVae
 from diffusion.models.vae import Vae
-from gpucore import Device, DType, Graph, f32
+from gpucore import Device, DType, f32
 
 __all__ = ["Autoencoder", "vae_of"]
 
@@ -22,37 +21,8 @@ MOST_GRAPHS: Final = 4
 LARGEST_GRAPH: Final = 1024 * 1024
 """Image pixels of a batch, beyond which a graph's memory is given back at once."""
 
-VaeFunction = Callable[[Activations], Activations]
-"""A VAE's ``decode`` or ``moments``."""
 
-
-class CapturedVae:
-    """One function of a VAE, captured for inputs (B, H, W, C) of one shape."""
-
-    def __init__(self, function: VaeFunction, x: Activations) -> None:
-        self._input: Activations = x.device.buffer(x.dtype, x.shape)
-        with x.device.capture() as graph:
-            self._output = function(self._input)
-        self._graph: Graph = graph
-
-    @property
-    def size(self) -> int:
-        """Pixels of a batch of images: the larger of input and output."""
-        shapes = self._input.shape, self._output.shape
-        return max(batch * height * width for batch, height, width, _ in shapes)
-
-    def __call__(self, x: Activations) -> Activations:
-        """Return the function's result; it holds until the next call."""
-        self._input.copy_from(x)
-        self._graph.replay()
-        return self._output
-
-    def release(self) -> None:
-        """Give the graph's memory back."""
-        self._graph.release()
-
-
-def _new_cache() -> GraphCache[CapturedVae]:
+def _new_cache() -> GraphCache[CapturedFunction]:
     return GraphCache(MOST_GRAPHS, LARGEST_GRAPH)
 
 
@@ -67,7 +37,7 @@ class Autoencoder:
     network: Vae | TinyVae
     dtype: type[DType]
     device: Device
-    graphs: GraphCache[CapturedVae] = field(
+    graphs: GraphCache[CapturedFunction] = field(
         default_factory=_new_cache, init=False, repr=False, compare=False
     )
 
@@ -83,11 +53,11 @@ class Autoencoder:
         """Return moments (B, h, w, 2 C) of images (B, 8 h, 8 w, 3), as `decode` does."""
         return self._run("encode", self.network.moments, images)
 
-    def _run(self, name: str, function: VaeFunction, x: Activations) -> Activations:
+    def _run(self, name: str, function: Part, x: Activations) -> Activations:
         if isinstance(self.network, TinyVae):  # it reads latents back, which no graph can hold
             return function(x)
         key = name, x.shape, seamless_axes()
-        with self.graphs.lend(key, lambda: CapturedVae(function, x)) as captured:
+        with self.graphs.lend(key, lambda: CapturedFunction(function, x)) as captured:
             return captured(x)
 
     def release(self) -> None:

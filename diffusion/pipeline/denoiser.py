@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Hashable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,15 @@ from diffusion.models.freeu import FeatureScaling, feature_scaling
 from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
 from diffusion.models.low_rank import Updates, updates
-from diffusion.models.unet import time_features
+from diffusion.models.self_attention import (
+    AttentionProbe,
+    Saving,
+    TokenSaving,
+    attention_probe,
+    token_saving,
+)
+from diffusion.models.transformer import AttentionKeys
+from diffusion.models.unet import DeepFeature, time_features
 from diffusion.pipeline.control import Active, ControlGraph
 from diffusion.pipeline.image_prompts import (
     NO_LEADING,
@@ -30,9 +38,10 @@ from diffusion.samplers import Estimate, NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.guidance_rule import GuidanceRule, Latents, first_estimate
+from diffusion.tasks.self_attention import degrade
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, GpuError, Graph, u32
-from gpustd import combine_into, concat, linear_combination
+from gpucore import Buffer, GpuError, Graph, f32, u32
+from gpustd import cast, combine_into, concat, linear_combination, slice_axis
 from gpustd.matmul.low_rank import NO_UPDATE
 
 __all__ = [
@@ -46,6 +55,9 @@ __all__ = [
     "answer_alone",
     "ask_driver",
 ]
+
+_LATENT: Final = 8
+"""Pixels of a latent's side."""
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -151,11 +163,30 @@ class BufferAlgebra:
 
 
 class _Captured(NamedTuple):
-    """The network captured with some of its controls, and its results."""
+    """The network captured with some of its controls, and its results.
+
+    ``sums``: how much its middle looks at each place, where self-attention guidance asks for it.
+    """
 
     graph: Graph
     unguided: Buffer[Any]
     guided: Latents
+    sums: Buffer[f32] | None = None
+
+
+class _Kind(NamedTuple):
+    """What a captured network depends on: its controls, and whether it reuses deep features."""
+
+    active: Active
+    reuses: bool
+
+
+class _Degraded(NamedTuple):
+    """The network captured for degraded latents with the first part of the prompt."""
+
+    latents: Buffer[Any]
+    graph: Graph
+    output: Buffer[Any]
 
 
 class GuidedDenoiser:
@@ -189,8 +220,7 @@ class GuidedDenoiser:
         leading: LeadingUnits = NO_LEADING,
         bank: RankBank | None = None,
     ) -> None:
-        self._networks = networks
-        self.bank = bank
+        self._networks, self._shape, self.bank = networks, shape, bank
         self._rule = GuidanceRule(scale, tuple(weights), options)
         device, dtype, config = networks.device, networks.dtype, networks.folder.unet
         self._leading, controls = leading, leading.controls
@@ -216,10 +246,8 @@ class GuidedDenoiser:
         self._without_negative: GuidedDenoiser | None = None
         self._followed: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
         self._placed: PlacedSet | None = None
-        rows = np.full(self._conditioning.context.shape[0], NO_UPDATE, np.uint32)
-        self._updates: Updates | None = None
-        if bank is not None:
-            self._updates = bank.updates(device.buffer_from_array(rows, u32))
+        self._written: list[Updates] = []
+        self._updates = self._new_updates(self._conditioning.context.shape[0])
         with (
             device.capture() as prompt_graph,
             device.region("unet"),
@@ -229,44 +257,98 @@ class GuidedDenoiser:
             if self._controls is not None:
                 self._controls.record_prompt(self._conditioning)
         self._prompt_graph: Graph = prompt_graph
-        self._captured: dict[Active, _Captured] = {}
-        self._active: Active = (True,) * (len(controls) + len(leading.image_prompts))
+        self._captured: dict[_Kind, _Captured] = {}
+        self._kind = _Kind((True,) * (len(controls) + len(leading.image_prompts)), reuses=False)
+        self._deep = DeepFeature(options.cache.branch) if options.cache is not None else None
+        self._degraded: _Degraded | None = None
         self._capture()
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
 
     def _capture(self) -> _Captured:
         """Return the captured network, with those controls that count."""
-        if self._active in self._captured:
-            return self._captured[self._active]
+        if self._kind in self._captured:
+            return self._captured[self._kind]
         networks, parts = self._networks, self._rule.parts
-        device = networks.device
+        looks = self._rule.options.self_attention is not None
+        probe = AttentionProbe(self._shape[0]) if looks else None
+        if self._deep is not None:
+            self._deep.reuses = self._kind.reuses
+        saving = self._token_saving(parts)
         with (
-            device.capture() as graph,
-            device.region("unet"),
-            seamless_padding(networks.seamless),
-            feature_scaling(self._scaling),
-            updates(self._updates),
+            networks.device.capture() as graph,
+            self._choices(saving, self._updates),
+            attention_probe(probe),
         ):
             x, residuals = self._latents, None
             count = len(self._leading.controls)
-            if self._controls is not None:
-                active = self._active[:count]
+            if self._controls is not None and not self._kind.reuses:
+                active = self._kind.active[:count]
                 residuals = self._controls.residuals(active, x, self._features, parts)
-            if self._mask_channels is not None:
-                x = concat([x, self._mask_channels], 3)
             unguided = networks.unet(
-                x,
+                self._with_mask(x),
                 self._features,
-                self._image_prompts.extend(self._prompt, self._active[count:]),
+                self._image_prompts.extend(self._prompt, self._kind.active[count:]),
                 parts=parts,
                 added=self._conditioning.added,
                 guidance=self._conditioning.guidance,
                 residuals=residuals,
                 perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
+                deep=self._deep,
             )
             guided = self._rule.output(unguided)
-        return self._captured.setdefault(self._active, _Captured(graph, unguided, guided))
+        found = _Captured(graph, unguided, guided, probe.sums if probe else None)
+        return self._captured.setdefault(self._kind, found)
+
+    def _token_saving(self, parts: int) -> TokenSaving | None:
+        """Return what saves tokens in a call with so many parts of the prompt; None for nothing."""
+        networks, options = self._networks, self._rule.options
+        if options.merging is None and options.tiles is None:
+            return None
+        batch, height, width, _ = self._shape
+        saving, config = _saving_of(options), networks.folder.unet
+        images = batch, parts * batch
+        return TokenSaving.make(networks.device, saving, config, (height, width), images)
+
+    @contextmanager
+    def _choices(self, saving: TokenSaving | None, loras: Updates | None) -> Iterator[None]:
+        """Apply the choices that change how the network computes, inside the context."""
+        networks = self._networks
+        with (
+            networks.device.region("unet"),
+            seamless_padding(networks.seamless),
+            feature_scaling(self._scaling),
+            token_saving(saving),
+            updates(loras),
+        ):
+            yield
+
+    def _with_mask(self, x: Buffer[Any]) -> Buffer[Any]:
+        return x if self._mask_channels is None else concat([x, self._mask_channels], 3)
+
+    def _capture_degraded(self) -> _Degraded:
+        """Return the network for degraded latents, captured when it is first asked for."""
+        if self._degraded is None:
+            networks, images = self._networks, self._shape[0]
+            latents: Buffer[Any] = networks.device.buffer(networks.dtype, self._shape)
+            saving, loras = self._token_saving(1), self._new_updates(images)
+            with networks.device.capture() as graph, self._choices(saving, loras):
+                first = self._conditioning.first(images)
+                prompt = {
+                    attention: AttentionKeys(
+                        slice_axis(keys.keys, 0, 0, images), slice_axis(keys.values, 0, 0, images)
+                    )
+                    for attention, keys in self._prompt.items()
+                }
+                output = networks.unet(
+                    self._with_mask(latents),
+                    self._features,
+                    prompt,
+                    added=first.added,
+                    guidance=first.guidance,
+                )
+            self._degraded = _Degraded(latents, graph, output)
+        return self._degraded
 
     @property
     def size(self) -> int:
@@ -285,13 +367,22 @@ class GuidedDenoiser:
         if self._without_negative is not None:
             self._without_negative.attend(conditioning.last(self._latents.shape[0]))
 
+    def _new_updates(self, rows: int) -> Updates | None:
+        """Return the places where each of so many rows finds its adapters; None without a bank."""
+        if self.bank is None:
+            return None
+        slot = NO_UPDATE if self._placed is None else self._placed.slot
+        chosen = self._networks.device.buffer_from_array(np.full(rows, slot, np.uint32), u32)
+        self._written.append(self.bank.updates(chosen))
+        return self._written[-1]
+
     def choose_loras(self, placed: PlacedSet) -> None:
         """Let all pictures have the adapters in a slot of the bank from now on."""
         if self._updates is None or placed == self._placed:
             return
         self._placed = None  # if this is interrupted, no slot is chosen
-        chosen = self._updates.chosen
-        chosen.write(np.full(chosen.shape, placed.slot, np.uint32))
+        for each in self._written:
+            each.chosen.write(np.full(each.chosen.shape, placed.slot, np.uint32))
         self._prompt_graph.replay()
         self._placed = placed
         if self._without_negative is not None:
@@ -313,9 +404,15 @@ class GuidedDenoiser:
 
     def choose_controls(self, active: Active) -> None:
         """Let these controls, then these image prompts count from now on."""
-        self._active = active
+        self._kind = self._kind._replace(active=active)
         if self._without_negative is not None:
             self._without_negative.choose_controls(active)
+
+    def choose_features(self, call: int) -> None:
+        """Let the network keep the features of its depth at a call of the pass, from 0, or not."""
+        cache = self._rule.options.cache
+        if cache is not None:
+            self._kind = self._kind._replace(reuses=call % cache.interval != 0)
 
     def write_mask_channels(self, channels: NDArray[np.float32]) -> None:
         """Write the input channels (B, h, w, channels) that follow the latents."""
@@ -327,12 +424,29 @@ class GuidedDenoiser:
     def __call__(self, x: Latents, sigma: float) -> Latents:
         """Return the estimate of x0."""
         scalings, found = self._run(x, sigma)
-        return self._rule.estimate(x, scalings, found.unguided, found.guided)
+        return self._estimate(x, scalings, found)
+
+    def _estimate(self, x: Latents, scalings: Scalings, found: _Captured) -> Latents:
+        """Return the estimate of x0 by a run's results, with self-attention guidance if chosen."""
+        estimate = self._rule.estimate(x, scalings, found.unguided, found.guided)
+        rule = self._rule.options.self_attention
+        if rule is None or found.sums is None:
+            return estimate
+        degraded = self._capture_degraded()
+        first = first_estimate(x, scalings, found.unguided)
+        blurred = degrade(first, found.sums, rule)
+        noise = [(scalings.into, x), (-scalings.into, first)]
+        combine_into(degraded.latents, [(scalings.into, blurred), *noise])
+        degraded.graph.replay()
+        rows = slice_axis(found.unguided, 0, 0, x.shape[0])
+        push = scalings.out * rule.scale
+        plain, other = cast(rows, f32), cast(degraded.output, f32)
+        return linear_combination([(1.0, estimate), (push, plain), (-push, other)])
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
         """Return the estimate of x0, and the one of the negative prompt alone."""
         scalings, found = self._run(x, sigma)
-        guided = self._rule.estimate(x, scalings, found.unguided, found.guided)
+        guided = self._estimate(x, scalings, found)
         return guided, first_estimate(x, scalings, found.unguided)
 
     def without_negative(self, conditioning: Conditioning) -> GuidedDenoiser:
@@ -351,7 +465,7 @@ class GuidedDenoiser:
                 leading=self._leading,
                 bank=self.bank,
             )
-            made.choose_controls(self._active)
+            made.choose_controls(self._kind.active)
             if self._placed is not None:
                 made.choose_loras(self._placed)
             if made._mask_channels is not None and self._mask_channels is not None:
@@ -375,5 +489,16 @@ class GuidedDenoiser:
         for found in self._captured.values():
             found.graph.release()
         self._prompt_graph.release()
+        if self._degraded is not None:
+            self._degraded.graph.release()
         if self._without_negative is not None:
             self._without_negative.release()
+
+
+def _saving_of(options: GuidanceOptions) -> Saving:
+    """Return the choices about tokens as the models know them: sides of tiles in latents."""
+    merging, tiles = options.merging, options.tiles
+    if tiles is not None:
+        return Saving(tile=tiles.tile // _LATENT, swap=tiles.swap, depth=tiles.depth)
+    assert merging is not None
+    return Saving(merging.ratio, merging.downsample)

@@ -50,6 +50,7 @@ from diffusion.settings import Settings
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
 from diffusion.text.conditioning import Conditioning, Sizes
+from diffusion.upscaling import UpscalerNetwork
 
 __all__ = [
     "Pass",
@@ -75,7 +76,8 @@ class Pass:
     ``steps_before``: steps that another pass made of the same schedule; noise and calls are
     numbered on from there. ``words``: those whose embeddings come from files. ``controls``:
     pictures that lead it. ``image_prompts``: pictures that are read as a prompt. ``loras``:
-    adapters beside the layers, if there are any.
+    adapters beside the layers, if there are any. ``upscaler``: the network that enlarges the
+    pass before for a hires pass.
     """
 
     kind: PassKind
@@ -92,6 +94,7 @@ class Pass:
     controls: tuple[ControlUnit, ...] = ()
     image_prompts: tuple[ImagePromptUnit, ...] = ()
     loras: RunLoras | None = None
+    upscaler: UpscalerNetwork | None = None
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -235,10 +238,13 @@ def base_pass(
     )
 
 
-def hires_pass(base: Pass, hires: Hires) -> Pass:
-    """Return the pass that draws the base's enlarged picture anew. Raises as `base_pass` does."""
+def hires_pass(base: Pass, hires: Hires, upscaler: UpscalerNetwork | None = None) -> Pass:
+    """Return the pass that draws the base's enlarged picture anew. Raises as `base_pass` does.
+
+    ``upscaler``: the network that enlarges it; None where ``hires`` names a filter.
+    """
     networks, base_settings = base.networks, base.settings
-    if UPSCALERS.find(hires.upscaler).kernel is None:
+    if upscaler is not None or UPSCALERS.find(str(hires.upscaler)).kernel is None:
         networks.autoencoder.source.require_encoder()
     sampler, schedule_name = hires.sampler_and_schedule(
         base_settings.sampler or "", base_settings.schedule or "automatic"
@@ -259,6 +265,7 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
         prompt=base_settings.prompt if hires.prompt is None else hires.prompt,
         negative=base_settings.negative if hires.negative is None else hires.negative,
         guidance=base_settings.guidance if hires.guidance is None else hires.guidance,
+        guidance_options=base_settings.guidance_options.for_hires,
         embeddings=base_settings.embeddings if hires.prompt is None else None,
         sampler=sampler,
         schedule=schedule_name,
@@ -280,6 +287,7 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
         chunks,
         scale,
         words=base.words,
+        upscaler=upscaler,
     )
 
 
@@ -385,9 +393,20 @@ def _check_guidance(
     if options.changes_calls and schedule.sampler.splits:
         hint = f"the sampler {schedule.sampler.name} needs the negative prompt in every call"
         raise SettingsError("ngms", options.skip_below or options.skip_early, hint)
-    if options.perturbed and networks.folder.unet.mid_block_type != "UNetMidBlock2DCrossAttn":
+    sag = 0.0 if options.self_attention is None else options.self_attention.scale
+    in_middle = {"pag": options.perturbed, "sag": sag}
+    name = next((name for name, value in in_middle.items() if value), None)
+    if name and networks.folder.unet.mid_block_type != "UNetMidBlock2DCrossAttn":
         hint = "this model has no self-attention in the middle of its UNet"
-        raise SettingsError("pag", options.perturbed, hint)
+        raise SettingsError(name, in_middle[name], hint)
+    config = networks.folder.unet
+    skips = sum(config.layers_per_block) + len(config.block_out_channels)
+    if options.cache is not None and options.cache.branch >= skips:
+        hint = f"must be below {skips}, the number of this model's skip connections"
+        raise SettingsError("deep_cache_branch", options.cache.branch, hint)
+    if sag and (settings.controls or prompts.weights != (1.0,)):
+        hint = "must not be given with control networks, or parts joined by AND"
+        raise SettingsError("sag", sag, hint)
 
 
 def _words_in(rows: Sequence[Sequence[Chunk]]) -> tuple[LearnedWord, ...]:

@@ -62,6 +62,7 @@ from diffusion.settings import Defaults, Settings, random_seed
 from diffusion.tasks import InitImage, Inpaint
 from diffusion.text.inversions import NO_INVERSIONS, InversionFolder, InversionWords
 from diffusion.text.prompt_embeddings import PromptEmbeddings
+from diffusion.upscaling import NO_UPSCALERS, LoadedUpscalers, UpscalerFolder
 from gpucore import Device, DType, f32
 from gpustd.matmul.conv import Wrap
 
@@ -97,6 +98,7 @@ class Pipeline:
         model = ControlledModel(networks.folder, networks.device, networks.dtype)
         self.controls = LoadedControls(model, controls, self.cache.denoisers.release)
         self.image_prompts = LoadedImagePrompts(networks, self.cache.denoisers.release)
+        self.upscalers = LoadedUpscalers(networks.device, networks.dtype, NO_UPSCALERS)
         self._owns_device = False
         self._separate_vae: str | None = None
         self._chosen_dtype: str | None = None
@@ -115,6 +117,7 @@ class Pipeline:
         loras: str | Path | None = None,
         embeddings: str | Path | None = None,
         lora_mode: LoraMode = "auto",
+        upscalers: str | Path | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -127,6 +130,7 @@ class Pipeline:
         missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
         name. ``embeddings``: that of the textual inversions. ``lora_mode``: how LoRAs are applied,
         ``merge`` into the weights, or ``runtime`` beside them; ``auto`` takes what is cheaper.
+        ``upscalers``: the folder of networks that enlarge pictures.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -141,6 +145,8 @@ class Pipeline:
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
         pipeline = cls(networks, loras=names, embeddings=words, lora_mode=lora_mode)
+        if upscalers is not None:
+            pipeline.upscalers.folder = UpscalerFolder(Path(upscalers))
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__
@@ -178,8 +184,10 @@ class Pipeline:
 
     def passes(self, complete: Settings) -> list[Pass]:
         """Return the passes of complete settings on this model. Raises `SettingsError`."""
+        complete = self.upscalers.with_larger_init_image(complete)
         base = base_pass(self.networks, self.cache, complete, self._words(complete))
-        passes = [base, hires_pass(base, complete.hires)] if complete.hires else [base]
+        hires = complete.hires
+        passes = [base, hires_pass(base, hires, self.upscalers.of(hires))] if hires else [base]
         loaded = self.controls.load(complete.controls)
         passes = [with_controls(each, loaded, self.controls.model) for each in passes]
         adapters = self.image_prompts.load(complete.image_prompts, self.controls.folder)
@@ -453,6 +461,7 @@ class Pipeline:
             self.cache.release()
             self.controls.release()
             self.image_prompts.release()
+            self.upscalers.release()
             self.networks.release()
             self.loras.release()
 

@@ -127,6 +127,7 @@ class PassCalls(ExitStack):
             self._denoiser.choose_loras(placed)
         if current.controls or current.image_prompts:
             self._denoiser.choose_controls(current.active_controls(call.number))
+        self._denoiser.choose_features(call.number)
         if call.conditioning is not self._followed:
             self._rows = call.conditioning.for_batch(call.x.shape[0])
             self._denoiser.attend(self._rows)

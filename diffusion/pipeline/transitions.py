@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from diffusion.tasks.hires import UPSCALERS
 from diffusion.tasks.init_image import PreparedImage
 from diffusion.tasks.resampling import resample
 from diffusion.tasks.seamless import resize_seamless
+from diffusion.upscaling import enlarge_image
 
 __all__ = ["start_after"]
 
@@ -35,26 +37,41 @@ def start_after(following: Pass, latents: Latents, start: PassStart) -> PassStar
 def _enlarge(hires: Pass, latents: Latents, seeds: tuple[int, ...]) -> PassStart:
     """Return the latents enlarged to the size of a hires pass, with fresh noise."""
     assert hires.settings.hires is not None
-    upscaler = UPSCALERS.find(hires.settings.hires.upscaler)
-    noise = hires.noise(seeds)
+    noise, wrap = hires.noise(seeds), hires.settings.seamless
     larger: NDArray[np.float32] | Latents
+    if hires.upscaler is not None:
+        network = hires.upscaler
+        larger = _enlarge_pixels(
+            hires, latents, noise, lambda image: enlarge_image(image, hires.size, network, wrap)
+        )
+        return PassStart(noise, noise.initial(), larger)
+    upscaler = UPSCALERS.find(str(hires.settings.hires.upscaler))
     if upscaler.kernel is not None:
         larger = resample(latents, (noise.height, noise.width), upscaler.kernel)
     else:
         assert upscaler.filter is not None
-        larger = _enlarge_pixels(hires, latents, noise, upscaler.filter)
+        resampling = upscaler.filter
+        larger = _enlarge_pixels(
+            hires,
+            latents,
+            noise,
+            lambda image: resize_seamless(image, hires.size, resampling, wrap),
+        )
     return PassStart(noise, noise.initial(), larger)
 
 
 def _enlarge_pixels(
-    hires: Pass, latents: Latents, noise: LatentNoise, resampling: Image.Resampling
+    hires: Pass,
+    latents: Latents,
+    noise: LatentNoise,
+    enlarge: Callable[[Image.Image], Image.Image],
 ) -> NDArray[np.float32]:
-    """Return the latents of the decoded pictures, enlarged on the host."""
+    """Return the latents of the decoded pictures, which ``enlarge`` makes larger one by one."""
     settings, networks = hires.settings, hires.networks
     parts = []
     for index, decoded in enumerate(decode(networks, latents, settings.vae_tiling)):
-        image = resize_seamless(decoded.image, hires.size, resampling, settings.seamless)
-        encoded = EncodedImage(networks, PreparedImage(image), tiling=settings.vae_tiling)
+        prepared = PreparedImage(enlarge(decoded.image))
+        encoded = EncodedImage(networks, prepared, tiling=settings.vae_tiling)
         own = replace(noise, seeds=noise.seeds[index : index + 1])
         parts.append(encoded.latents(own, own.initial()))
     return np.concatenate(parts)

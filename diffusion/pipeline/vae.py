@@ -26,7 +26,13 @@ from diffusion.models.module import largest_buffer
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import FiniteCheck, recompute_in_f32
-from diffusion.tasks.tiling import TILE, TileSpan, compute_in_tiles, needs_tiles
+from diffusion.tasks.tiling import (
+    TILE,
+    TileSpan,
+    axes_within_tile,
+    compute_in_tiles,
+    needs_tiles,
+)
 from gpucore import Buffer, f32
 from gpustd import cast, concat, linear_combination, slice_axis, to_image
 from gpustd.matmul.conv import Wrap
@@ -109,7 +115,7 @@ def _decode_in_tiles(networks: Networks, latents: Latents) -> DecodedImage:
 
     def compute(rows: TileSpan, columns: TileSpan) -> Array:
         part = _slice_span(_slice_span(latents, 1, rows), 2, columns)
-        wrap = _axes_within_tile(networks.seamless, rows, columns)
+        wrap = axes_within_tile(networks.seamless, rows, columns)
         pixels, layer = Decoding(networks, part, wrap, finish=lambda pixels: pixels).result()
         layers.extend([layer] if layer else [])
         return pixels.astype(np.float32)
@@ -129,12 +135,6 @@ def _slice_span(latents: Latents, axis: int, span: TileSpan) -> Latents:
     return concat([head, slice_axis(latents, axis, 0, end - length)], axis)
 
 
-def _axes_within_tile(wrap: Wrap, rows: TileSpan, columns: TileSpan) -> Wrap:
-    """Return the axes of ``wrap`` that one tile covers from edge to edge."""
-    x, y = ("x" in wrap and not columns.after), ("y" in wrap and not rows.after)
-    return "xy" if x and y else "x" if x else "y" if y else ""
-
-
 def moments(networks: Networks, pixels: Array, tiling: str = "auto") -> Array:
     """Return moments (h, w, 2 C) of the latents of a picture (1, H, W, 3) in [-1, 1].
 
@@ -146,7 +146,7 @@ def moments(networks: Networks, pixels: Array, tiling: str = "auto") -> Array:
 
     def compute(rows: TileSpan, columns: TileSpan) -> Array:
         part: Array = pixels[0][np.ix_(rows.indices(factor), columns.indices(factor))]
-        return _encode(networks, part[None], _axes_within_tile(networks.seamless, rows, columns))
+        return _encode(networks, part[None], axes_within_tile(networks.seamless, rows, columns))
 
     if not needs_tiles(tiling, height * width, most_pixels(networks)):
         return _encode(networks, pixels, networks.seamless)

@@ -1,16 +1,24 @@
-"""Maps of pictures, made by a worker's preprocessors; a request waits for its own."""
+"""What a worker makes of pictures without a drawing: maps, and enlarged pictures."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from diffusion.control import Control
 from diffusion.server.engine.interface import Engine, EngineState, Listener
-from diffusion.server.engine.messages import EngineEvent, Lost, MakeMap, MapFailed, MapMade
+from diffusion.server.engine.messages import (
+    EngineEvent,
+    Enlarge,
+    Lost,
+    MakeMap,
+    MapFailed,
+    MapMade,
+)
 from diffusion.server.errors import BusyError, RefusedError, ServerError, UnavailableError
 
 __all__ = ["MapMaker"]
@@ -28,7 +36,7 @@ class _Asked(NamedTuple):
 
 
 class MapMaker:
-    """Asks workers for maps. Call everything in the event loop."""
+    """Asks workers for maps and enlarged pictures. Call everything in the event loop."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = engines
@@ -52,16 +60,24 @@ class MapMaker:
 
         Raises `RefusedError`, `BusyError`, `UnavailableError` and `ServerError`.
         """
+        return await self._ask(lambda number: MakeMap(number, control, size))
+
+    async def enlarge(self, upscaler: Path, png: bytes, size: tuple[int, int]) -> bytes:
+        """Return a picture's file, enlarged by a network to a size, as a PNG. Raises as `make`."""
+        return await self._ask(lambda number: Enlarge(number, upscaler, png, size))
+
+    async def _ask(self, command: Callable[[str], MakeMap | Enlarge]) -> bytes:
+        """Send a command with a new number to a worker; return what it answers."""
         if len(self._asked) >= MOST_WAITING:
-            raise BusyError(f"{len(self._asked)} maps are being made; come later", 2)
+            raise BusyError(f"{len(self._asked)} pictures are being made; come later", 2)
         number, answer = secrets.token_hex(12), asyncio.get_running_loop().create_future()
         engine = self._choose_engine()
         self._asked[number] = _Asked(engine, answer)
         try:
-            engine.send(MakeMap(number, control, size))
+            engine.send(command(number))
             return await asyncio.wait_for(answer, LONGEST_WAIT)
         except TimeoutError:
-            message = f"the map was not made within {LONGEST_WAIT:.0f} s; come again"
+            message = f"the picture was not made within {LONGEST_WAIT:.0f} s; come again"
             raise UnavailableError(message, 5) from None
         finally:
             del self._asked[number]
@@ -70,7 +86,7 @@ class MapMaker:
         """Return the engine that makes the fewest maps. Raises `UnavailableError`."""
         ready = [each for each in self._engines if each.status.state is EngineState.READY]
         if not ready:
-            raise UnavailableError("no device can make a map now; come again", 5)
+            raise UnavailableError("no device can make a picture now; come again", 5)
         busy = Counter(id(each.engine) for each in self._asked.values())
         return min(ready, key=lambda engine: busy[id(engine)])
 

@@ -19,12 +19,12 @@ from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
-from diffusion.server.adapters import ControlTable
+from diffusion.server.adapters import AdapterTables, ControlTable
 from diffusion.server.errors import RefusedError
 from diffusion.server.jobs.request import JobRequest, SamplingRequest
 from diffusion.server.models import ModelTable
 from diffusion.settings import Settings
-from diffusion.tasks import TILINGS, UPSCALERS, GuidanceOptions, Hires
+from diffusion.tasks import TILINGS, UPSCALERS, GuidanceOptions, Hires, is_network_upscaler
 
 __all__ = ["Restored", "restore_request"]
 
@@ -41,13 +41,17 @@ class Restored:
     notes: Sequence[str]
 
 
-def restore_request(text: str, models: ModelTable, networks: ControlTable) -> Restored:
+def restore_request(text: str, models: ModelTable, adapters: AdapterTables) -> Restored:
     """Return what an infotext says. Raises `SettingsError` for a text without settings."""
     found = parse_infotext(text)
     if not found.settings:
         raise SettingsError("picture", None, "its text holds no settings")
     left: dict[str, str] = dict(found.settings)
     notes: list[str] = []
+    upscaler = left.get("Hires upscaler", "")
+    if upscaler and not adapters.upscalers.has(upscaler):
+        left["Hires upscaler"] = "Lanczos"
+        notes.append(f"the upscaler {upscaler[:100]} is not on this server; Lanczos stands in")
     while True:
         try:
             settings = _read(found.prompt, found.negative, left)
@@ -65,7 +69,7 @@ def restore_request(text: str, models: ModelTable, networks: ControlTable) -> Re
         request["model"] = model
     elif "Model" in found.settings:
         notes.append(f"the model {found.settings['Model'][:100]} is not on this server")
-    controls, missing = _find_controls(settings.controls, networks)
+    controls, missing = _find_controls(settings.controls, adapters.controls)
     notes += missing
     if controls:
         request["controls"] = controls
@@ -98,7 +102,9 @@ def _name_checks(found: Settings) -> Mapping[str, Callable[[], object]]:
     }
     hires = found.hires
     if hires is not None:
-        checks["Hires upscaler"] = lambda: UPSCALERS.find(hires.upscaler)
+        checks["Hires upscaler"] = lambda: (
+            is_network_upscaler(hires.upscaler) or UPSCALERS.find(str(hires.upscaler))
+        )
         checks["Hires sampler"] = lambda: _sampler_names(hires.sampler, None)
         checks["Hires schedule type"] = lambda: _sampler_names(None, hires.schedule)
     return checks
@@ -151,7 +157,8 @@ def _sampler_names(sampler: object, schedule: object) -> dict[str, object]:
 def _hires_fields(hires: Hires) -> dict[str, object]:
     given = {name: value for name, value in asdict(hires).items() if value is not None}
     given |= _sampler_names(hires.sampler, hires.schedule)
-    return {**given, "upscaler": UPSCALERS.find(hires.upscaler).name}
+    found = UPSCALERS.get(str(hires.upscaler))
+    return {**given, "upscaler": hires.upscaler if found is None else found.name}
 
 
 def _find_controls(

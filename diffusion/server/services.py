@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from diffusion.server.access.users import Credentials
-from diffusion.server.adapters import AdapterTables, ControlTable, EmbeddingTable, LoraTable
+from diffusion.server.adapters import (
+    AdapterTables,
+    ControlTable,
+    EmbeddingTable,
+    LoraTable,
+    UpscalerTable,
+)
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
@@ -96,6 +102,7 @@ def make_services(
         LoraTable(settings.loras),
         EmbeddingTable(settings.embeddings),
         ControlTable(settings.controls),
+        UpscalerTable(settings.upscalers),
     )
     own = settings.styles is None
     styles = StyleTable(settings.styles or outputs.folder / "styles.csv", must_exist=not own)
@@ -106,7 +113,14 @@ def make_services(
     )
     maps = MapMaker(engines)
     scheduler = Scheduler(
-        engines, history, outputs, models, metrics, options, controls=adapters.controls, maps=maps
+        engines,
+        history,
+        outputs,
+        models,
+        metrics,
+        options,
+        adapters=adapters,
+        maps=maps,
     )
     downloads = Downloads(models)
     return Services(
@@ -144,6 +158,7 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 loras=settings.loras,
                 embeddings=settings.embeddings,
                 controls=settings.controls,
+                upscalers=settings.upscalers,
             ),
             patience,
         )

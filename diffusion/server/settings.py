@@ -68,6 +68,7 @@ class ServerSettings(BaseSettings):
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None
+    upscalers: Path | None = None
     styles: Path | None = None
     device: str | None = None
     devices: Names | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
+from diffusion.tasks.shortcuts import DeepCache, HyperTile, TokenMerging
 
-__all__ = ["FreeU", "GuidanceOptions", "Thresholding"]
+__all__ = ["FreeU", "GuidanceOptions", "SelfAttentionGuidance", "Thresholding"]
 
 _MOST_SCALE: Final = 100
 _MOST_FACTOR: Final = 10
@@ -75,6 +76,26 @@ class FreeU:
 
 
 @dataclass(frozen=True)
+class SelfAttentionGuidance:
+    """Away from a picture that is blurred where the UNet looks.
+
+    (Hong et al. 2022, arXiv 2210.00939.)
+    ``blur``: deviation of the Gaussian in latents; ``threshold``: places that are looked at more
+    than so many times the mean are blurred.
+    """
+
+    scale: float = 0.5
+    blur: float = 2.0
+    threshold: float = 1.0
+
+    def check(self) -> None:
+        """Raise `SettingsError` for the first value that is out of range."""
+        check_number("sag", self.scale, -_MOST_SCALE, _MOST_SCALE)
+        check_number("sag_blur", self.blur, 0.01, _MOST_SCALE)
+        check_number("sag_threshold", self.threshold, 0, _MOST_SCALE)
+
+
+@dataclass(frozen=True)
 class GuidanceOptions:
     """Choices about guidance; all are off by default.
 
@@ -88,6 +109,8 @@ class GuidanceOptions:
         perturbed: scale of perturbed-attention guidance (Ahn et al. 2024, arXiv 2403.17377): away
             from what the UNet draws where its innermost self-attention does nothing.
         freeu: see `FreeU`.
+        self_attention: see `SelfAttentionGuidance`.
+        merging, tiles, cache: see `TokenMerging`, `HyperTile` and `DeepCache`, which save time.
     """
 
     rescale: float = 0.0
@@ -97,6 +120,10 @@ class GuidanceOptions:
     skip_early: float = 0.0
     perturbed: float = 0.0
     freeu: FreeU | None = None
+    self_attention: SelfAttentionGuidance | None = None
+    merging: TokenMerging | None = None
+    tiles: HyperTile | None = None
+    cache: DeepCache | None = None
 
     def check(self) -> None:
         """Raise `SettingsError` for the first value that is out of range."""
@@ -104,12 +131,26 @@ class GuidanceOptions:
         check_number("ngms", self.skip_below, 0, _MOST_SIGMA)
         check_number("skip_early", self.skip_early, 0, 1)
         check_number("pag", self.perturbed, 0, _MOST_SCALE)
-        for part in (self.thresholding, self.freeu):
+        parts = (self.thresholding, self.freeu, self.self_attention)
+        for part in (*parts, self.merging, self.tiles, self.cache):
             if part is not None:
                 part.check()
+        if self.tiles is not None and self.merging is not None:
+            hint = "must not be given with token merging: both change the same attention"
+            raise SettingsError("hypertile", self.tiles.tile, hint)
+        if self.cache is not None and (self.self_attention is not None or self.changes_calls):
+            hint = "must not be given with SAG or NGMS, which need all of the network"
+            raise SettingsError("deep_cache", self.cache.interval, hint)
         if self.rescale and self.thresholding is not None:
             hint = "must not be given with a mimic scale: both change the range of the picture"
             raise SettingsError("guidance_rescale", self.rescale, hint)
+
+    @property
+    def for_hires(self) -> GuidanceOptions:
+        """The choices of a second pass, which may merge another share of tokens."""
+        if self.merging is None or not self.merging.hires:
+            return self
+        return replace(self, merging=replace(self.merging, ratio=self.merging.hires))
 
     @property
     def changes_calls(self) -> bool:

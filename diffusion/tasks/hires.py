@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
 from diffusion.catalogue import Catalogue
-from diffusion.checks import MOST_SIDE, check_integer, check_number, check_text
+from diffusion.checks import MOST_SIDE, check_integer, check_network, check_number, check_text
 from diffusion.errors import SettingsError
 from diffusion.samplers import SamplerChoice, choose_schedule, find_sampler_and_schedule
 from diffusion.schedules import ScheduleChoice, find_schedule
 
-__all__ = ["PIXEL_UPSCALERS", "UPSCALERS", "Hires", "Upscaler"]
+__all__ = ["PIXEL_UPSCALERS", "UPSCALERS", "Hires", "Upscaler", "is_network_upscaler"]
 
 GRAIN: Final = 8
 LEAST_STRENGTH: Final = 0.05
@@ -52,6 +53,13 @@ PIXEL_UPSCALERS: Final = Catalogue(
 """Those that enlarge any picture."""
 
 
+def is_network_upscaler(name: str | Path) -> bool:
+    """Tell whether an upscaler is a network, such as R-ESRGAN 4x+, rather than a filter."""
+    if isinstance(name, Path):
+        return True
+    return UPSCALERS.get(name) is None and not name.startswith("Latent")
+
+
 @dataclass(frozen=True)
 class Hires:
     """The settings of the second pass. None takes the first pass's value.
@@ -59,13 +67,14 @@ class Hires:
     Args:
         scale: of both sides; the result's sides are rounded down to multiples of 8.
         upscaler: name or label in `UPSCALERS`; those of latents need a strength of 0.5 and more.
+            Or a network: a name in the pipeline's folder of upscalers, or a path.
         strength: how much is drawn anew, 0.05 to 1.
         steps: number of steps that are made, whatever the strength.
         sampler, schedule, prompt, negative, guidance: of the second pass.
     """
 
     scale: float = 2.0
-    upscaler: str = "latent"
+    upscaler: str | Path = "latent"
     strength: float = 0.7
     steps: int | None = None
     sampler: SamplerChoice | None = None
@@ -77,7 +86,9 @@ class Hires:
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
         check_number("hires scale", self.scale, 1, 8)
-        UPSCALERS.find(self.upscaler)
+        check_network("upscaler", self.upscaler)
+        if not is_network_upscaler(self.upscaler):
+            UPSCALERS.find(str(self.upscaler))
         check_number("hires strength", self.strength, LEAST_STRENGTH, 1)
         check_integer("hires steps", self.steps, 1, 1000)
         check_number("hires guidance", self.guidance, 0, 100)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PIL import Image
 
-from diffusion.checks import check_number
+from diffusion.checks import check_network, check_number
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, box_around_mask, fill_masked
@@ -55,12 +56,15 @@ class InitImage:
         resize: how it comes to the size drawn: ``stretch``, ``crop``, ``fill`` or ``pad``. With
             ``pad`` its pixels stay and are continued to multiples of 8, and the result is cut back.
         inpaint: which part of it is drawn; None for all.
+        upscaler: the network that enlarges it first, where it is smaller than the size drawn: a
+            name in the pipeline's folder, or a path. None for Lanczos alone.
     """
 
     image: Image.Image
     strength: float = 0.75
     resize: str = "stretch"
     inpaint: Inpaint | None = None
+    upscaler: str | Path | None = None
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
@@ -73,6 +77,11 @@ class InitImage:
         RESIZE_MODES.find(self.resize)
         if self.inpaint is not None:
             self.inpaint.check()
+        if self.upscaler is not None:
+            check_network("upscaler", self.upscaler)
+            if self.inpaint is not None or RESIZE_MODES.find(self.resize).name == "pad":
+                hint = "must not be given with a mask or with padding, which keep its pixels"
+                raise SettingsError("upscaler", str(self.upscaler), hint)
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Raise `SettingsError` where the picture cannot be brought to a drawn ``size``."""

@@ -18,7 +18,7 @@ from diffusion.errors import SettingsError
 from gpucore import Buffer, f32
 from gpustd import gemm, transpose
 
-__all__ = ["KERNELS", "resample", "weights"]
+__all__ = ["KERNELS", "Matrix", "apply_to_sides", "resample", "weights"]
 
 Matrix = NDArray[np.float64]
 
@@ -118,9 +118,15 @@ def weights(kernel: str, source: int, target: int) -> Matrix:
 
 def resample(x: Buffer[f32], size: tuple[int, int], kernel: str) -> Buffer[f32]:
     """Resize (B, h, w, C) to (B, *size, C), size being (height, width); summed in f32."""
-    for axis, target in ((2, size[1]), (1, size[0])):
-        matrix = weights(kernel, x.shape[axis], target).T.astype(np.float32)
+    down, across = (weights(kernel, x.shape[axis], size[axis - 1]) for axis in (1, 2))
+    return apply_to_sides(x, down, across)
+
+
+def apply_to_sides(x: Buffer[f32], down: Matrix, across: Matrix) -> Buffer[f32]:
+    """Return (B, h, w, C) with each column and each row multiplied by a matrix (new, old)."""
+    for axis, matrix in ((2, across), (1, down)):
         axis_last = transpose(x, (0, 3 - axis, 3, axis))
-        y = gemm(axis_last, x.device.buffer_from_array(np.ascontiguousarray(matrix)))
+        columns = np.ascontiguousarray(matrix.T, np.float32)
+        y = gemm(axis_last, x.device.buffer_from_array(columns))
         x = transpose(y, (0, 1, 3, 2) if axis == 2 else (0, 3, 1, 2))
     return x

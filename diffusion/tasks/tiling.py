@@ -14,7 +14,14 @@ from diffusion.catalogue import Catalogue
 from diffusion.tasks.choices import Choice
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["TILINGS", "TileSpan", "compute_in_tiles", "needs_tiles", "tile_spans"]
+__all__ = [
+    "TILINGS",
+    "TileSpan",
+    "axes_within_tile",
+    "compute_in_tiles",
+    "needs_tiles",
+    "tile_spans",
+]
 
 Array = NDArray[np.float32]
 
@@ -109,6 +116,12 @@ def compute_in_tiles(
             total[place] += part * share
             weight[place] += share
     return total / weight
+
+
+def axes_within_tile(wrap: Wrap, rows: TileSpan, columns: TileSpan) -> Wrap:
+    """Return the axes of ``wrap`` that one tile covers from edge to edge."""
+    x, y = ("x" in wrap and not columns.after), ("y" in wrap and not rows.after)
+    return "xy" if x and y else "x" if x else "y" if y else ""
 
 
 def needs_tiles(tiling: str, pixels: int, most: int = MOST_PIXELS) -> bool:

@@ -68,6 +68,10 @@ class Conditioning:
         """Return its last rows alone."""
         return self._map(lambda each: slice_axis(each, 0, each.shape[0] - rows, each.shape[0]))
 
+    def first(self, rows: int) -> Conditioning:
+        """Return its first rows alone."""
+        return self._map(lambda each: slice_axis(each, 0, 0, rows))
+
     def copy(self) -> Conditioning:
         """Return the same numbers in new buffers."""
         return self._map(copy_buffer)

@@ -67,6 +67,10 @@ def run_server(
         Path | None,
         Option(metavar="FOLDER", help="Folder of ControlNets and T2I-Adapters by name."),
     ] = None,
+    upscalers: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of ESRGAN and Real-ESRGAN networks by name."),
+    ] = None,
     styles: Annotated[
         Path | None,
         Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
@@ -119,6 +123,7 @@ def run_server(
             "loras": loras,
             "embeddings": embeddings,
             "controls": controls,
+            "upscalers": upscalers,
             "styles": styles,
             "device": device,
             "devices": devices,

@@ -16,6 +16,7 @@ from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.drawing import DrawingOptions
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.shared import ImageArgument
+from diffusion.cli.options.upscalers import find_upscaler
 from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
@@ -23,7 +24,7 @@ from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.infotext.to_settings import seamless_axes
 from diffusion.settings import Settings, random_seed
-from diffusion.tasks import PIXEL_UPSCALERS, InitImage
+from diffusion.tasks import PIXEL_UPSCALERS, InitImage, is_network_upscaler
 from diffusion.tasks.seamless import resize_seamless
 from gpustd.matmul.conv import Wrap
 
@@ -32,6 +33,7 @@ __all__ = ["draw_larger"]
 EXAMPLES = examples(
     "avila upscale apple.png",
     'avila upscale photo.jpg --scale 1.5 --prompt "a photo of a cat" --strength 0.2',
+    "avila upscale photo.jpg --scale 4 --upscaler 4x-UltraSharp --upscalers models/ESRGAN",
     "avila upscale old.png --scale 4 --vae-tiling on --output large.png",
     "avila upscale apple.png --strength 0.4 --count 4 --sampler euler_a --eta 0.5",
 )
@@ -47,7 +49,8 @@ class UpscaleOptions(OptionGroup):
         Option(
             metavar="NAME",
             autocompletion=complete_from(PIXEL_UPSCALERS.names),
-            help=f"One of {', '.join(PIXEL_UPSCALERS.names)}.",
+            help=f"One of {', '.join(PIXEL_UPSCALERS.names)}, a network in --upscalers (ESRGAN, "
+            "Real-ESRGAN), or the path of its .safetensors file.",
         ),
     ] = "lanczos"
     strength: Annotated[
@@ -81,8 +84,15 @@ def draw_larger(
     axes = seamless_axes(text) if drawing.picture.seamless is None else ""
     settings = drawing.change(Settings(prompt, text.negative, seed=random_seed(), seamless=axes))
     picture = to_rgb(read_image(image))
-    larger = enlarge(picture, enlarging.scale, enlarging.upscaler, settings.seamless)
-    init_image = InitImage(larger, enlarging.strength)
+    chosen = find_upscaler(enlarging.upscaler)
+    if is_network_upscaler(chosen):
+        drawing.upscaling.folder().find(chosen)
+        width, height = larger_size(picture, enlarging.scale)
+        settings = replace(settings, width=width, height=height)
+        init_image = InitImage(picture, enlarging.strength, upscaler=chosen)
+    else:
+        larger = enlarge(picture, enlarging.scale, str(chosen), settings.seamless)
+        init_image = InitImage(larger, enlarging.strength)
     return Request(replace(settings, init_image=init_image), drawing, (image,))
 
 
@@ -102,12 +112,20 @@ def enlarge(
 
     Edges meet along ``axes``. Raises `SettingsError`.
     """
-    check_number("scale", scale, 1, 16)
     resampling = PIXEL_UPSCALERS.find(upscaler).filter
     assert resampling is not None
+    return resize_seamless(image, larger_size(image, scale), resampling, axes)
+
+
+def larger_size(image: PIL.Image.Image, scale: float) -> tuple[int, int]:
+    """Return the sides of ``image``, ``scale`` times as long, to the nearest multiples of 8.
+
+    Raises `SettingsError`.
+    """
+    check_number("scale", scale, 1, 16)
     width, height = (max(8, round(side * scale / 8) * 8) for side in image.size)
     if max(width, height) > MOST_SIDE:
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_SIDE} pixels a side")
     if width * height > MOST_PIXELS:
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
-    return resize_seamless(image, (width, height), resampling, axes)
+    return width, height

@@ -16,7 +16,9 @@ from diffusion.cli.options.preview import PreviewOptions
 from diffusion.cli.options.run import RunOptions
 from diffusion.cli.options.sampling import SamplingOptions
 from diffusion.cli.options.series import SeriesOptions
+from diffusion.cli.options.shortcuts import ShortcutOptions
 from diffusion.cli.options.templates import TemplateOptions
+from diffusion.cli.options.upscalers import UpscalerFolderOptions
 from diffusion.settings import Settings
 
 __all__ = ["DrawingOptions"]
@@ -29,12 +31,14 @@ class DrawingOptions(OptionGroup):
     picture: PictureOptions
     sampling: SamplingOptions
     improvements: ImprovementOptions
+    shortcuts: ShortcutOptions
     variation: VariationOptions
     templates: TemplateOptions
     loras: LoraOptions
     inversion: EmbeddingOptions
     controls: ControlOptions
     image_prompts: ImagePromptOptions
+    upscaling: UpscalerFolderOptions
     refiner: RefinerOptions
     model: ModelOptions
     preview: PreviewOptions
@@ -44,7 +48,7 @@ class DrawingOptions(OptionGroup):
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
-        changed = self.improvements.change(changed)
+        changed = self.shortcuts.change(self.improvements.change(changed))
         changed = self.inversion.change(self.loras.change(changed))
         changed = self.image_prompts.change(self.controls.change(changed))
         return replace(changed, variation=self.variation.change(settings.variation))

@@ -1,4 +1,4 @@
-"""Options about what improves guidance: rescaling, thresholding, NGMS, PAG and FreeU."""
+"""Options about what improves guidance: rescaling, thresholding, NGMS, PAG, SAG and FreeU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.parsing import MAX_DIGITS
 from diffusion.errors import SettingsError
 from diffusion.settings import Settings
-from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
+from diffusion.tasks import FreeU, GuidanceOptions, SelfAttentionGuidance, Thresholding
 
 __all__ = ["ImprovementOptions", "parse_freeu"]
 
@@ -128,6 +128,23 @@ class ImprovementOptions(OptionGroup, panel="Guidance"):
             show_default="0",
         ),
     ] = None
+    sag: Annotated[
+        float | None,
+        Option(
+            metavar="SCALE",
+            help="Self-attention guidance: away from a picture that is blurred where the network "
+            "looks. 0.5 to 1 is usual, and half more work; 0 turns it off.",
+            show_default="off",
+        ),
+    ] = None
+    sag_blur: Annotated[
+        float | None,
+        Option(metavar="SIGMA", help="The deviation of its blur in latents.", show_default="2"),
+    ] = None
+    sag_threshold: Annotated[
+        float | None,
+        Option(help="How much more than the mean a place is looked at.", show_default="1"),
+    ] = None
     freeu: Annotated[
         str | None,
         Option(
@@ -157,8 +174,20 @@ class ImprovementOptions(OptionGroup, panel="Guidance"):
             **{name: value for name, value in typed.items() if value is not None},
             thresholding=self._thresholding(old.thresholding),
             freeu=self._freeu(old.freeu),
+            self_attention=self._self_attention(old.self_attention),
         )
         return replace(settings, guidance_options=options)
+
+    def _self_attention(self, old: SelfAttentionGuidance | None) -> SelfAttentionGuidance | None:
+        if self.sag == 0:
+            return None
+        typed = {"scale": self.sag, "blur": self.sag_blur, "threshold": self.sag_threshold}
+        given: dict[str, Any] = {name: each for name, each in typed.items() if each is not None}
+        if old is None and self.sag is None:
+            for name, value in given.items():
+                raise SettingsError(f"sag_{name}", value, "needs --sag SCALE")
+            return None
+        return replace(old or SelfAttentionGuidance(), **given)
 
     def _thresholding(self, old: Thresholding | None) -> Thresholding | None:
         typed: dict[str, Any] = {

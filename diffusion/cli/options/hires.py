@@ -9,6 +9,7 @@ from typer import Option
 
 from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
+from diffusion.cli.options.upscalers import find_upscaler
 from diffusion.errors import SettingsError
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
@@ -35,9 +36,10 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         Option(
             metavar="NAME",
             autocompletion=complete_from(UPSCALERS.names),
-            help=f"How the picture is enlarged: one of {', '.join(UPSCALERS.names)}. Those of "
-            "latents need a strength above 0.5.",
-            show_default=Hires.upscaler,
+            help=f"How the picture is enlarged: one of {', '.join(UPSCALERS.names)}, a network in "
+            "--upscalers, or the path of its .safetensors file. Those of latents need a strength "
+            "above 0.5.",
+            show_default="latent",
         ),
     ] = None
     strength: Annotated[
@@ -91,4 +93,6 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
             for name, value in values.items():
                 raise SettingsError(f"hires {name}", value, "needs --hires SCALE")
             return None
+        if self.upscaler is not None:
+            values["upscaler"] = find_upscaler(self.upscaler)
         return replace(hires or Hires(), **values)

@@ -7,6 +7,7 @@ from diffusion.server.adapters.controls import ControlEntry, ControlTable
 from diffusion.server.adapters.embeddings import EmbeddingEntry, EmbeddingTable
 from diffusion.server.adapters.loras import LoraEntry, LoraTable
 from diffusion.server.adapters.tables import AdapterTables
+from diffusion.server.adapters.upscalers import UpscalerTable
 
 __all__ = [
     "AdapterTables",
@@ -16,4 +17,5 @@ __all__ = [
     "EmbeddingTable",
     "LoraEntry",
     "LoraTable",
+    "UpscalerTable",
 ]

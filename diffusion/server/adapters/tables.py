@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from diffusion.server.adapters.controls import ControlTable
 from diffusion.server.adapters.embeddings import EmbeddingTable
 from diffusion.server.adapters.loras import LoraTable
+from diffusion.server.adapters.upscalers import UpscalerTable
 from diffusion.server.engine.interface import Engine
 from diffusion.server.engine.messages import RefreshAdapters
 
@@ -22,6 +23,7 @@ class AdapterTables:
     loras: LoraTable
     embeddings: EmbeddingTable
     controls: ControlTable
+    upscalers: UpscalerTable
 
     async def refresh(self, engines: Sequence[Engine]) -> None:
         """Look for files again, here and in the workers."""

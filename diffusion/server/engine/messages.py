@@ -20,6 +20,7 @@ __all__ = [
     "Drawn",
     "Ending",
     "EngineEvent",
+    "Enlarge",
     "Failed",
     "Finished",
     "LoadModel",
@@ -106,12 +107,25 @@ class MakeMap:
 
 
 @dataclass(frozen=True)
+class Enlarge:
+    """Enlarge a picture by a network to ``size``; the answer is that of `MakeMap`.
+
+    ``number``: a name of its own, for the answer. ``png``: the picture's file.
+    """
+
+    number: str
+    upscaler: Path
+    png: bytes = field(repr=False)
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """End the process once nothing runs."""
 
 
 Command: TypeAlias = (
-    Draw | StopJob | LoadModel | UnloadModels | RefreshAdapters | MakeMap | Shutdown
+    Draw | StopJob | LoadModel | UnloadModels | RefreshAdapters | MakeMap | Enlarge | Shutdown
 )
 
 
@@ -211,7 +225,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class MapMade:
-    """A map is made; ``png``: its file."""
+    """A map is made, or a picture enlarged; ``png``: its file."""
 
     number: str
     png: bytes = field(repr=False)
@@ -219,7 +233,7 @@ class MapMade:
 
 @dataclass(frozen=True)
 class MapFailed:
-    """A map cannot be made. ``wrong_input``: the request is at fault."""
+    """A map cannot be made, or a picture not enlarged. ``wrong_input``: the request is at fault."""
 
     number: str
     message: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -23,26 +24,34 @@ from diffusion.server.jobs.fields import Finite, Part, Picture
 from diffusion.server.pictures import read_upload
 from diffusion.settings import Settings
 from diffusion.tasks import (
+    DeepCache,
     FreeU,
     GuidanceOptions,
     Hires,
+    HyperTile,
     InitImage,
     Inpaint,
+    SelfAttentionGuidance,
     Thresholding,
+    TokenMerging,
     Variation,
 )
 from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
 __all__ = [
+    "DeepCacheRequest",
     "FreeURequest",
     "GuidanceRequest",
     "HiresRequest",
+    "HyperTileRequest",
     "InitImageRequest",
     "InpaintRequest",
     "JobRequest",
     "SamplingRequest",
+    "SelfAttentionRequest",
     "ThresholdingRequest",
+    "TokenMergingRequest",
     "VariationRequest",
     "WorkLimits",
 ]
@@ -66,6 +75,7 @@ class InitImageRequest(Part):
     strength: Finite = 0.75
     resize: str = "stretch"
     inpaint: InpaintRequest | None = None
+    upscaler: str | None = None
 
     def clean(self) -> InitImageRequest:
         """Return it with its pictures written anew. Raises `SettingsError`."""
@@ -83,7 +93,7 @@ class InitImageRequest(Part):
             data = base64.b64decode(self.inpaint.mask)
             inpaint = Inpaint(decode_image(data, "mask", "the mask"), **given)
         image = decode_image(base64.b64decode(self.image), "image", "the picture")
-        return InitImage(image, self.strength, self.resize, inpaint)
+        return InitImage(image, self.strength, self.resize, inpaint, self.upscaler)
 
 
 class HiresRequest(Part):
@@ -148,6 +158,37 @@ class FreeURequest(Part):
     version: Literal[1, 2] = 2
 
 
+class SelfAttentionRequest(Part):
+    """Self-attention guidance; fields as in `diffusion.tasks.SelfAttentionGuidance`."""
+
+    scale: Finite = 0.5
+    blur: Finite = 2.0
+    threshold: Finite = 1.0
+
+
+class TokenMergingRequest(Part):
+    """Merging of similar tokens; fields as in `diffusion.tasks.TokenMerging`."""
+
+    ratio: Finite = 0.5
+    hires: Finite = 0.0
+    downsample: int = 1
+
+
+class HyperTileRequest(Part):
+    """Self-attention within tiles; fields as in `diffusion.tasks.HyperTile`."""
+
+    tile: int = 256
+    swap: int = 2
+    depth: int = 0
+
+
+class DeepCacheRequest(Part):
+    """Features that are kept for some calls; fields as in `diffusion.tasks.DeepCache`."""
+
+    interval: int = 3
+    branch: int = 0
+
+
 class GuidanceRequest(Part):
     """Choices about guidance; fields as in `diffusion.tasks.GuidanceOptions`."""
 
@@ -158,15 +199,24 @@ class GuidanceRequest(Part):
     skip_early: Finite = 0.0
     perturbed: Finite = 0.0
     freeu: FreeURequest | None = None
+    self_attention: SelfAttentionRequest | None = None
+    merging: TokenMergingRequest | None = None
+    tiles: HyperTileRequest | None = None
+    cache: DeepCacheRequest | None = None
 
     def task(self) -> GuidanceOptions:
         """Return it as the pipeline knows it."""
-        thresholding, freeu = self.thresholding, self.freeu
-        return GuidanceOptions(
-            **self.model_dump(exclude={"thresholding", "freeu"}),
-            thresholding=Thresholding(**thresholding.model_dump()) if thresholding else None,
-            freeu=FreeU(**freeu.model_dump()) if freeu else None,
-        )
+        kinds: dict[str, Callable[..., object]] = {
+            "thresholding": Thresholding,
+            "freeu": FreeU,
+            "self_attention": SelfAttentionGuidance,
+            "merging": TokenMerging,
+            "tiles": HyperTile,
+            "cache": DeepCache,
+        }
+        given = self.model_dump()
+        parts = {name: given[name] and kind(**given[name]) for name, kind in kinds.items()}
+        return GuidanceOptions(**{**given, **parts})
 
 
 class JobRequest(Part):

@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from diffusion.errors import DiffusionError, OutputError
-from diffusion.server.adapters import ControlTable
+from diffusion.server.adapters import AdapterTables
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.messages import (
     Draw,
@@ -90,13 +90,13 @@ class Scheduler:
         metrics: Metrics,
         options: SchedulerOptions | None = None,
         *,
-        controls: ControlTable,
+        adapters: AdapterTables,
         maps: MapMaker,
     ) -> None:
         self.engines, self.history, self.outputs = engines, history, outputs
         self.models, self.metrics = models, metrics
         self.options = options or SchedulerOptions()
-        self.controls, self.maps = controls, maps
+        self.adapters, self.maps = adapters, maps
         self.queue = FairQueue()
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.running: dict[str, Running] = {}
@@ -211,7 +211,7 @@ class Scheduler:
 
     async def _add(self, request: JobRequest, origin: Origin, digest: str) -> Job:
         model = self.models.find(request.model)
-        clean, settings = await check_request(request, self.controls)
+        clean, settings = await check_request(request, self.adapters)
         self.options.work.check(settings)
         now = time.time()
         number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"

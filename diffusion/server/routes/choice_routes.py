@@ -23,7 +23,15 @@ from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.server.jobs.control_request import MOST_CONTROL_PIXELS
 from diffusion.server.routes.given import CurrentUser, Parts
-from diffusion.tasks import AREAS, CONTENTS, RESIZE_MODES, SPEED_PRESETS, TILINGS, UPSCALERS
+from diffusion.tasks import (
+    AREAS,
+    CONTENTS,
+    PIXEL_UPSCALERS,
+    RESIZE_MODES,
+    SPEED_PRESETS,
+    TILINGS,
+    UPSCALERS,
+)
 from diffusion.text.tokenizer import ClipTokenizer
 
 __all__ = ["router"]
@@ -38,12 +46,13 @@ USUAL_STEPS: Final = 20
 async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, object]:
     """List the values of each field that has names, and the limits of a job."""
     work, speeds = services.settings.work, _names(SPEED_PRESETS)
+    networks = [{"name": each, "label": each} for each in services.adapters.upscalers.names]
     return {
         "version": version(),
         "sampler": _names(SAMPLERS),
         "schedule": [{"name": "automatic", "label": "Automatic"}, *_names(SCHEDULES)],
-        "upscaler": _names(UPSCALERS),
-        "pixel_upscaler": _names(each for each in UPSCALERS if each.filter is not None),
+        "upscaler": [*_names(UPSCALERS), *networks],
+        "pixel_upscaler": [*_names(PIXEL_UPSCALERS), *networks],
         "resize": _names(RESIZE_MODES),
         "content": _names(CONTENTS),
         "area": _names(AREAS),

@@ -169,8 +169,8 @@ async def _delete(services: Services, found: FoundPicture) -> None:
 
 async def _restore(text: str, services: Services) -> Restored:
     """Return what an infotext says. Raises `SettingsError`."""
-    controls = services.adapters.controls
-    return await asyncio.to_thread(restore_request, text, services.models, controls)
+    adapters = services.adapters
+    return await asyncio.to_thread(restore_request, text, services.models, adapters)
 
 
 def _report(found: FoundPicture) -> Report:

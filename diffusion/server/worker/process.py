@@ -31,6 +31,7 @@ from diffusion.server.engine.messages import (
     Draw,
     Ending,
     EngineEvent,
+    Enlarge,
     Failed,
     Finished,
     LoadModel,
@@ -45,11 +46,13 @@ from diffusion.server.engine.messages import (
     UnloadModels,
 )
 from diffusion.server.worker.drawing import Drawing
+from diffusion.server.worker.enlarging import Enlarger
 from diffusion.server.worker.failures import is_wrong_input
 from diffusion.server.worker.mailbox import Mailbox
 from diffusion.server.worker.maps import send_map
 from diffusion.server.worker.model_cache import ModelCache
 from diffusion.text.inversions import InversionFolder
+from diffusion.upscaling import UpscalerFolder
 from gpucore import Device, DeviceLostError, GpuError
 
 __all__ = ["Studio", "WorkerOptions", "run_worker"]
@@ -64,7 +67,7 @@ class WorkerOptions:
 
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
-    ``loras``, ``embeddings``, ``controls``: the folders of those that requests name.
+    ``loras``, ``embeddings``, ``controls``, ``upscalers``: folders of those that requests name.
     """
 
     device: str | None = None
@@ -74,11 +77,14 @@ class WorkerOptions:
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None
+    upscalers: Path | None = None
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of adapters."""
-        return tuple(each for each in (self.loras, self.embeddings, self.controls) if each)
+        return tuple(
+            each for each in (self.loras, self.embeddings, self.controls, self.upscalers) if each
+        )
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`.
@@ -94,6 +100,7 @@ class WorkerOptions:
         pipeline.loras.folder = LoraFolder(self.loras)
         pipeline.inversions.folder = InversionFolder(self.embeddings)
         pipeline.controls.folder = ControlFolder(self.controls)
+        pipeline.upscalers.folder = UpscalerFolder(self.upscalers)
 
     def open_device(self) -> Device:
         """Open the device. Raises `GpuError`."""
@@ -151,6 +158,7 @@ class _Worker:
     ) -> None:
         self.mailbox, self.cache, self.studio, self.device = mailbox, cache, studio, device
         self.batcher = Batcher(limits)
+        self.enlarger = Enlarger(device, mailbox)
         self.waiting: deque[Draw | LoadModel | RefreshAdapters] = deque()
         self.running: dict[str, Draw] = {}
         self.open = True
@@ -177,9 +185,12 @@ class _Worker:
             self.waiting.append(command)
         elif isinstance(command, MakeMap):
             send_map(command, self.device, self.mailbox)
+        elif isinstance(command, Enlarge):
+            self.enlarger.enlarge(command)
         elif isinstance(command, UnloadModels):
             if not self.running:
                 self.cache.drop(command.model)
+                self.enlarger.release()
             self._report_models()
         elif isinstance(command, Shutdown):
             self.open = False

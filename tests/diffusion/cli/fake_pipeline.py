@@ -26,6 +26,7 @@ from diffusion.settings import Defaults
 from diffusion.tasks import Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.text.inversions import NO_INVERSIONS, InversionFolder
+from diffusion.upscaling import NO_UPSCALERS
 from gpucore import Device
 
 __all__ = [
@@ -88,6 +89,12 @@ class FakeControls:
     folder = NO_CONTROLS
 
 
+class FakeUpscalers:
+    """Stands in for the upscalers of a pipeline."""
+
+    folder = NO_UPSCALERS
+
+
 class FakePipeline:
     """Stands in for a loaded model, and records what it is asked for.
 
@@ -110,6 +117,7 @@ class FakePipeline:
         self.loras = FakeAdapters(NO_LORAS)
         self.inversions = FakeAdapters(NO_INVERSIONS)
         self.controls = FakeControls()
+        self.upscalers = FakeUpscalers()
 
     @classmethod
     def reset(cls) -> None:

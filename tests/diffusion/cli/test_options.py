@@ -13,6 +13,7 @@ import typer
 from typer.main import get_command
 
 from diffusion.cli.program import app
+from diffusion.tasks import DeepCache, HyperTile, TokenMerging
 from gpucore import f32
 from tests.diffusion.cli.fake_pipeline import FakePipeline, exit_status, file_names, run
 
@@ -78,6 +79,7 @@ TXT2IMG: Rows = [
     ("--hires 1.5", "hires.scale", 1.5),
     ("--hires 2", "hires.upscaler", "latent"),
     ("--hires 2 --hires-upscaler lanczos", "hires.upscaler", "lanczos"),
+    ("--hires 2 --hires-upscaler n/4x.safetensors", "hires.upscaler", Path("n/4x.safetensors")),
     ("--hires 2", "hires.strength", 0.7),
     ("--hires 2 --hires-strength 0.4", "hires.strength", 0.4),
     ("--hires 2", "hires.steps", None),
@@ -96,6 +98,23 @@ TXT2IMG: Rows = [
     ("--speed dmd2 --guidance 1.5", "guidance", 1.5),
     ("", "guidance_options.rescale", 0.0),
     ("--guidance-rescale 0.7", "guidance_options.rescale", 0.7),
+    ("", "guidance_options.self_attention", None),
+    ("--sag 0.75", "guidance_options.self_attention.scale", 0.75),
+    ("--sag 0.75 --sag-blur 1.5", "guidance_options.self_attention.blur", 1.5),
+    ("--sag 0.75 --sag-threshold 1.2", "guidance_options.self_attention.threshold", 1.2),
+    ("--sag 0 --sag-blur 1", "guidance_options.self_attention", None),
+    ("", "guidance_options.merging", None),
+    ("--token-merging 0.4", "guidance_options.merging", TokenMerging(0.4)),
+    ("--tome 0.4 --token-merging-hires 0.6", "guidance_options.merging.hires", 0.6),
+    ("--tome 0.4 --token-merging-downsample 2", "guidance_options.merging.downsample", 2),
+    ("--token-merging 0", "guidance_options.merging", None),
+    ("", "guidance_options.tiles", None),
+    ("--hypertile 128", "guidance_options.tiles", HyperTile(128)),
+    ("--hypertile 128 --hypertile-swap 3", "guidance_options.tiles.swap", 3),
+    ("--hypertile 128 --hypertile-depth 1", "guidance_options.tiles.depth", 1),
+    ("", "guidance_options.cache", None),
+    ("--deep-cache 4", "guidance_options.cache", DeepCache(4)),
+    ("--deepcache 4 --deep-cache-branch 1", "guidance_options.cache.branch", 1),
     ("", "guidance_options.thresholding", None),
     ("--mimic-scale 0 --mimic-share 0.5", "guidance_options.thresholding", None),
     ("--mimic-scale 5", "guidance_options.thresholding.mimic_scale", 5.0),
@@ -156,6 +175,9 @@ UPSCALE: Rows = [
     ("", "init_image.image.size", (40, 24)),
     ("--scale 1.5", "init_image.image.size", (64, 32)),
     ("--scale 2 --upscaler nearest", "init_image.image.size", (80, 48)),
+    ("--scale 3 --upscaler nets/4x.safetensors", "init_image.image.size", (40, 24)),
+    ("--scale 3 --upscaler nets/4x.safetensors", "width", 120),
+    ("--upscaler n/4x.safetensors", "init_image.upscaler", Path("n/4x.safetensors")),
 ]
 EXTENDING: Rows = [
     ("--left 24 --bottom 8", "init_image.image.size", (64, 32)),
@@ -177,7 +199,16 @@ LOADING: Rows = [
     ("--preview p.png --preview-vae tiny", "preview", Path("tiny")),
 ]
 OTHERS = {
-    *("--from", "--mask", "--model", "--output", "--device", "--preview", "--preview-every"),
+    *(
+        "--upscalers",
+        "--from",
+        "--mask",
+        "--model",
+        "--output",
+        "--device",
+        "--preview",
+        "--preview-every",
+    ),
     *("--profile", "--json", "--debug", "--quiet", "--force", "--refiner", "--refiner-switch"),
     *(
         "--embedding",
@@ -373,6 +404,12 @@ WRONG = [
         "inpaint in.png a --mask mask.png --area masked --seamless x",
         "--seamless cannot be 'x'; a box around the mask is drawn",
     ),
+    ("txt2img a --sag-blur 2", "--sag-blur needs --sag SCALE; got 2.0"),
+    ("txt2img a --token-merging 1.5", "--token-merging must be a number from 0 to 1; got 1.5"),
+    ("txt2img a --token-merging-hires 0.5", "--token-merging-hires needs --token-merging; got 0.5"),
+    ("txt2img a --hypertile 16", "--hypertile must be a whole number from 32 to 4096; got 16"),
+    ("txt2img a --deep-cache-branch 2", "--deep-cache-branch needs --deep-cache; got 2"),
+    ("txt2img a --deep-cache 3 --ngms 2", "--deep-cache must not be given with SAG or NGMS"),
     ("upscale in.png --scale 17", "--scale must be a number from 1 to 16; got 17.0"),
     (
         "upscale thin.png --scale 16",

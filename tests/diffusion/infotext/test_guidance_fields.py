@@ -6,7 +6,15 @@ import pytest
 
 from diffusion.errors import SettingsError
 from diffusion.infotext.to_settings import settings_from_infotext
-from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
+from diffusion.tasks import (
+    DeepCache,
+    FreeU,
+    GuidanceOptions,
+    HyperTile,
+    SelfAttentionGuidance,
+    Thresholding,
+    TokenMerging,
+)
 
 USUAL = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, "
 
@@ -27,6 +35,26 @@ USUAL = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x51
             GuidanceOptions(freeu=FreeU(1.01, 1.02, 0.99, 0.95)),
         ),
         ("freeu_enabled: False, freeu_b1: 1.01", GuidanceOptions()),
+        (
+            "sag_enabled: True, sag_scale: 0.6, sag_blur_sigma: 1.5",
+            GuidanceOptions(self_attention=SelfAttentionGuidance(0.6, 1.5)),
+        ),
+        ("sag_enabled: False, sag_scale: 0.6", GuidanceOptions()),
+        ("Token merging ratio: 0.5", GuidanceOptions(merging=TokenMerging(0.5))),
+        (
+            "Token merging ratio: 0.2, Token merging ratio hr: 0.4",
+            GuidanceOptions(merging=TokenMerging(0.2, 0.4)),
+        ),
+        ("Token merging ratio hr: 0.4", GuidanceOptions(merging=TokenMerging(0.0, 0.4))),
+        ("Token merging ratio: 0", GuidanceOptions()),
+        (
+            (
+                "Hypertile U-Net: True, Hypertile U-Net max depth: 2, "
+                "Hypertile U-Net max tile size: 64, Hypertile U-Net swap size: 12"
+            ),
+            GuidanceOptions(tiles=HyperTile(64, 12, 2)),
+        ),
+        ("DeepCache interval: 3", GuidanceOptions(cache=DeepCache(3))),
         (
             "Dynamic thresholding enabled: True, Mimic scale: 6, Threshold percentile: 99.5",
             GuidanceOptions(thresholding=Thresholding(6.0, 0.995)),

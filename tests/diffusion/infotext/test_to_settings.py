@@ -25,10 +25,14 @@ from diffusion.schedules import SCHEDULES
 from diffusion.settings import Defaults
 from diffusion.tasks import (
     UPSCALERS,
+    DeepCache,
     FreeU,
     GuidanceOptions,
     Hires,
+    HyperTile,
+    SelfAttentionGuidance,
     Thresholding,
+    TokenMerging,
     Variation,
 )
 from diffusion.tasks.sampling_settings import SamplingSettings
@@ -96,15 +100,27 @@ THRESHOLDS = st.builds(
 FREEUS = st.builds(
     FreeU, b1=FACTORS, b2=FACTORS, s1=FACTORS, s2=FACTORS, version=st.sampled_from([1, 2])
 )
-IMPROVEMENTS = st.builds(
-    GuidanceOptions,
-    rescale=SHARES,
-    skip_below=st.floats(0.01, 20),
-    skip_all=st.booleans(),
-    skip_early=SHARES,
-    perturbed=st.floats(0, 100),
-    freeu=st.none() | FREEUS,
-) | st.builds(GuidanceOptions, thresholding=st.none() | THRESHOLDS)
+IMPROVEMENTS = (
+    st.builds(
+        GuidanceOptions,
+        rescale=SHARES,
+        skip_below=st.floats(0.01, 20),
+        skip_all=st.booleans(),
+        skip_early=SHARES,
+        perturbed=st.floats(0, 100),
+        freeu=st.none() | FREEUS,
+        self_attention=st.none()
+        | st.builds(SelfAttentionGuidance, st.floats(0.01, 9), st.floats(0.01, 9), st.floats(0, 9)),
+        merging=st.none() | st.builds(TokenMerging, st.floats(0.01, 1), SHARES, st.integers(1, 8)),
+    )
+    | st.builds(
+        GuidanceOptions,
+        tiles=st.none()
+        | st.builds(HyperTile, st.integers(32, 512), st.integers(1, 9), st.integers(0, 3)),
+        cache=st.none() | st.builds(DeepCache, st.integers(1, 9), st.integers(0, 9)),
+    )
+    | st.builds(GuidanceOptions, thresholding=st.none() | THRESHOLDS)
+)
 SETTINGS = st.builds(
     Settings,
     prompt=PROMPT,

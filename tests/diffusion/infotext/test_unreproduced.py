@@ -55,10 +55,6 @@ def test_noise_along_a_path_is_named(sampler: str) -> None:
             ", ADetailer model: face_yolov8n.pt, ADetailer confidence: 0.3, ADetailer version: 24",
             ["ADetailer (3 settings)"],
         ),
-        (
-            ", Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+, Denoising strength: 0.5",
-            ["Hires upscaler: R-ESRGAN 4x+"],
-        ),
         (", Passes: 2, Lora: ink", ["Passes: 2", "Lora: ink"]),
         (
             ", Aa: 1, Bb: 1, Cc: 1, Dd: 1, Ee: 1, Ff: 1, Gg: 1",
@@ -76,9 +72,9 @@ def settings(more: str) -> tuple[int | None, int | None, Hires | None]:
     return found.width, found.height, found.hires
 
 
-def test_upscalers_that_are_networks_have_a_stand_in() -> None:
+def test_upscalers_that_are_networks_keep_their_names() -> None:
     text = "Size: 512x512, Hires upscale: 2, Hires upscaler: 4x-UltraSharp, Denoising strength: 0.3"
-    assert settings(text) == (512, 512, Hires(2.0, "lanczos", 0.3))
+    assert settings(text) == (512, 512, Hires(2.0, "4x-UltraSharp", 0.3))
 
 
 @pytest.mark.parametrize(

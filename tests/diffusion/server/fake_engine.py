@@ -16,6 +16,7 @@ from diffusion.server.engine.messages import (
     Command,
     Draw,
     Drawn,
+    Enlarge,
     Failed,
     Finished,
     LoadedModel,
@@ -65,6 +66,7 @@ class FakeEngine:
         self.drawn: list[Settings] = []
         self.models: list[Path] = []
         self.maps: list[MakeMap] = []
+        self.enlarged: list[Enlarge] = []
         self.looks = 0
         self.released = threading.Event()
         self.step_seconds = 0.0
@@ -87,6 +89,9 @@ class FakeEngine:
         elif isinstance(command, MakeMap):
             self.maps.append(command)
             self.listener(_answer_map(command))
+        elif isinstance(command, Enlarge):
+            self.enlarged.append(command)
+            self.listener(_answer_enlarge(command))
         elif isinstance(command, RefreshAdapters):
             self.looks += 1
         elif isinstance(command, UnloadModels):
@@ -169,6 +174,14 @@ class FakeEngine:
             image.save(file, "PNG", pnginfo=png_info(text), compress_level=1)
             seed = part.part(number, 1).seed
             self.listener(Drawn(job, first + number, file.getvalue(), seed, *size, text, partial))
+
+
+def _answer_enlarge(task: Enlarge) -> MapMade | MapFailed:
+    if task.upscaler.stem == "broken":
+        return MapFailed(task.number, "upscaler: a mistake of yours", wrong_input=True)
+    file = io.BytesIO()
+    Image.new("RGB", task.size, (0, 200, 0)).save(file, "PNG")
+    return MapMade(task.number, file.getvalue())
 
 
 def _answer_map(task: MakeMap) -> MapMade | MapFailed:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from diffusion.checkpoints.safetensors import save_safetensors
 from diffusion.infotext.files import png_info
+from diffusion.server.adapters import UpscalerTable
 from diffusion.server.adapters.loras import LoraTable
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.styles import StyleTable
@@ -209,3 +210,57 @@ def test_a_task_shows_each_preview_once(live: Live) -> None:
 def test_a_model_is_loaded_by_its_name_in_the_options(live: Live) -> None:
     assert live.post("/sdapi/v1/reload-checkpoint").json() is None
     wait_until(lambda: live.engine.models == [live.server.services.models.default.path])
+
+
+def test_networks_enlarge_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "upscalers"
+    folder.mkdir()
+    for name in ("4x-Sharp", "broken"):
+        save_safetensors(folder / f"{name}.safetensors", {"x": np.zeros(1, np.float32)}, {})
+    with run_on_thread(tmp_path / "out", upscalers=folder) as live:
+        names = [each["name"] for each in live.get("/sdapi/v1/upscalers").json()]
+        assert names[-2:] == ["4x-Sharp", "broken"]
+        assert str(folder) not in live.get("/sdapi/v1/upscalers").text
+        choices = live.get("/api/v1/choices").json()
+        assert "4x-Sharp" in [each["name"] for each in choices["upscaler"]]
+        larger = enlarge(live, upscaler_1="4x-Sharp", upscaling_resize=3)
+        assert (larger.size, larger.getpixel((5, 5))) == ((72, 48), (0, 200, 0))
+        assert "Postprocess upscaler: 4x-Sharp" in larger.info["parameters"]
+        mixed = enlarge(
+            live, upscaler_1="4x-Sharp", upscaler_2="Nearest", extras_upscaler_2_visibility=1
+        )
+        nearest = enlarge(live, upscaler_1="Nearest")
+        assert (np.asarray(mixed) == np.asarray(nearest)).all()
+        cut = enlarge(
+            live,
+            upscaler_1="4x-Sharp",
+            resize_mode=1,
+            upscaling_resize_w=64,
+            upscaling_resize_h=64,
+        )
+        assert cut.size == (64, 64)
+        body = {"image": picture(), "upscaler_1": "broken"}
+        refused = live.post("/sdapi/v1/extra-single-image", body)
+        assert (refused.status_code, "mistake of yours" in refused.text) == (422, True)
+        wrong = live.post("/sdapi/v1/extra-single-image", body | {"upscaler_1": "4x-Shrap"})
+        assert "did you mean 4x-Sharp" in wrong.text
+        hires = {"prompt": "a", "enable_hr": True, "denoising_strength": 0.3, "steps": 1}
+        drawn = live.post("/sdapi/v1/txt2img", hires | {"hr_upscaler": "4x-sharp"})
+        assert drawn.status_code == 200, drawn.text
+        assert live.engine.drawn[-1].hires.upscaler == "4x-sharp"  # type: ignore[union-attr]
+        assert live.post("/sdapi/v1/txt2img", hires | {"hr_upscaler": "x4"}).status_code == 422
+    with pytest.raises(ConfigurationError, match="must be a folder"):
+        UpscalerTable(tmp_path / "none")
+
+
+def test_alpha_stays(live: Live) -> None:
+    given = opened(picture()).convert("RGBA")
+    given.putalpha(Image.fromarray(np.arange(384, dtype=np.uint8).reshape(16, 24)))
+    file = io.BytesIO()
+    given.save(file, "PNG")
+    image = base64.b64encode(file.getvalue()).decode()
+    larger = enlarge(live, image=image, upscaler_1="Nearest")
+    colours = np.asarray(given.convert("RGB")).repeat(2, 0).repeat(2, 1)
+    assert (np.asarray(larger)[..., :3] == colours).all()
+    alpha = given.getchannel("A").resize((48, 32), Image.Resampling.LANCZOS)
+    assert (np.asarray(larger)[..., 3] == np.asarray(alpha)).all()

@@ -134,7 +134,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
         ({"override_settings": {"sd_model_checkpoint": "other"}}, 422, "there is no model"),
         ({"override_settings": {"sd_vae": "other"}}, 501, "sd_vae"),
-        ({"override_settings": {"token_merging_ratio": 0.5}}, 501, "token_merging_ratio"),
+        ({"override_settings": {"token_merging_ratio": 2}}, 422, "token_merging_ratio"),
         ({"enable_hr": True, "hr_upscaler": "R-ESRGAN 4x+"}, 422, "give one of lanczos"),
         ({"width": 500}, 422, "multiple of 8"),
         ({"batch_size": 10**9}, 422, "less than or equal"),

@@ -1,6 +1,7 @@
 """``POST /sdapi/v1/extra-single-image`` and ``extra-batch-images``: enlarge finished pictures.
 
-It is work of the host, so that it needs no place in the queue.
+It needs no place in the queue: filters are work of the host, and networks enlarge between the steps
+of jobs. Alpha stays, enlarged by a filter.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from diffusion.checks import MOST_SIDE
 from diffusion.errors import SettingsError
-from diffusion.images import MOST_PIXELS, decode_image, to_rgb
+from diffusion.images import MOST_PIXELS, decode_image
 from diffusion.infotext.files import png_info, read_texts
 from diffusion.server.errors import NotBuiltError
 from diffusion.server.pictures import decode_base64
 from diffusion.server.routes.bodies import PictureRoute
 from diffusion.server.routes.given import CurrentUser, Parts
+from diffusion.server.services import Services
 from diffusion.tasks import PIXEL_UPSCALERS
 from diffusion.tasks.resizing import fit_image
+from diffusion.upscaling import split_alpha
 
 __all__ = ["router"]
 
@@ -82,9 +85,11 @@ class BatchBody(ExtrasBody):
 
 
 @router.post("/extra-single-image")
-async def enlarge_picture(body: SingleBody, user: CurrentUser) -> Mapping[str, object]:
+async def enlarge_picture(
+    body: SingleBody, services: Parts, user: CurrentUser
+) -> Mapping[str, object]:
     """Enlarge a picture; its settings stay in it."""
-    image, text = await _process_on_thread(body, body.image, "image")
+    image, text = await _process_on_thread(services, body, body.image, "image")
     return {"html_info": _as_html(text), "image": image}
 
 
@@ -98,29 +103,50 @@ async def enlarge_pictures(
         raise SettingsError("imageList", len(body.image_list), f"must be at most {most} here")
     images, text = [], ""
     for each in body.image_list:
-        image, text = await _process_on_thread(body, each.data, "imageList")
+        image, text = await _process_on_thread(services, body, each.data, "imageList")
         images.append(image)
     return {"html_info": _as_html(text), "images": images}
 
 
-async def _process_on_thread(body: ExtrasBody, given: str, field: str) -> tuple[str, str]:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_THREADS, _process, body, given, field)
+async def _process_on_thread(
+    services: Services, body: ExtrasBody, given: str, field: str
+) -> tuple[str, str]:
+    run = asyncio.get_running_loop().run_in_executor
+    made: dict[str, bytes] = {}
+    for name in (body.upscaler_1, body.upscaler_2):
+        path = None if name == _NONE else services.adapters.upscalers.find(name)
+        if path is not None and name not in made:
+            png, size = await run(_THREADS, _colours, body, given, field)
+            made[name] = await services.maps.enlarge(path, png, size)
+    return await run(_THREADS, _process, body, given, field, made)
+
+
+def _colours(body: ExtrasBody, given: str, field: str) -> tuple[bytes, tuple[int, int]]:
+    """Return a picture's colours as a PNG, and the size that it gets. Raises `SettingsError`."""
+    colours = split_alpha(decode_image(decode_base64(given, field), field, "the picture")).colours
+    file = io.BytesIO()
+    colours.save(file, "PNG", compress_level=1)
+    return file.getvalue(), _checked_size(body, colours)
 
 
 def _as_html(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
-def _process(body: ExtrasBody, given: str, field: str) -> tuple[str, str]:
-    """Return an enlarged picture as base64, and a text about it. Raises `SettingsError`."""
+def _process(
+    body: ExtrasBody, given: str, field: str, made: Mapping[str, bytes]
+) -> tuple[str, str]:
+    """Return an enlarged picture as base64, and a text about it. Raises `SettingsError`.
+
+    ``made``: files of the picture, enlarged by networks.
+    """
     if body.gfpgan_visibility or body.codeformer_visibility:
         message = "this server does not restore faces yet; leave gfpgan and codeformer at 0"
         raise NotBuiltError(message)
     data = decode_base64(given, field)
-    image = to_rgb(decode_image(data, field, "the picture"))
+    image, alpha = split_alpha(decode_image(data, field, "the picture"))
     about: dict[str, str] = {}
-    larger = _enlarge(body, image, body.upscaler_1)
+    larger = _enlarge(body, image, body.upscaler_1, made)
     if body.upscaler_1 != _NONE:
         scale = f"{body.upscaling_resize:g}"
         by, to = ("Postprocess upscale by", "Postprocess upscale to")
@@ -128,8 +154,11 @@ def _process(body: ExtrasBody, given: str, field: str) -> tuple[str, str]:
         about |= {**sizes, "Postprocess upscaler": body.upscaler_1}
     share = body.extras_upscaler_2_visibility
     if share and _NONE not in (body.upscaler_1, body.upscaler_2):
-        larger = Image.blend(larger, _enlarge(body, image, body.upscaler_2), share)
+        larger = Image.blend(larger, _enlarge(body, image, body.upscaler_2, made), share)
         about["Postprocess upscaler 2"] = body.upscaler_2
+    if alpha is not None:
+        plain = _NONE if body.upscaler_1 == _NONE else "Lanczos"
+        larger.putalpha(_enlarge(body, alpha, plain, {}))
     text = ", ".join(f"{name}: {value}" for name, value in about.items())
     file = io.BytesIO()
     own = read_texts(data).infotext
@@ -138,20 +167,30 @@ def _process(body: ExtrasBody, given: str, field: str) -> tuple[str, str]:
     return base64.b64encode(file.getvalue()).decode(), text
 
 
-def _enlarge(body: ExtrasBody, image: Image.Image, upscaler: str) -> Image.Image:
+def _enlarge(
+    body: ExtrasBody, image: Image.Image, upscaler: str, made: Mapping[str, bytes]
+) -> Image.Image:
     """Return a picture at its new size; as it is with the upscaler "None"."""
     if upscaler == _NONE:
         return image
-    resampling = PIXEL_UPSCALERS.find(upscaler).filter
-    assert resampling is not None
+    if upscaler in made:
+        larger = decode_image(made[upscaler], "image", "the enlarged picture")
+    else:
+        resampling = PIXEL_UPSCALERS.find(upscaler).filter
+        assert resampling is not None
+        larger = image.resize(_checked_size(body, image), resampling)
+    if body.resize_mode == _TO_SIZE and body.upscaling_crop:
+        return fit_image(larger, (body.upscaling_resize_w, body.upscaling_resize_h), "crop")
+    return larger
+
+
+def _checked_size(body: ExtrasBody, image: Image.Image) -> tuple[int, int]:
+    """Return the size after scaling. Raises `SettingsError` for one that is too large."""
     width, height = _size(body, image)
     if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
         rule = f"{width}x{height} is over {MOST_PIXELS} pixels or {MOST_SIDE} a side"
         raise SettingsError("upscaling_resize", body.upscaling_resize, rule)
-    larger = image.resize((width, height), resampling)
-    if body.resize_mode == _TO_SIZE and body.upscaling_crop:
-        return fit_image(larger, (body.upscaling_resize_w, body.upscaling_resize_h), "crop")
-    return larger
+    return width, height
 
 
 def _size(body: ExtrasBody, image: Image.Image) -> tuple[int, int]:

@@ -53,6 +53,8 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "Schedule rho": ("rho", float),
     "NGMS all steps": ("s_min_uncond_all", lambda text: text == "True"),
     "Skip Early CFG": ("skip_early_cond", float),
+    "Token merging ratio": ("token_merging_ratio", float),
+    "Token merging ratio hr": ("token_merging_ratio_hr", float),
 }
 """Those that are options, and how their texts are read."""
 

@@ -62,9 +62,10 @@ async def list_models(services: Parts, user: CurrentUser) -> Rows:
 
 
 @router.get("/upscalers")
-async def list_upscalers(user: CurrentUser) -> Rows:
-    """List the upscalers of pixels; clients expect "None" first."""
-    names = ["None", *(each.label for each in PIXEL_UPSCALERS)]
+async def list_upscalers(services: Parts, user: CurrentUser) -> Rows:
+    """List the upscalers of pixels, networks too; clients expect "None" first."""
+    filters = [each.label for each in PIXEL_UPSCALERS]
+    names = ["None", *filters, *services.adapters.upscalers.names]
     return [
         {"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4}
         for name in names

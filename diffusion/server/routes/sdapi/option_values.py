@@ -27,7 +27,6 @@ MOST_ORDER: Final = 50
 
 FIXED: Final[Mapping[str, object]] = {
     "sd_vae": "Automatic",
-    "token_merging_ratio": 0,
     "img2img_color_correction": False,
     "enable_pnginfo": True,
     "live_previews_enable": True,
@@ -61,6 +60,9 @@ class OptionValues:
     skip_below: float = 0
     skip_all: bool = False
     skip_early: float = 0
+    merging: float = 0
+    merging_hires: float = 0
+    img2img_upscaler: str | None = None
 
     def as_shown(self) -> dict[str, object]:
         """Return what ``GET options`` shows."""
@@ -79,6 +81,9 @@ class OptionValues:
             "s_min_uncond": self.skip_below,
             "s_min_uncond_all": self.skip_all,
             "skip_early_cond": self.skip_early,
+            "token_merging_ratio": self.merging,
+            "token_merging_ratio_hr": self.merging_hires,
+            "upscaler_for_img2img": self.img2img_upscaler,
             **FIXED,
         }
 
@@ -140,6 +145,13 @@ def _set_delta(values: OptionValues, given: object) -> OptionValues:
     return replace(values, noise_seed_delta=given)
 
 
+def _set_upscaler(values: OptionValues, given: object) -> OptionValues:
+    if given is not None and not isinstance(given, str):
+        raise SettingsError("upscaler_for_img2img", given, "must be a name of upscalers")
+    name = None if given in (None, "", "None", "Lanczos") else str(given)
+    return replace(values, img2img_upscaler=name)
+
+
 def _set_skip_all(values: OptionValues, given: object) -> OptionValues:
     if not isinstance(given, bool):
         raise SettingsError("s_min_uncond_all", given, "must be true or false")
@@ -171,6 +183,9 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
     "s_min_uncond": _number_setter("s_min_uncond", "skip_below"),
     "s_min_uncond_all": _set_skip_all,
     "skip_early_cond": _number_setter("skip_early_cond", "skip_early", 1),
+    "token_merging_ratio": _number_setter("token_merging_ratio", "merging", 1),
+    "token_merging_ratio_hr": _number_setter("token_merging_ratio_hr", "merging_hires", 1),
+    "upscaler_for_img2img": _set_upscaler,
     "uni_pc_order": _set_order,
     "eta_noise_seed_delta": _set_delta,
 }

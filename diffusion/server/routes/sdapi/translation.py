@@ -20,6 +20,7 @@ from diffusion.server.jobs.request import (
     InpaintRequest,
     JobRequest,
     SamplingRequest,
+    TokenMergingRequest,
     VariationRequest,
     WorkLimits,
 )
@@ -63,8 +64,13 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
         image = read_upload(image, "init_images")
         inpaint = _inpaint(body, body.mask, image)
     strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
+    chosen = options.override(body.override_settings or {})
     init_image = InitImageRequest(
-        image=image, strength=strength, resize=RESIZE_MODES[body.resize_mode], inpaint=inpaint
+        image=image,
+        strength=strength,
+        resize=RESIZE_MODES[body.resize_mode],
+        inpaint=inpaint,
+        upscaler=chosen.img2img_upscaler if inpaint is None else None,
     )
     return JobRequest(**_shared_fields(body, options), init_image=init_image)
 
@@ -147,9 +153,16 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
             skip_below=chosen.skip_below if body.s_min_uncond is None else body.s_min_uncond,
             skip_all=chosen.skip_all,
             skip_early=chosen.skip_early,
+            merging=_merging(chosen),
         ),
         "controls": controlnet.unit_controls(body.alwayson_scripts, crops=_crops(body)),
     }
+
+
+def _merging(chosen: OptionValues) -> TokenMergingRequest | None:
+    if not (chosen.merging or chosen.merging_hires):
+        return None
+    return TokenMergingRequest(ratio=chosen.merging, hires=chosen.merging_hires)
 
 
 def _crops(body: DrawBody) -> bool:
