@@ -10,6 +10,7 @@ from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import kernel
 from gpustd.launch.variants import forced_variant
+from gpustd.nn.attention.hopper import launch_hopper
 from gpustd.nn.attention.sizes import AttentionSizes, attention_params, attention_work
 from gpustd.nn.attention.variants import VARIANTS, best_variant
 from gpustd.nn.attention.wide_head import attention_by_products
@@ -97,6 +98,9 @@ def _launch(
     variant: str, operands: tuple[_Operand, ...], y: Buffer[Any], sizes: AttentionSizes
 ) -> None:
     """Record a variant over the operands q, k and v."""
+    if variant == "hopper":
+        launch_hopper(operands, y, sizes)
+        return
     device, scalar = y.device, y.dtype.name
     shader = VARIANTS[variant](device, scalar, sizes)
     params = attention_params(sizes, shader.unit, 1.0 / math.sqrt(sizes.head))
