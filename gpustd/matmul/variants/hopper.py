@@ -11,6 +11,7 @@ from gpucore.integers import ceil_div
 from gpucore.tiled import Tiled
 from gpustd.launch.grid import CORES, MOST_GROUPS
 from gpustd.launch.template import Value
+from gpustd.matmul.epilogue import NO_EPILOGUE
 from gpustd.matmul.hopper_tiles import GROUP, SLICE, choose_hopper_tile
 from gpustd.matmul.kernel_spec import epilogue_spec
 from gpustd.matmul.operation import Matmul, Operands
@@ -22,7 +23,8 @@ _ROWS = "matmul/gemm/rows.wgsl"
 _PIXELS = "matmul/conv/pixels.wgsl"
 _THREADS = 384
 _PIXELS_OF_A_COPY = 128
-_MOST_STRIDE, _MOST_PADDING = 8, 64
+# Limits of the copy engine: 8 bits for corners.
+_MOST_STRIDE, _MOST_CORNER = 8, 127
 
 
 def takes_hopper(device: Device, matmul: Matmul, scalar: str) -> bool:
@@ -43,9 +45,18 @@ def _takes_window(matmul: Matmul) -> bool:
     return (
         (window["scale"], window["wrap_x"], window["wrap_y"]) == (1, 0, 0)
         and window["stride"] <= _MOST_STRIDE
-        and max(window["pad_top"], window["pad_left"]) <= _MOST_PADDING
-        and max(window["kernel_height"], window["kernel_width"]) <= _MOST_PADDING
+        and max(window["kernel_height"], window["kernel_width"]) <= _MOST_CORNER
+        and max(map(abs, _corners(matmul))) <= _MOST_CORNER
     )
+
+
+def _corners(matmul: Matmul) -> tuple[int, int, int, int]:
+    """Return x and y of a window's first place, and of its last one behind the last pixels."""
+    window, sizes = matmul.window, matmul.sizes
+    left, top = -window["pad_left"], -window["pad_top"]
+    right = left + (sizes["out_width"] - 1) * window["stride"] - (sizes["width"] - 1)
+    bottom = top + (sizes["out_height"] - 1) * window["stride"] - (sizes["height"] - 1)
+    return left, top, right, bottom
 
 
 def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
@@ -68,6 +79,7 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
         "memory": tile.memory(gates=gates),
         **epilogue_spec(matmul, operands.epilogue),
     }
+    spec["label"] = _label(spec)
     sources = [b for b in (operands.x, operands.second) if b is not None]
     arguments: list[Any] = [
         *(_left_tiles(matmul, source, pixels=pixels) for source in sources),
@@ -83,6 +95,18 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
     return [Launch("matmul/gemm/hopper.cu", spec, arguments, grid, matmul.work(buffers))]
 
 
+def _label(spec: dict[str, Value]) -> str:
+    """Return the name in profiles, such as ``gemm/hopper 128x160 in 2 pixels bias``."""
+    words = [f"gemm/hopper {_PIXELS_OF_A_COPY}x{spec['bn']}"]
+    if spec["parts"] != 1:
+        words.append(f"in {spec['parts']}")
+    words += [name for name in ("pixels", "enlarging", "two", *NO_EPILOGUE._fields) if spec[name]]
+    words += [
+        str(spec[name]) for name in ("activation", "out") if spec[name] not in ("none", "f16")
+    ]
+    return " ".join(words)
+
+
 def _left_tiles(matmul: Matmul, source: Buffer[Any], *, pixels: bool) -> Tiled[Buffer[Any]]:
     """Return a source, of which 64 numbers of K of 128 rows or pixels are copied at a time."""
     channels = source.shape[-1]
@@ -90,18 +114,13 @@ def _left_tiles(matmul: Matmul, source: Buffer[Any], *, pixels: bool) -> Tiled[B
         extents = channels, math.prod(source.shape[:-1])
         return Tiled(source, TileMap(extents, (2 * channels,), (SLICE, _PIXELS_OF_A_COPY)))
     images, height, width, _ = source.shape
-    window, sizes = matmul.window, matmul.sizes
-    # Places of the window begin in the padding, and end where the last result needs them.
-    left, top = -window["pad_left"], -window["pad_top"]
-    right = left + (sizes["out_width"] - 1) * window["stride"] - (width - 1)
-    bottom = top + (sizes["out_height"] - 1) * window["stride"] - (height - 1)
     strides = 2 * channels, 2 * channels * width, 2 * channels * width * height
     tiles = TileMap(
         (channels, width, height, images),
         strides,
         (SLICE, _PIXELS_OF_A_COPY),
-        corners=(left, top, right, bottom),
-        step=window["stride"],
+        corners=_corners(matmul),
+        step=matmul.window["stride"],
     )
     return Tiled(source, tiles)
 

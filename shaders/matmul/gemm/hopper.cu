@@ -22,6 +22,11 @@
 //
 // Memory: as in matmul/gemm/operands.wgsl. Shared memory: STAGES slices, a place for results on their way
 // out (or for numbers from other blocks), barriers.
+// Measured on an H200, in microseconds (cuBLAS or cuDNN, matrix.wgsl): 8192x320x320 7.8 (6.0, 11.4),
+// 8192x2560x320 29.6 (29.9, 61.9), 2048x640x640 6.3 (5.4, 13.5), 512x10240x1280 25 (21.7, 52),
+// 4096x4096x4096 191 (201, 427); 3 x 3 convolutions 2x64x64x320 29 (27.9), 2x32x32x640 30 (32.8),
+// 2x16x16x1280 36 (33.4), 2x8x8x1280 16 (20), 1x128x128x512 106 (115). Tiles whose columns are no
+// multiple of 64 take a third longer than with weights that lie (columns, K).
 // Limits: columns multiples of 8; channels of a convolution, and rows of weights of a batch, multiples of
 // 64; K of a matrix a multiple of 8.
 //% include "matmul/hopper.cuh"

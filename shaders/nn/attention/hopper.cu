@@ -14,6 +14,9 @@
 //
 // Memory: q (B, SQ, H, HEAD), k and v (B, SK, H, HEAD), each in rows of its own pitch, and y like q,
 // row-major. Shared memory: the rows of q, the rings of k and v, barriers.
+// Measured on an H200, in microseconds (cuDNN or flash, matrix.wgsl), batch x heads x rows x keys x head:
+// 2x8x4096x4096x40 136 (150, 286), 2x8x1024x1024x80 16.1 (18.3, 36.6), 2x10x4096x4096x64 214 (183, 387),
+// 2x20x1024x1024x64 38 (34.5, 64), 2x8x4096x77x40 14.6 (13.5, 17.6).
 // Limits: HEAD a multiple of 8 up to 160; every row sees all keys.
 //% include "matmul/hopper.cuh"
 //% from "matmul/hopper.cuh" import product
