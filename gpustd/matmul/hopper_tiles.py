@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpucore import ShapeError
 from gpucore.integers import ceil_div
@@ -31,8 +32,8 @@ _CLUSTERS = {1: 132, 2: 66, 4: 30, 5: 22, 8: 15}
 # Cycles on an H200, measured: of a launch, of a slice by columns of a tile, of a tile's end, and of
 # adding parts. Weights lie transposed, which is slow where columns are no multiple of 64.
 _LAUNCH = 3500
-_STEP = {64: 450, 80: 720, 96: 800, 128: 640, 160: 930, 192: 1000, 256: 1150}
-_END = {64: 940, 80: 2600, 96: 2800, 128: 1580, 160: 4400, 192: 6500, 256: 5360}
+_STEP = {64: 440, 80: 720, 96: 800, 128: 640, 160: 930, 192: 1000, 256: 1150}
+_END = {64: 940, 80: 2600, 96: 2800, 128: 1580, 160: 5200, 192: 6500, 256: 5360}
 _JOIN = {1: 0, 2: 2400, 4: 7000, 5: 8000, 8: 9600}
 # Steps are quicker where a third of the card is idle.
 _FEW_BLOCKS, _SHARE_OF_STEP = 88, 0.85
@@ -64,11 +65,11 @@ class HopperTile:
             staging = 2 * _ROWS * (self.chunk(gates=gates) + 8)
         return _ALIGNMENT + self.stages * stage + staging
 
-    def fits(self, matmul: Matmul) -> bool:
-        """Tell whether it can make a product: gates lie in whole groups, parts have slices."""
-        if matmul.activation == "geglu":
-            return self.parts == 1 and self.bn % (2 * GROUP) == 0
-        return self.parts == 1 or matmul.batch is None
+    def fits(self, *, gates: bool, batched: bool) -> bool:
+        """Tell whether it can make a product: gates lie in whole groups, batches in one part."""
+        if gates and self.bn % (2 * GROUP):
+            return False
+        return self.parts == 1 or not (gates or batched)
 
     def cost(self, m: int, columns: int, slices: int, batch: int = 1) -> float:
         """Return the predicted cycles on an H200."""
@@ -101,23 +102,34 @@ HOPPER_TILES = (
 
 def choose_hopper_tile(matmul: Matmul, slices: int) -> HopperTile:
     """Return the likely quickest tile. Raises `ShapeError` for a forced tile that does not fit."""
+    gates = matmul.activation == "geglu"
     forced = forced_tile("matmul")
     if isinstance(forced, HopperTile):
-        if not forced.fits(matmul) or slices < forced.parts:
+        batched = matmul.batch is not None
+        if not forced.fits(gates=gates, batched=batched) or slices < forced.parts:
             raise ShapeError(f"{matmul.op}: {forced} must fit the product, got {matmul}")
         return forced
-    offered = [tile for tile in HOPPER_TILES if tile.fits(matmul)]
     rows = matmul.m // max(matmul.images, 1)
-    gates, batch = matmul.activation == "geglu", matmul.batch or 1
-    parts = _best_parts(rows, matmul.columns, slices) if batch == 1 and not gates else 1
-    same = (tile for tile in offered if tile.parts == parts)
-    return min(same, key=lambda tile: tile.cost(matmul.m, matmul.columns, slices, batch))
+    sizes = _Sizes(matmul.m, matmul.columns, slices, matmul.batch)
+    return _best_tile(sizes, rows, gates=gates)
 
 
-@functools.cache
-def _best_parts(rows: int, columns: int, slices: int) -> int:
-    """Return the parts of K that are quickest for two images of so many rows (guidance)."""
-    offered = [tile for tile in HOPPER_TILES if slices >= 2 * tile.parts]
-    if not offered:
-        return 1
-    return min(offered, key=lambda tile: tile.cost(2 * rows, columns, slices)).parts
+class _Sizes(NamedTuple):
+    """Rows, columns of weights, slices of K, products of a batch."""
+
+    m: int
+    columns: int
+    slices: int
+    batch: int | None
+
+
+@functools.lru_cache(4096)
+def _best_tile(sizes: _Sizes, rows: int, *, gates: bool) -> HopperTile:
+    """Return the quickest tile with the parts of K that suit one image of ``rows`` rows."""
+    m, columns, slices, batch = sizes
+    fitting = [tile for tile in HOPPER_TILES if tile.fits(gates=gates, batched=batch is not None)]
+    # With two images, as guidance has them, the parts are quickest.
+    able = [tile for tile in fitting if tile.parts == 1 or slices >= 2 * tile.parts]
+    parts = min(able, key=lambda tile: tile.cost(2 * rows, columns, slices)).parts
+    same = (tile for tile in fitting if tile.parts == parts)
+    return min(same, key=lambda tile: tile.cost(m, columns, slices, batch or 1))

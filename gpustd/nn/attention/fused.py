@@ -30,10 +30,11 @@ def attention(
 ) -> Buffer[T]:
     """Return ``softmax(q k^T / sqrt(D)) v`` for each head, with scores and sums in f32.
 
-    On matrix units, scores of more than 128 keys are f16. They are relative to their row's greatest
-    among the first keys; in many rows of heads of up to 48 channels, to the greatest so far. This
-    is done where scores, q and the first keys are so small that f16 loses little: 2^-11 of the sums
-    on the way to a score. Keys much longer than the first ones may lose more.
+    On matrix units other than Hopper's, scores of more than 128 keys are f16. They are relative to
+    their row's greatest among the first keys; in many rows of heads of up to 48 channels, to the
+    greatest so far. This is done where scores, q and the first keys are so small that f16 loses
+    little: 2^-11 of the sums on the way to a score. Keys much longer than the first ones may lose
+    more.
 
     Args:
         q: (B, Sq, heads * D), f16 or f32.
