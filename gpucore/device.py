@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import adapters, interchange
-from gpucore.backends import AdapterInfo, Backend, Pending, PendingRead, StagingStats
+from gpucore.backends import AdapterInfo, Backend, NativeCode, Pending, PendingRead, StagingStats
 from gpucore.backends.work import Roof
 from gpucore.buffer import Buffer, extents
 from gpucore.display import device_html
@@ -331,15 +331,17 @@ class Device(NotCopyable):
         *,
         wait: bool = True,
         label: str | None = None,
+        native: NativeCode | None = None,
     ) -> Kernel:
         """Compile an entry point of WGSL ``source``; ``constants`` set its overrides.
 
         With ``wait=False`` it compiles in the background. `Kernel.wait`, or at the latest the first
         submission, then raises the engine's errors, and nothing of that submission runs. Profiles
-        call the kernel by its ``label`` (None: the entry's name). Raises `KernelCompileError`,
-        `ArgumentError`.
+        call the kernel by its ``label`` (None: the entry's name). With ``native`` code for this
+        engine, ``source`` declares bindings alone. Raises `KernelCompileError`, `ArgumentError`,
+        `FeatureError`.
         """
-        kernel = Kernel.compile(self, source, entry, constants or {}, label or entry)
+        kernel = Kernel.compile(self, source, entry, constants or {}, label or entry, native)
         if wait:
             kernel.wait()
         return kernel

@@ -26,16 +26,17 @@ from gpucore.arguments.structs import (
     struct_fault,
 )
 from gpucore.arguments.validation import Constants, Interface, validate_source
-from gpucore.backends import BindingSpec, Program
+from gpucore.backends import BindingSpec, NativeCode, Program
 from gpucore.backends.work import Work
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES, DType
-from gpucore.errors import ArgumentError, GpuError, KernelCompileError
+from gpucore.errors import ArgumentError, FeatureError, GpuError, KernelCompileError
 from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage, storage_size
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.reload import SourceFile
+from gpucore.tiled import Tiled, tiled_specs
 from gpucore.waiting import wait_async
 from gpucore.wgsl import Binding, pack_struct
 from gpucore.wgsl.layout import Record
@@ -47,7 +48,7 @@ __all__ = ["Argument", "Grid", "Kernel", "ReloadingKernel"]
 
 Number = int | float | bool
 Values = Number | Sequence[Any] | NDArray[Any] | np.void
-Argument = Buffer[Any] | Mapping[str, Any] | Values
+Argument = Buffer[Any] | Tiled[Buffer[Any]] | Mapping[str, Any] | Values
 
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 
@@ -87,12 +88,21 @@ class Kernel(NotCopyable):
 
     @classmethod
     def compile(
-        cls, device: Device, source: str, entry: str, constants: Constants, label: str
+        cls,
+        device: Device,
+        source: str,
+        entry: str,
+        constants: Constants,
+        label: str,
+        native: NativeCode | None = None,
     ) -> Kernel:
         """Check ``source`` and start compiling it for a device; ``label`` names it in profiles.
 
-        Raises `KernelCompileError`, `ArgumentError`.
+        Where there is ``native`` code, ``source`` only declares its bindings. Raises
+        `KernelCompileError`, `ArgumentError`, `FeatureError`.
         """
+        if native is not None and "wgmma" not in device.features:
+            raise FeatureError(f"{label}: native code needs the feature wgmma, {device!r} has none")
         given: Mapping[str, object] = constants
         if buffers := [name for name, value in given.items() if isinstance(value, Buffer)]:
             raise ArgumentError(
@@ -109,7 +119,10 @@ class Kernel(NotCopyable):
         )
         specs = binding_specs(interface.bindings)
         with device.lock:
-            program = device.engine.compile(source, entry, interface.constants, specs)
+            if native is None:
+                program = device.engine.compile(source, entry, interface.constants, specs)
+            else:
+                program = device.engine.compile_native(native)
         program.label = label
         return cls(device, program, interface, entry)
 
@@ -186,6 +199,8 @@ class Kernel(NotCopyable):
                 f"{self.signature}"
             )
         sizes = self._groups(grid, elements)
+        specs = tiled_specs(self._specs, arguments)
+        arguments = tuple(a.buffer if isinstance(a, Tiled) else a for a in arguments)
         buffers: list[tuple[Any, int]] = []
         storages: list[Storage] = []
         moved = 0
@@ -201,7 +216,7 @@ class Kernel(NotCopyable):
                 return
             if work is None:
                 work = Work(0, moved)
-            bind = partial(self._bind_group, buffers)
+            bind = partial(self._bind_group, specs, buffers)
             self.device.stream.launch(self._program, bind, sizes, tuple(storages), work)
 
     def _in_order(
@@ -244,10 +259,10 @@ class Kernel(NotCopyable):
         require_groups(self._name, sizes, self._max_groups, given)
         return sizes
 
-    def _bind_group(self, buffers: list[tuple[Any, int]]) -> Any:
+    def _bind_group(self, specs: tuple[BindingSpec, ...], buffers: list[tuple[Any, int]]) -> Any:
         """Return the bind group of these handles, with the bytes bound of each."""
         bound = tuple((resolve_handle(handle), nbytes) for handle, nbytes in buffers)
-        return self.device.bindings.group(self._specs, bound)
+        return self.device.bindings.group(specs, bound)
 
     def _bind(self, binding: Binding, argument: Argument) -> tuple[Any, int, Storage | None]:
         if binding.address_space == "uniform":

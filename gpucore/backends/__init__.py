@@ -18,6 +18,7 @@ from gpucore.backends.interface import (
     Recording,
     StagingStats,
 )
+from gpucore.backends.native import NativeCode, TileMap
 
 __all__ = [
     "AdapterInfo",
@@ -27,10 +28,12 @@ __all__ = [
     "Copy",
     "Handle",
     "Launch",
+    "NativeCode",
     "Pending",
     "PendingRead",
     "PendingTimes",
     "Program",
     "Recording",
     "StagingStats",
+    "TileMap",
 ]

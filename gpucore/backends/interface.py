@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from gpucore.backends.native import NativeCode, TileMap
 from gpucore.backends.work import Work
 
 __all__ = [
@@ -33,7 +34,8 @@ class AdapterInfo:
     """One adapter as one engine describes it.
 
     ``features`` are names of ours: ``f16``, ``subgroups``, ``matrix-units``, ``timestamps``,
-    ``subgroup-size-control``. ``limits`` have WebGPU's names, with underscores. ``memory_size`` is
+    ``subgroup-size-control``, ``wgmma`` (native kernels for Hopper run). ``limits`` have WebGPU's
+    names, with underscores. ``memory_size`` is
     in bytes; None where the engine does not report it.
     """
 
@@ -61,11 +63,15 @@ class AdapterInfo:
 
 @dataclass(frozen=True)
 class BindingSpec:
-    """One entry of a bind group layout: binding number, access, least size in bytes."""
+    """One entry of a bind group layout: binding number, access, least size in bytes.
+
+    ``tiles`` is the `TileMap` through which a native kernel sees the buffer, if it does.
+    """
 
     binding: int
     access: Access
     min_size: int
+    tiles: TileMap | None = None
 
 
 class Handle(Protocol):
@@ -212,6 +218,12 @@ class Backend(Protocol):
         bindings: tuple[BindingSpec, ...],
     ) -> Program:
         """Start compiling a pipeline; ``Program.wait`` raises its errors."""
+
+    def compile_native(self, code: NativeCode) -> Program:
+        """Start compiling a kernel in the engine's own language, as `compile`.
+
+        Optional: called only where ``info.features`` has ``wgmma``.
+        """
 
     def bind(self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[Any, int]]) -> Any:
         """Return a bind group of (handle, bytes) for a layout."""

@@ -13,6 +13,7 @@ from gpucore.backends.interface import (
     Launch,
     StagingStats,
 )
+from gpucore.backends.native import NativeCode
 
 __all__ = ["NullBackend", "adapters"]
 
@@ -111,6 +112,9 @@ class NullBackend:
         bindings: tuple[BindingSpec, ...],
     ) -> NullProgram:
         return NullProgram(source, entry, constants)
+
+    def compile_native(self, code: NativeCode) -> NullProgram:
+        return NullProgram(code.text, "", {})
 
     def bind(
         self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[NullBuffer, int]]

@@ -100,7 +100,12 @@ def show_kernels(operation: str, arguments: Sequence[str], device: Device) -> li
 
 
 def as_cuda(kernel: str) -> str:
-    """Return a kernel of `show_kernels` as CUDA C++, one function for each entry point."""
+    """Return a kernel of `show_kernels` as CUDA C++, one function for each entry point.
+
+    Native code stays as it is.
+    """
+    if "__global__" in kernel:
+        return kernel
     points = reflect(parse(kernel)).entry_points
     label = kernel.partition("\n")[0]
     bodies = [print_kernel(kernel, entry, {}, checks=False).body for entry in points]

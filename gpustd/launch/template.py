@@ -15,10 +15,22 @@ from typing import Any, cast
 import jinja2
 
 from gpucore import ArgumentError, Device, Kernel, PerDevice
+from gpucore.backends import NativeCode
 
-__all__ = ["SHADERS", "Value", "constants", "kernel", "label_of", "render", "rendered_kernels"]
+__all__ = [
+    "SHADERS",
+    "Value",
+    "constants",
+    "kernel",
+    "label_of",
+    "native_code",
+    "render",
+    "rendered_kernels",
+]
 
 Value = str | int | float | bool | None
+
+_NATIVE = ".cu"
 
 _GPUSTD = Path(__file__).parents[1]
 # In a wheel, and in a checkout.
@@ -53,6 +65,7 @@ def render(name: str, spec: dict[str, Value]) -> str:
 def kernel(device: Device, name: str, **spec: Value) -> Kernel:
     """Return the kernel of ``shaders/<name>`` for a spec, compiled in the background.
 
+    The name of native code ends in ``.cu``, see `native_code`.
     Each device compiles it once. Raises `ArgumentError` for a value that a template cannot take,
     such as a list where a function expects a bool.
     """
@@ -68,10 +81,23 @@ def kernel(device: Device, name: str, **spec: Value) -> Kernel:
         return found
     with device.lock:
         if key not in cache:
+            native = native_code(name, spec) if name.endswith(_NATIVE) else None
             cache[key] = device.compile_kernel(
-                render(name, spec), wait=False, label=label_of(name, spec)
+                render(name.replace(_NATIVE, ".wgsl"), spec),
+                wait=False,
+                label=label_of(name, spec),
+                native=native,
             )
         return cache[key]
+
+
+def native_code(name: str, spec: dict[str, Value]) -> NativeCode:
+    """Return the CUDA C++ of ``shaders/<name>`` for a spec with ``threads``, ``memory``, ``parts``.
+
+    A ``.wgsl`` file beside it declares its bindings.
+    """
+    threads, memory, parts = (int(spec[key] or 0) for key in ("threads", "memory", "parts"))
+    return NativeCode(render(name, spec), threads, memory, parts)
 
 
 def constants(sizes: Mapping[str, int]) -> str:
@@ -105,7 +131,7 @@ def label_of(name: str, spec: Mapping[str, Value]) -> str:
 
 def _short_name(file: str) -> str:
     """Return ``gemm/tiled`` for ``matmul/gemm/tiled.wgsl``."""
-    return "/".join(file.removesuffix(".wgsl").split("/")[-2:])
+    return "/".join(file.removesuffix(".wgsl").removesuffix(_NATIVE).split("/")[-2:])
 
 
 def rendered_kernels() -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 The variants share one view of the left operand and one epilogue (``shaders/matmul/gemm``). They
 are ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for any GPU, ``narrow`` for
-few columns, ``few`` where the caller says that there are few rows; ``matrix`` for matrix units.
+few columns, ``few`` where the caller says that there are few rows; ``matrix`` for matrix units;
+``hopper``, in CUDA C++, for those of Hopper.
 
 The variant depends on the device, the dtype, the widths and ``few_rows``. It does not depend on
 the batch, so that results do not change with it.
@@ -25,6 +26,7 @@ from gpustd.matmul.variants.blocks import plan_matrix, plan_tiled
 from gpustd.matmul.variants.few_columns import plan_narrow
 from gpustd.matmul.variants.few_rows import plan_few
 from gpustd.matmul.variants.flexible import plan_cpu, plan_lanes, plan_naive
+from gpustd.matmul.variants.hopper import plan_hopper, takes_hopper
 from gpustd.matmul.variants.launches import Launch
 
 __all__ = ["launch_matmul"]
@@ -41,6 +43,7 @@ VARIANTS: dict[str, Callable[[Matmul, Operands], list[Launch]]] = {
     "few": plan_few,
     "tiled": plan_tiled,
     "matrix": plan_matrix,
+    "hopper": plan_hopper,
 }
 
 
@@ -81,6 +84,8 @@ def _best_variant(matmul: Matmul, device: Device, x: Buffer[Any]) -> str:
     word = widest_word(x.dtype.itemsize)
     if matmul.few_rows and not any(extent % word for extent in (*channels, n)):
         return "few"
+    if takes_hopper(device, matmul, x.dtype.name):
+        return "hopper"
     in_words = not any(c % 8 for c in channels) or (matmul.has_window and len(channels) == 1)
     halves = device.has_matrix_units and x.dtype.name == "f16"
     return "matrix" if halves and in_words and n % 8 == 0 and n >= 16 else "tiled"

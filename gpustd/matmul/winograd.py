@@ -50,7 +50,8 @@ def winograd_block(
     None
     """
     least = min(channels, n)
-    if device.is_cpu:
+    direct = "wgmma" in device.features and dtype is f16 and channels % 64 == 0 == n % 8
+    if device.is_cpu or (direct and not doubles):
         return None
     if device.has_matrix_units and dtype is f16 and least % 8 == 0:
         return _block_for_matrix_units(channels, n, side or 0, doubles=doubles)

@@ -1,4 +1,4 @@
-"""shaders/ holds WGSL alone, each file readable alone; no WGSL hides in Python."""
+"""shaders/ holds WGSL, and CUDA C++ beside it; each file is readable alone; none is in Python."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import pytest
 from tests.laws.sources import ROOT, name_of, python_files, tracked_files, tree_of
 
 FILES = [file for file in tracked_files() if file.is_relative_to(ROOT / "shaders")]
-SHADERS = [file for file in FILES if file.suffix == ".wgsl"]
+SHADERS = [file for file in FILES if file.suffix in (".wgsl", ".cu", ".cuh")]
+NATIVE = [file for file in FILES if file.suffix == ".cu"]
 # A choice of text inside an expression; arithmetic on numbers may choose.
 CHOICE = re.compile(r"""\{\{[^}]*["'] if [^}]*\}\}""")
 MOST_CHOICES = 37
+KERNEL = re.compile("@compute|__global__")
 # What only a shader's text contains.
-MARKS = ("@compute", "@group(", "@workgroup_size", "var<storage", "var<workgroup")
+MARKS = ("@compute", "@group(", "@workgroup_size", "var<storage", "var<workgroup", "__global__")
 
 
 def opening(text: str) -> str:
@@ -35,8 +37,13 @@ def test_there_are_shaders() -> None:
     assert len(SHADERS) >= 10
 
 
-def test_only_wgsl_lies_there() -> None:
-    assert [name_of(file) for file in FILES if file.suffix != ".wgsl"] == []
+def test_only_shaders_lie_there() -> None:
+    assert sorted(FILES) == sorted(SHADERS)
+
+
+def test_native_kernels_have_their_bindings_in_wgsl() -> None:
+    assert NATIVE
+    assert [name_of(file) for file in NATIVE if not file.with_suffix(".wgsl").exists()] == []
 
 
 def with_includes(file: Path) -> list[Path]:
@@ -52,7 +59,7 @@ def test_shader_opens_with_its_idea(file: Path) -> None:
     assert len(words) >= 8, "the first lines are a comment that tells the idea"
 
 
-@pytest.mark.parametrize("file", [f for f in SHADERS if "@compute" in f.read_text()], ids=name_of)
+@pytest.mark.parametrize("file", [f for f in SHADERS if KERNEL.search(f.read_text())], ids=name_of)
 def test_kernel_tells_its_memory_layout_and_limits(file: Path) -> None:
     parts = [opening(part.read_text(encoding="utf-8")) for part in with_includes(file)]
     head = "\n".join(parts).lower()

@@ -14,13 +14,13 @@ from gpucore.backends.compilers import Compilers
 from gpucore.backends.cuda.compiler import Compiler
 from gpucore.backends.cuda.driver import Driver
 from gpucore.backends.cuda.errors import CudaError
+from gpucore.backends.cuda.launching import Function, LaunchSettings
 from gpucore.backends.cuda.memory import CudaBuffer, Group, PinnedMemory
 from gpucore.backends.cuda.pending import (
     CudaFence,
     CudaProgram,
     CudaRead,
     CudaTimes,
-    Function,
     Origin,
 )
 from gpucore.backends.interface import (
@@ -32,6 +32,7 @@ from gpucore.backends.interface import (
     Recording,
     StagingStats,
 )
+from gpucore.backends.native import NativeCode
 from gpucore.backends.staging import StagingBuffer, StagingPool
 from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
 from gpucore.wgsl.c_family import KERNEL, MAX_BY_VALUE, print_kernel
@@ -96,7 +97,7 @@ class CudaBackend:
         driver("cuCtxSetCurrent", context)
         driver("cuStreamCreate", c.byref(stream), _NON_BLOCKING)
         self._stream = stream
-        self._launch = driver.function("cuLaunchKernel")
+        self._launch = driver.function("cuLaunchKernelEx")
         self._staging = StagingPool(lambda nbytes: PinnedMemory(driver, nbytes))
         self._origin = Origin(driver, self.new_event(timing=True))
         self._origins = [self._origin.event]
@@ -177,25 +178,41 @@ class CudaBackend:
         build = partial(self._build, source, entry, dict(constants))
         return CudaProgram(self, self.compilers.submit(build), source)
 
+    def compile_native(self, code: NativeCode) -> CudaProgram:
+        self._enter("compiling a kernel")
+        settings = LaunchSettings.of(
+            self._stream, (code.threads, 1, 1), code.memory, cluster=code.cluster, follows=True
+        )
+        build = partial(self._load, code.text, settings)
+        return CudaProgram(self, self.compilers.submit(build), code.text)
+
     def _build(self, source: str, entry: str, constants: Mapping[str, float]) -> Function:
         """Print, compile and load a kernel, in any thread. Raises `WgslError`, `CudaError`."""
         printed = print_kernel(source, entry, constants, checks=self.checks)
-        code = self._compiler.compile(printed.text, self._architecture)
+        size, memory = printed.workgroup_size, printed.launch_memory
+        return self._load(printed.text, LaunchSettings.of(self._stream, size, memory))
+
+    def _load(self, text: str, settings: LaunchSettings) -> Function:
+        """Compile and load CUDA C++, in any thread. Raises `CudaError`."""
+        code = self._compiler.compile(text, self._architecture)
         driver, module, function = self._driver, c.c_void_p(), c.c_void_p()
         driver("cuCtxSetCurrent", self._context)
         driver("cuModuleLoadData", c.byref(module), code)
         driver("cuModuleGetFunction", c.byref(function), module, KERNEL.encode())
         registers = c.c_int()  # to ask for them loads the code, which a launch would do else
         driver("cuFuncGetAttribute", c.byref(registers), _REGISTERS, function)
-        if printed.launch_memory:
-            driver("cuFuncSetAttribute", function, _DYNAMIC_MEMORY, printed.launch_memory)
-        return Function(function.value or 0, printed.workgroup_size, printed.launch_memory)
+        if settings.memory:
+            driver("cuFuncSetAttribute", function, _DYNAMIC_MEMORY, settings.memory)
+        return Function(function.value or 0, settings)
 
     def bind(
         self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[CudaBuffer, int]]
     ) -> Group:
         self._enter("binding buffers")
-        return Group(bindings, buffers)
+        try:
+            return Group(self._driver, bindings, buffers)
+        except CudaError as error:
+            raise self.failure("binding buffers", error) from None
 
     # Submitting
 
@@ -218,17 +235,11 @@ class CudaBackend:
             self._do(action, "cuMemcpyDtoDAsync_v2", target, source, command.nbytes, self._stream)
             return
         function = command.program.function
-        code = self._launch(
-            function.address,
-            *command.grid,
-            *function.block,
-            function.memory,
-            self._stream,
-            command.group.pointers,
-            None,
-        )
+        settings = function.settings
+        settings.grid[:] = command.grid
+        code = self._launch(c.byref(settings), function.address, command.group.pointers, None)
         if code:
-            self._raise(action, "cuLaunchKernel", code)
+            self._raise(action, "cuLaunchKernelEx", code)
 
     def _plan(self, action: str, commands: Sequence[Command]) -> Plan:
         """Make a CUDA graph of commands, by capturing them from the stream."""

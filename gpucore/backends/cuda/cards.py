@@ -18,6 +18,7 @@ _MAJOR, _MINOR = 75, 76
 _SHARED_OPTIN: Final = 97
 _LARGEST_BINDING: Final = 1 << 31
 _OLDEST_WITH_UNITS: Final = 80
+_HOPPER: Final = 90
 
 
 def adapters() -> list[AdapterInfo]:
@@ -59,7 +60,8 @@ def describe(driver: Driver, index: int) -> AdapterInfo:
     driver("cuDeviceGetName", name, 256, index)
     driver("cuDeviceTotalMem_v2", c.byref(memory), index)
     driver("cuDriverGetVersion", c.byref(version))
-    has_units = architecture_number(driver, index) >= _OLDEST_WITH_UNITS
+    number = architecture_number(driver, index)
+    has_units = number >= _OLDEST_WITH_UNITS
     kind: Kind = "integrated" if _attribute(driver, index, _INTEGRATED) else "discrete"
     shapes = (("f16", "f32", 16, 16, 16), ("f16", "f16", 16, 16, 16))
     return AdapterInfo(
@@ -70,7 +72,11 @@ def describe(driver: Driver, index: int) -> AdapterInfo:
         driver=f"CUDA {version.value // 1000}.{version.value % 1000 // 10}",
         kind=kind,
         features=frozenset(
-            ("f16", "subgroups", "timestamps", *(("matrix-units",) if has_units else ()))
+            (
+                *("f16", "subgroups", "timestamps"),
+                *(("matrix-units",) if has_units else ()),
+                *(("wgmma",) if number == _HOPPER else ()),
+            )
         ),
         limits=_limits(driver, index, memory.value),
         subgroup_size=(32, 32),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore.backends.cuda.driver import Driver
+from gpucore.backends.cuda.tensor_map import TensorMap
 from gpucore.backends.interface import BindingSpec
 from gpucore.errors import GpuError
 from gpucore.wgsl.c_family import MAX_BY_VALUE
@@ -53,16 +54,21 @@ def is_by_value(spec: BindingSpec) -> bool:
 
 
 class Group:
-    """The parameters of a launch: the bytes of small uniforms, else addresses and sizes."""
+    """The parameters of a launch: tensor maps, bytes of small uniforms, addresses and sizes."""
 
     __slots__ = ("_kept", "pointers")
 
     def __init__(
-        self, specs: Sequence[BindingSpec], buffers: Sequence[tuple[CudaBuffer, int]]
+        self,
+        driver: Driver,
+        specs: Sequence[BindingSpec],
+        buffers: Sequence[tuple[CudaBuffer, int]],
     ) -> None:
         self._kept: list[Any] = []
         for spec, (handle, nbytes) in zip(specs, buffers, strict=True):
-            if not is_by_value(spec):
+            if spec.tiles is not None:
+                self._kept.append(TensorMap.encode(driver, handle.address, spec.tiles))
+            elif not is_by_value(spec):
                 self._kept += (c.c_uint64(handle.address), c.c_uint64(nbytes))
             elif handle.host is None:
                 raise GpuError(f"binding {spec.binding}: a uniform must be written before its use")

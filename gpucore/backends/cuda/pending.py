@@ -9,12 +9,13 @@ from typing import Protocol
 from gpucore.backends.compilers import Compilers
 from gpucore.backends.cuda.driver import Driver
 from gpucore.backends.cuda.errors import CudaError
+from gpucore.backends.cuda.launching import Function
 from gpucore.backends.staging import StagingBuffer
 from gpucore.errors import GpuError, KernelCompileError
 from gpucore.waiting import wait_in_turns
 from gpucore.wgsl import WgslError
 
-__all__ = ["CudaFence", "CudaProgram", "CudaRead", "CudaTimes", "Function", "Origin"]
+__all__ = ["CudaFence", "CudaProgram", "CudaRead", "CudaTimes", "Origin"]
 
 
 class PendingOwner(Protocol):
@@ -45,17 +46,6 @@ class PendingOwner(Protocol):
 
     def abandon_staging(self, staging: StagingBuffer) -> None:
         """Note that a read was dropped."""
-
-
-class Function:
-    """A kernel that was loaded: its address, the threads of a block, the memory to ask for."""
-
-    __slots__ = ("address", "block", "memory")
-
-    def __init__(self, address: int, block: tuple[int, int, int], memory: int) -> None:
-        self.address = address
-        self.block = block
-        self.memory = memory
 
 
 class CudaProgram:

@@ -16,6 +16,7 @@ from gpucore.backends.interface import (
     Pending,
     StagingStats,
 )
+from gpucore.backends.native import NativeCode
 from gpucore.backends.staging import StagingBuffer, StagingPool
 from gpucore.backends.webgpu.compile_errors import shorten_compile_error
 from gpucore.backends.webgpu.encoding import Encoding, native_dispatch
@@ -25,7 +26,7 @@ from gpucore.backends.webgpu.pending import (
     WebGpuRead,
     WebGpuTimes,
 )
-from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
+from gpucore.errors import DeviceLostError, FeatureError, GpuError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer"]
 
@@ -194,6 +195,9 @@ class WebGpuBackend:
             raise self.compile_failure(error, source) from None
         build = partial(self.build, source, entry, constants, layout)
         return WebGpuProgram(PendingPipeline(self, self.compilers.submit(build), source))
+
+    def compile_native(self, code: NativeCode) -> WebGpuProgram:
+        raise FeatureError(f"native kernels run on CUDA alone, got {self.info.backend}: give WGSL")
 
     def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
         """Make the engine's pipeline, in any thread. Raises ``errors``."""

@@ -10,6 +10,7 @@ from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import kernel
 from gpustd.launch.variants import forced_variant
+from gpustd.nn.attention.hopper import launch_hopper
 from gpustd.nn.attention.sizes import AttentionSizes, attention_params, attention_work
 from gpustd.nn.attention.variants import VARIANTS, best_variant
 from gpustd.nn.attention.wide_head import attention_by_products
@@ -29,10 +30,11 @@ def attention(
 ) -> Buffer[T]:
     """Return ``softmax(q k^T / sqrt(D)) v`` for each head, with scores and sums in f32.
 
-    On matrix units, scores of more than 128 keys are f16. They are relative to their row's greatest
-    among the first keys; in many rows of heads of up to 48 channels, to the greatest so far. This
-    is done where scores, q and the first keys are so small that f16 loses little: 2^-11 of the sums
-    on the way to a score. Keys much longer than the first ones may lose more.
+    On matrix units other than Hopper's, scores of more than 128 keys are f16. They are relative to
+    their row's greatest among the first keys; in many rows of heads of up to 48 channels, to the
+    greatest so far. This is done where scores, q and the first keys are so small that f16 loses
+    little: 2^-11 of the sums on the way to a score. Keys much longer than the first ones may lose
+    more.
 
     Args:
         q: (B, Sq, heads * D), f16 or f32.
@@ -97,6 +99,9 @@ def _launch(
     variant: str, operands: tuple[_Operand, ...], y: Buffer[Any], sizes: AttentionSizes
 ) -> None:
     """Record a variant over the operands q, k and v."""
+    if variant == "hopper":
+        launch_hopper(operands, y, sizes)
+        return
     device, scalar = y.device, y.dtype.name
     shader = VARIANTS[variant](device, scalar, sizes)
     params = attention_params(sizes, shader.unit, 1.0 / math.sqrt(sizes.head))

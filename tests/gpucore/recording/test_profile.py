@@ -153,10 +153,12 @@ def test_compiling_is_no_launchs_time(timed: Device, increment: Kernel) -> None:
         kernel(x, grid=1)
         kernel(x, grid=1)
     spent = time.perf_counter_ns() - begin
-    (first, _) = profile.records
+    first, second = profile.records
     assert first.duration_ns is not None
-    # Where compiling counted it was nearly all of the time that the host saw.
-    assert first.duration_ns < spent / 4
+    assert second.duration_ns is not None
+    # Where compiling counted it was nearly all of the time that the host saw. On a quick engine the
+    # launches themselves are a good part of it, but they are alike.
+    assert first.duration_ns - second.duration_ns < spent / 4
     assert (x.read() == 2).all()
 
 

@@ -32,6 +32,19 @@ class FakeLaunch(NamedTuple):
     block: tuple[int, ...]
     memory: int
     parameters: tuple[int, ...]
+    attributes: dict[int, tuple[int, ...]]
+
+
+class FakeMap(NamedTuple):
+    """A tensor map: where it was written, and what it says."""
+
+    at: int
+    address: int
+    extents: tuple[int, ...]
+    strides: tuple[int, ...]
+    box: tuple[int, ...]
+    corners: tuple[int, ...]
+    steps: tuple[int, ...]
 
 
 class FakeDriverLibrary:
@@ -40,6 +53,7 @@ class FakeDriverLibrary:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.launches: list[FakeLaunch] = []
+        self.maps: list[FakeMap] = []
         self.memory: dict[int, Any] = {}
         self.failing: dict[str, int] = {}
         self.busy = False
@@ -126,11 +140,26 @@ class FakeDriverLibrary:
     def _module_get_function(self, function: Any, module: Any, name: bytes) -> None:
         self._new(function)
 
-    def _launch_kernel(self, function: int, *arguments: Any) -> None:
-        pointers = arguments[8]
+    def _launch_kernel_ex(self, given: Any, function: int, pointers: Any, extra: Any) -> None:
+        settings = given._obj
         values = tuple(c.c_uint64.from_address(each).value for each in pointers)
-        launch = FakeLaunch(arguments[:3], arguments[3:6], arguments[6], values)
+        attributes = {
+            each.id: tuple(each.value[:3]) for each in settings.attributes[: settings.count]
+        }
+        grid, block = tuple(settings.grid), tuple(settings.block)
+        launch = FakeLaunch(grid, block, settings.memory, values, attributes)
         (self.launches if self._captured is None else self._captured).append(launch)
+
+    def _tensor_map_encode_tiled(self, made: Any, kind: int, rank: int, *given: Any) -> None:
+        address, extents, strides, box, steps = given[:5]
+        arrays = tuple(map(tuple, (extents, strides, box, (), steps)))
+        self.maps.append(FakeMap(c.addressof(made._obj), address, *arrays))
+
+    def _tensor_map_encode_im2col(self, made: Any, kind: int, rank: int, *given: Any) -> None:
+        address, extents, strides, first, last, channels, pixels, steps = given[:8]
+        corners = (*first, *last)
+        arrays = tuple(map(tuple, (extents, strides, (channels, pixels), corners, steps)))
+        self.maps.append(FakeMap(c.addressof(made._obj), address, *arrays))
 
     def _stream_begin_capture(self, stream: Any, mode: int) -> None:
         self._captured = []
