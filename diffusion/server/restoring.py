@@ -67,6 +67,8 @@ def restore_request(text: str, models: ModelTable) -> Restored:
         notes.append("what changes its guidance (PAG, FreeU and others) is not taken over")
     if settings.controls:
         notes.append("the control networks that led it are not taken over")
+    if settings.image_prompts:
+        notes.append("the pictures that it was prompted with are not taken over")
     notes += [f"not drawn again: {each}" for each in unreproduced_settings(found)]
     return Restored(fields, notes)
 
