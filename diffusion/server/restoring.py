@@ -74,6 +74,8 @@ def restore_request(text: str, models: ModelTable, adapters: AdapterTables) -> R
     if controls:
         request["controls"] = controls
         notes.append("the pictures that led it are not in its text; give them again")
+    if settings.image_prompts:
+        notes.append("the pictures that it was prompted with are not taken over")
     notes += [f"not drawn again: {each}" for each in unreproduced_settings(found)]
     return Restored(request, notes)
 

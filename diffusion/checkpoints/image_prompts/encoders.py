@@ -80,7 +80,7 @@ def open_image_encoder(path: str | Path) -> SeparateImageEncoder:
             raise ModelNotFoundError(path, "there is no such image encoder", "check the path")
         if path.is_dir():
             file = path / "config.json"
-            config = ClipVisionConfig.from_json(read_json_object(file), file)
+            config = ClipVisionConfig.from_json(_vision_part(read_json_object(file)), file)
             weights = open_weights(find_weights(path, "model"), _NAMES).without(_TEXT)
             return SeparateImageEncoder(config, weights)
         if path.suffix.lower() != ".safetensors":
@@ -111,6 +111,15 @@ def find_image_encoder(
     title = _TITLES.get((config.reads_states, config.inputs), f"one of width {config.inputs}")
     reason = f"the image encoder that it needs is not beside it: {title}"
     raise ModelNotFoundError(adapter, reason, "name it (--ip-encoder PATH)")
+
+
+def _vision_part(mapping: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the image encoder's keys in the config of a whole CLIP model, or all keys."""
+    own = mapping.get("vision_config")
+    if not isinstance(own, dict):
+        return mapping
+    width = mapping.get("projection_dim", own.get("projection_dim", 512))
+    return {**own, "model_type": "clip_vision_model", "projection_dim": width}
 
 
 def derive_config(entries: Entries, path: Path) -> ClipVisionConfig:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.control import PASSES, SCALINGS, ImagePrompt
+from diffusion.control import COMBINATIONS, PASSES, SCALINGS, ImagePrompt
 from diffusion.control.hints import make_region
 from diffusion.control.weight_types import LayerFactor, layer_factors
 from diffusion.pipeline.control import ControlUnit, crop_picture
@@ -35,7 +35,8 @@ class ImagePromptUnit:
     def key(self) -> Hashable:
         """All that a captured denoiser depends on."""
         counting = tuple(each.factor != 0 for each in self.factors)
-        pictures = 1 if self.prompt.combine != "concat" else len(self.prompt.images)
+        joins = COMBINATIONS.find(self.prompt.combine).name == "concat"
+        pictures = len(self.prompt.images) if joins else 1
         return self.loaded.key, counting, pictures, self.prompt.region is not None
 
     @cached_property

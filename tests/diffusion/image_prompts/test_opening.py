@@ -132,6 +132,20 @@ def test_encoders(tmp_path: Path) -> None:
         find_image_encoder(tmp_path / "a/b/c.safetensors", base, ())
 
 
+def test_whole_clip_models(tmp_path: Path) -> None:
+    """A folder of CLIP: its config has two parts, and its weights those of texts beside."""
+    folder = write_encoder(tmp_path)
+    own = open_image_encoder(folder).config
+    vision = {key: value for key, value in cases.VISION.items() if key != "projection_dim"}
+    config = {"model_type": "clip", "projection_dim": 24, "vision_config": vision}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    texts = {"logit_scale": np.zeros((), np.float32), "text_projection.weight": np.zeros((2, 2))}
+    save_file(cases.vision_parameters() | texts, folder / "model.safetensors")
+    found = open_image_encoder(folder)
+    assert found.config == own
+    found.weights.check({n: each.shape for n, each in ClipVisionModel(own).parameters()})
+
+
 def vars_of(config: object) -> dict[str, Any]:
     return {name: getattr(config, name) for name in cases.VISION}
 

@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 
 from diffusion import Pipeline, Settings
+from diffusion.adapters import Lora, LoraFolder
 from diffusion.batching import draw_together
 from diffusion.control import Control, ControlFolder, ImagePrompt
 from diffusion.errors import ModelNotFoundError, SettingsError
 from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.tasks import GuidanceOptions, Hires, InitImage, Inpaint
 from gpucore import Device
+from tests.diffusion.adapters.test_pipeline_loras import write_lora
 from tests.diffusion.bundled_model import pixels
 from tests.diffusion.control.golden_controls import write_control
 from tests.diffusion.golden_families import networks
@@ -117,6 +119,16 @@ def test_calls_without_the_negative_prompt_read_the_pictures(pipeline: Pipeline)
         assert drawn(pipeline, prompt) != alone
     perturbed = GuidanceOptions(perturbed=2.0)
     assert drawn(pipeline, PROMPT, guidance_options=perturbed) != drawn(pipeline, PROMPT)
+
+
+def test_loras_count_beside_image_prompts(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "loras").mkdir()
+    write_lora(tmp_path / "loras/a.safetensors", pipeline.networks, "a")
+    pipeline.loras.folder = LoraFolder(tmp_path / "loras")
+    plain = drawn(pipeline, PROMPT)
+    found = {plain, drawn(pipeline), drawn(pipeline, PROMPT, loras=(Lora("a", 0.5),))}
+    assert len(found) == 3
+    assert drawn(pipeline, PROMPT) == plain
 
 
 def test_every_task_reads_image_prompts(pipeline: Pipeline) -> None:
