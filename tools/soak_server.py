@@ -78,6 +78,7 @@ class Soak:
     accepted: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
     pictures: int = 0
     kills: int = 0
@@ -213,6 +214,8 @@ class Soak:
                         break
                     await asyncio.sleep(0.05)
                 states[state if status == 200 else "missing"] += 1
+                if state == "failed":
+                    self.failures[json.loads(answer)["message"]] += 1
         return states
 
 
@@ -235,6 +238,7 @@ def summary(soak: Soak, ends: Counter[str]) -> dict[str, object]:
         "pictures": soak.pictures,
         "accepted": len(soak.accepted),
         "ends": dict(ends),
+        "reasons_of_failures": dict(soak.failures),
         "worker_kills": soak.kills,
         "restarts": soak.restarts,
         "faults": soak.faults[:20],

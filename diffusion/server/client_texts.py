@@ -17,6 +17,7 @@ def text_for_clients(error: Exception) -> str:
         if isinstance(given, str) and Path(given).is_absolute():
             folder = str(Path(given).parent)
             text = text.replace(path_text(given), path_text(Path(given).name))
-            text = text.replace(path_text(f"{folder}/"), "")
-            text = text.replace(path_text(folder), "its folder")
+            text = text.replace(path_text(f"{folder}/"), "").replace(
+                path_text(folder), "its folder"
+            )
     return text

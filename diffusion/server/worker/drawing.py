@@ -101,7 +101,8 @@ class Drawing:
         is_due = every and step.index % every == 0 and step.index < step.total
         if is_due and not self.mailbox.has_stop(job):
             try:
-                images = step.preview()
+                # In software a whole one takes as long as several steps.
+                images = step.preview(small=self.pipeline.device.is_cpu)
             except NotFiniteError:
                 return  # a picture that cannot be previewed fails at its end, with a reason
             self.mailbox.send(Previewed(job, _preview(images)))

@@ -86,6 +86,17 @@ def test_preview_shows_what_the_network_sees(device: Device) -> None:
             assert image.size == (64, 48)
 
 
+def test_a_small_preview_is_the_preview_with_half_the_sides(device: Device) -> None:
+    settings = dataclasses.replace(SMALL, width=128, height=128, steps=6, count=1)
+    for event in pipeline_on(device).generate(settings):
+        if isinstance(event, Step) and event.index == settings.steps - 1:
+            (whole,), (small,) = event.preview(), event.preview(small=True)
+            assert small.size == (64, 64)
+            shrunk = np.asarray(whole.resize(small.size), np.float64)
+            assert np.abs(shrunk - np.asarray(small)).mean() < 12  # of 255: a decoder is no filter
+            assert np.abs(shrunk - np.asarray(small)[::-1]).mean() > 12
+
+
 def test_closing_the_generator_gives_the_memory_back(device: Device) -> None:
     pipeline = pipeline_on(device)
     pixels(pipeline, SMALL)

@@ -30,7 +30,7 @@ class FakeStep(Step):
     def begin_wait(self) -> Callable[[], None]:
         return self.wait
 
-    def preview(self) -> list[Image.Image]:
+    def preview(self, small: bool = False) -> list[Image.Image]:
         return [Image.new("RGB", (16, 8), (0, 0, 255)) for _ in self.image_numbers]
 
     def latents(self) -> Any:
