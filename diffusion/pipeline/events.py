@@ -68,6 +68,9 @@ class Step:
 
         Raises `NotFiniteError`.
         """
+        colours = self._networks.colours
+        if colours is not None:
+            return colours.images(self._denoised.read(), self._networks.folder.vae.downscale)
         networks = self._networks.for_preview
         with queue_of(networks.device).turn:
             return [each.image for each in decode(networks, self._denoised, self._tiling)]

@@ -102,6 +102,7 @@ def make_services(settings: ServerSettings, engines: Sequence[Engine] | None = N
             embeddings=settings.embeddings,
             controls=settings.controls,
             upscalers=settings.upscalers,
+            preview=settings.preview_method,
         )
         patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
         engines = [ProcessEngine("worker 0", studio, patience)]

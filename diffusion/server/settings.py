@@ -65,6 +65,7 @@ class ServerSettings(BaseSettings):
     queue: int = Field(default=100, ge=1, le=100_000)
     jobs_at_once: int | None = Field(default=None, ge=1, le=64)
     preview_every: int = Field(default=5, ge=0, le=1000)
+    preview_method: str = Field(default="auto", pattern="^(auto|full|taesd|approx)$")
     largest_body: Bytes = Field(default=32 << 20, ge=1024)
     work: WorkLimits = WorkLimits()
     head_seconds: Seconds = 10.0

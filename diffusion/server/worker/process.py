@@ -66,6 +66,7 @@ class WorkerOptions:
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
     ``loras``, ``embeddings``, ``controls``, ``upscalers``: folders of those that requests name.
+    ``preview``: what makes previews, see `find_preview`.
     """
 
     device: str | None = None
@@ -76,6 +77,7 @@ class WorkerOptions:
     embeddings: Path | None = None
     controls: Path | None = None
     upscalers: Path | None = None
+    preview: str = "auto"
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -86,7 +88,7 @@ class WorkerOptions:
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`."""
-        pipeline = Pipeline.load(model, device, self.dtype)
+        pipeline = Pipeline.load(model, device, self.dtype, preview=self.preview)
         self.find_adapters(pipeline)
         return pipeline
 
