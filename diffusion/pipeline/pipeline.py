@@ -117,8 +117,8 @@ class Pipeline:
         ``vae``: the folder or file of a VAE to use in place of the model's own. ``preview``: of
         one for `Step.preview` alone, such as TAESD, or a name in `PREVIEW_METHODS`.
         ``dtype``: ``f16`` or ``f32``, as marker or name. ``tokenizer`` and ``prediction``: these
-        are missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name. ``embeddings``: that of the textual inversions.
+        are missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that
+        prompts name. ``embeddings``: that of the textual inversions.
         ``upscalers``: that of the networks that enlarge pictures.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.

@@ -25,7 +25,7 @@ class LatentColours:
     added: Sequence[float] = (0.0, 0.0, 0.0)
 
     def images(self, latents: NDArray[np.float32], factor: int) -> list[Image.Image]:
-        """Return pictures, ``factor`` times as large, of latents (B, h, w, 4) in the UNet's scale."""
+        """Return pictures of latents (B, h, w, 4), which are ``factor`` times as large."""
         colours = latents.astype(np.float64) @ np.asarray(self.shares) + np.asarray(self.added)
         levels = np.clip(np.round((colours + 1) * 127.5), 0, 255).astype(np.uint8)
         size = latents.shape[2] * factor, latents.shape[1] * factor
