@@ -210,9 +210,9 @@ def test_xl_merges_at_its_first_attention(device: Device) -> None:
     plain = pixels(pipeline, SETTINGS)
     with pytest.warns(UserWarning, match="token_merging changes nothing: .* downsample of 2"):
         np.testing.assert_array_equal(drawn(1), plain)
+    tiled = replace(SETTINGS, guidance_options=GuidanceOptions(tiles=HyperTile(32)))
     with pytest.warns(UserWarning, match="hypertile changes nothing: .* depth of 1"):
-        options = GuidanceOptions(tiles=HyperTile(32))
-        pixels(pipeline, replace(SETTINGS, guidance_options=options))
+        pixels(pipeline, tiled)
     assert not np.array_equal(drawn(2), plain)
 
 
