@@ -14,12 +14,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from diffusion import Pipeline, Settings
 from diffusion.tasks import (
+    DeepCache,
     FreeU,
     GuidanceOptions,
     Hires,
+    HyperTile,
     InitImage,
     Inpaint,
+    SelfAttentionGuidance,
     Thresholding,
+    TokenMerging,
     extend_image,
 )
 from gpustd.matmul.conv import Wrap
@@ -135,6 +139,18 @@ def guidance(pipeline: Pipeline) -> Image.Image:
     return strip([_improve(pipeline, "a smiling pink ghost", 4, *row) for row in rows])
 
 
+def shortcuts(pipeline: Pipeline) -> Image.Image:
+    """Draw a dog with self-attention guidance, and with what spares the UNet work."""
+    rows: list[tuple[dict[str, float], GuidanceOptions, str]] = [
+        ({}, GuidanceOptions(), "plain"),
+        ({}, GuidanceOptions(self_attention=SelfAttentionGuidance(1.0)), "--sag 1"),
+        ({}, GuidanceOptions(merging=TokenMerging(0.5, downsample=2)), "--token-merging 0.5"),
+        ({}, GuidanceOptions(tiles=HyperTile(64, depth=1)), "--hypertile 64"),
+        ({}, GuidanceOptions(cache=DeepCache(2)), "--deep-cache 2"),
+    ]
+    return strip([_improve(pipeline, "a dog", 1, *row) for row in rows])
+
+
 def attention(pipeline: Pipeline) -> Image.Image:
     """Draw a dog with perturbed attention and with FreeU."""
     freeu = FreeU(1.2, 1.3, 0.9, 0.2, version=1)
@@ -168,7 +184,7 @@ def _improve(
     return pipeline.draw(chosen)[0], caption
 
 
-PICTURES = (img2img, inpaint, hires, prompt_editing, seamless, guidance, attention)
+PICTURES = (img2img, inpaint, hires, prompt_editing, seamless, guidance, attention, shortcuts)
 
 
 def main() -> None:

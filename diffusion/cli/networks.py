@@ -78,9 +78,9 @@ def find_networks(request: Request) -> Networks:
 
 def load_networks(request: Request, device: Device) -> LoadedNetworks:
     """Load the networks of a request. Raises as `ModelOptions.load`."""
-    names, preview_vae = find_networks(request), request.options.preview.vae
+    names, preview = find_networks(request), request.options.preview.source
     model, refiner = names.model, names.refiner
-    pipeline = model.load(device, preview_vae)
+    pipeline = model.load(device, preview)
     pipeline.loras.folder = request.options.loras.folder()
     pipeline.loras.mode = names.lora_mode
     pipeline.inversions.folder = request.options.inversion.folder()
@@ -96,7 +96,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
         provenance["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
     generate: Generate = pipeline.generate
     if refiner is not None:
-        second = model.for_refiner(refiner.path).load(device, preview_vae)
+        second = model.for_refiner(refiner.path).load(device, preview)
         provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
         second.inversions.folder = pipeline.inversions.folder
         generate = _with_refiner(pipeline, second, refiner.switch)

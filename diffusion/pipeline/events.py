@@ -73,7 +73,10 @@ class Step:
 
         ``small``: with half the sides, in a quarter of the time. Raises `NotFiniteError`.
         """
-        networks, latents = self._networks.for_preview, self._denoised
+        colours, latents = self._networks.colours, self._denoised
+        if colours is not None:
+            return colours.images(latents.read(), self._networks.folder.vae.downscale)
+        networks = self._networks.for_preview
         with queue_of(networks.device).turn:
             if small and min(latents.shape[1:3]) >= _SHRINK:
                 latents = nn.avg_pool2d(latents, _SHRINK)

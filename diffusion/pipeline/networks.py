@@ -19,6 +19,7 @@ from diffusion.models.vae import Vae
 from diffusion.pipeline.autoencoder import Autoencoder
 from diffusion.prompts import Chunk, Emphasis
 from diffusion.schedules import NoiseSchedule
+from diffusion.tasks.rgb_preview import LatentColours
 from diffusion.text.conditioning import Conditioning, Sizes
 from diffusion.text.encoder import EncodedText
 from diffusion.text.encoders import TextEncoders
@@ -38,6 +39,7 @@ class Networks:
 
     ``dtype``: the type that UNet and text encoders compute in. ``preview``: a quick autoencoder for
     previews. ``seamless``: axes along which a picture's opposite edges meet.
+    ``colours``: those of latents, for previews without a network.
     """
 
     device: Device
@@ -49,6 +51,7 @@ class Networks:
     preview: Autoencoder | None
     noise: NoiseSchedule
     seamless: Wrap = ""
+    colours: LatentColours | None = None
 
     @property
     def vae(self) -> Vae | TinyVae:

@@ -20,6 +20,7 @@ from diffusion.checkpoints import ModelFile, open_model, open_vae
 from diffusion.checkpoints.bundled import default_settings, named_model
 from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
+from diffusion.checkpoints.quick_preview import find_preview
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checks import check_side
 from diffusion.control import NO_CONTROLS, ControlFolder
@@ -125,12 +126,12 @@ class Pipeline:
         from the cache of downloads, or None for the bundled one.
 
         ``vae``: the folder or file of a VAE to use in place of the model's own. ``preview``: of
-        one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
-        name. ``tokenizer`` and ``prediction``: these are
-        missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name. ``embeddings``: that of the textual inversions. ``lora_mode``: how LoRAs are applied,
-        ``merge`` into the weights, or ``runtime`` beside them; ``auto`` takes what is cheaper.
-        ``upscalers``: the folder of networks that enlarge pictures.
+        one for `Step.preview` alone, such as TAESD, or a name in `PREVIEW_METHODS`.
+        ``dtype``: ``f16`` or ``f32``, as marker or name. ``tokenizer`` and ``prediction``: these
+        are missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that
+        prompts name. ``embeddings``: that of the textual inversions. ``lora_mode``: how LoRAs
+        are applied, ``merge`` into the weights, or ``runtime`` beside them; ``auto`` takes what is
+        cheaper. ``upscalers``: the folder of networks that enlarge pictures.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -138,12 +139,13 @@ class Pipeline:
         for name, given in (("tokenizer", tokenizer), ("prediction", prediction)):
             if given is not None and not isinstance(folder, ModelFile):
                 raise SettingsError(name, str(given), "a model's folder has its own; leave it out")
-        own, quick = (open_vae(path, folder) if path else None for path in (vae, preview))
+        own, quick = open_vae(vae, folder) if vae else None, find_preview(preview, folder)
         marker = read_dtype(dtype)
         chosen = open_device(device)
         names = NO_LORAS if loras is None else LoraFolder(Path(loras))
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
-        networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
+        networks = load_networks(folder, chosen, marker, vae=own, preview=quick.vae)
+        networks = replace(networks, colours=quick.colours)
         pipeline = cls(networks, loras=names, embeddings=words, lora_mode=lora_mode)
         if upscalers is not None:
             pipeline.upscalers.folder = UpscalerFolder(Path(upscalers))

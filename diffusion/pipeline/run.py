@@ -242,3 +242,15 @@ def _warn_of_idle_guidance(passes: Sequence[Pass]) -> None:
         for name in (name for name, given in chosen.items() if given):
             message = f"{name} changes nothing: it needs a guidance above 1"
             warnings.warn(message, UserWarning, stacklevel=3)
+    kinds = passes[0].networks.folder.unet.down_block_types
+    first = next((level for level, kind in enumerate(kinds) if "CrossAttn" in kind), len(kinds))
+    needs = {
+        f"token_merging: give a downsample of {1 << first}": options.merging is not None
+        and options.merging.downsample < 1 << first,
+        f"hypertile: give a depth of {first}": options.tiles is not None
+        and options.tiles.depth < first,
+    }
+    for text in (text for text, found in needs.items() if found):
+        name, _, hint = text.partition(": ")
+        message = f"{name} changes nothing: this model's first levels have no attention; {hint}"
+        warnings.warn(message, UserWarning, stacklevel=3)

@@ -159,6 +159,7 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 embeddings=settings.embeddings,
                 controls=settings.controls,
                 upscalers=settings.upscalers,
+                preview=settings.preview_method,
             ),
             patience,
         )

@@ -78,6 +78,7 @@ class ServerSettings(BaseSettings):
     queue_memory: Bytes = Field(default=1 << 30, ge=1 << 20)
     jobs_at_once: int | None = Field(default=None, ge=1, le=64)
     preview_every: int = Field(default=5, ge=0, le=1000)
+    preview_method: str = Field(default="auto", pattern="^(auto|full|taesd|approx)$")
     largest_body: Bytes = Field(default=32 << 20, ge=1024)
     work: WorkLimits = WorkLimits()
     head_seconds: Seconds = 10.0

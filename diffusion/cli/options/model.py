@@ -59,14 +59,14 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
         tokenizer = self.tokenizer if path.is_file() else None
         return replace(self, path=path, tokenizer=tokenizer, prediction=None)
 
-    def load(self, device: Device, preview_vae: Path | None = None) -> Pipeline:
+    def load(self, device: Device, preview: str | Path | None = None) -> Pipeline:
         """Load the model onto a device. Raises as `Pipeline.load`, and `SettingsError`."""
         return Pipeline.load(
             self.path,
             device,
             find_dtype(self.dtype, device),
             vae=self.vae,
-            preview=preview_vae,
+            preview=preview,
             tokenizer=self.tokenizer,
             prediction=find_prediction(self.prediction),
         )

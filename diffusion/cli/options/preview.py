@@ -9,7 +9,9 @@ from typing import Annotated
 
 from typer import Option
 
+from diffusion.checkpoints.quick_preview import PREVIEW_METHODS
 from diffusion.checks import check_integer
+from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.previews import EVERY, EVERY_QUICK, Preview
 from diffusion.errors import SettingsError
@@ -49,6 +51,23 @@ class PreviewOptions(OptionGroup, panel="Preview", prefix="preview"):
         ),
     ] = None
 
+    method: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            autocompletion=complete_from(PREVIEW_METHODS.names),
+            help="What makes the previews: full (the model's own VAE), taesd (found in a folder "
+            "vae_approx beside the model, or in the Hub's cache), approx (colours of latents, at "
+            "no cost), or auto (taesd if it is found).",
+            show_default="full, or --preview-vae",
+        ),
+    ] = None
+
+    @property
+    def source(self) -> str | Path | None:
+        """What makes the previews: a method's name or a VAE's path; None for the model's VAE."""
+        return self.vae or self.method
+
     def preview(self, other_files: Iterable[Path | None]) -> Preview | None:
         """Return the preview, or None where there is none.
 
@@ -60,8 +79,16 @@ class PreviewOptions(OptionGroup, panel="Preview", prefix="preview"):
                 raise SettingsError("preview every", self.every, "needs --preview FILE")
             if self.vae is not None:
                 raise SettingsError("preview vae", str(self.vae), "needs --preview FILE")
+            if self.method is not None:
+                raise SettingsError("preview method", self.method, "needs --preview FILE")
             return None
+        if self.method is not None:
+            PREVIEW_METHODS.find(self.method)
+            if self.vae is not None:
+                hint = "must not be given with --preview-vae"
+                raise SettingsError("preview method", self.method, hint)
         check_integer("preview every", self.every, 1, 1000)
-        usual = EVERY if self.vae is None else EVERY_QUICK
+        is_quick = self.vae is not None or self.method in ("taesd", "approx")
+        usual = EVERY_QUICK if is_quick else EVERY
         others = tuple(file for file in other_files if file is not None)
         return Preview.at(self.file, self.every or usual, others)

@@ -68,6 +68,7 @@ class WorkerOptions:
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
     ``loras``, ``embeddings``, ``controls``, ``upscalers``: folders of those that requests name.
+    ``preview``: what makes previews, see `find_preview`.
     """
 
     device: str | None = None
@@ -78,6 +79,7 @@ class WorkerOptions:
     embeddings: Path | None = None
     controls: Path | None = None
     upscalers: Path | None = None
+    preview: str = "auto"
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -91,7 +93,9 @@ class WorkerOptions:
 
         LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
         """
-        pipeline = Pipeline.load(model, device, self.dtype, lora_mode="runtime")
+        pipeline = Pipeline.load(
+            model, device, self.dtype, preview=self.preview, lora_mode="runtime"
+        )
         self.find_adapters(pipeline)
         return pipeline
 

@@ -197,6 +197,7 @@ LOADING: Rows = [
     ("--dtype f32", "dtype", f32),
     ("", "preview", None),
     ("--preview p.png --preview-vae tiny", "preview", Path("tiny")),
+    ("--preview p.png --preview-method taesd", "preview", "taesd"),
 ]
 OTHERS = {
     *(
@@ -410,6 +411,12 @@ WRONG = [
     ("txt2img a --hypertile 16", "--hypertile must be a whole number from 32 to 4096; got 16"),
     ("txt2img a --deep-cache-branch 2", "--deep-cache-branch needs --deep-cache; got 2"),
     ("txt2img a --deep-cache 3 --ngms 2", "--deep-cache must not be given with SAG or NGMS"),
+    ("txt2img a --preview p.png --preview-method x", "--preview-method cannot be 'x'"),
+    ("txt2img a --preview-method taesd", "--preview-method needs --preview FILE; got 'taesd'"),
+    (
+        "txt2img a --preview p.png --preview-method taesd --preview-vae t",
+        "--preview-method must not be given with --preview-vae; got 'taesd'",
+    ),
     ("upscale in.png --scale 17", "--scale must be a number from 1 to 16; got 17.0"),
     (
         "upscale thin.png --scale 16",

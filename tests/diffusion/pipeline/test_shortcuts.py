@@ -208,7 +208,11 @@ def test_xl_merges_at_its_first_attention(device: Device) -> None:
         return pixels(pipeline, replace(SETTINGS, guidance_options=options))
 
     plain = pixels(pipeline, SETTINGS)
-    np.testing.assert_array_equal(drawn(1), plain)
+    with pytest.warns(UserWarning, match="token_merging changes nothing: .* downsample of 2"):
+        np.testing.assert_array_equal(drawn(1), plain)
+    tiled = replace(SETTINGS, guidance_options=GuidanceOptions(tiles=HyperTile(32)))
+    with pytest.warns(UserWarning, match="hypertile changes nothing: .* depth of 1"):
+        pixels(pipeline, tiled)
     assert not np.array_equal(drawn(2), plain)
 
 
