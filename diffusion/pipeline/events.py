@@ -23,8 +23,8 @@ __all__ = ["Event", "Result", "Stage", "Step"]
 class Stage:
     """A part of a run begins.
 
-    ``name``: ``merging LoRAs``, ``placing LoRAs``, ``encoding prompt``, ``encoding picture``,
-    ``preparing``, ``enlarging`` or ``decoding``.
+    ``name``: ``drawing with merged LoRAs`` or ``drawing with LoRAs at run time`` where that changes,
+    ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or ``decoding``.
     """
 
     name: str
