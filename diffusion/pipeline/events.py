@@ -23,8 +23,8 @@ __all__ = ["Event", "Result", "Stage", "Step"]
 class Stage:
     """A part of a run begins.
 
-    ``name``: ``drawing with merged LoRAs`` or ``drawing with LoRAs at run time`` where that changes,
-    ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or ``decoding``.
+    ``name``: ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or
+    ``decoding``. Where LoRAs change, ``drawing with merged LoRAs``, or ``… at run time``.
     """
 
     name: str
