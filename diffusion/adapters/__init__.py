@@ -8,7 +8,8 @@ from diffusion.adapters.adapter import Adapter, hash_of_file
 from diffusion.adapters.adapter_file import AdaptedModel, open_adapter
 from diffusion.adapters.choice import Lora, check_loras
 from diffusion.adapters.folder import NO_LORAS, LoraFolder
-from diffusion.adapters.merging import AdaptedPart, MergedAdapter, Merger
+from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter
+from diffusion.adapters.merging import Merger
 
 __all__ = [
     "NO_LORAS",

@@ -1,65 +1,28 @@
 """Merging adapters into a model's weights on the device, and taking them out again.
 
-A weight is read from the model's file, changed in f32 by each adapter in turn, and rounded once.
-Nothing is ever subtracted: without adapters a weight is what `load` makes of the file, bit by bit.
+A weight is changed in f32 by each adapter in turn, and rounded once. It comes from the model's
+file, or from the device where `DirectMerging` can change it there. Nothing is ever subtracted:
+without adapters a weight is what `load` makes of the file, bit by bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.adapters.adapter import Adapter, Parameter
-from diffusion.adapters.block_weights import block_ratio
+from diffusion.adapters.adapter import Parameter
+from diffusion.adapters.direct_merging import DirectMerging
+from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter, overflow_error
 from diffusion.adapters.tensor_group import upload
-from diffusion.checkpoints import Weights
-from diffusion.checkpoints.single_file.name_pairs import NamePairs
-from diffusion.errors import ModelFormatError
-from diffusion.models.module import Module
 from diffusion.models.refilling import refill
-from gpucore import Buffer, Device, DType, f32, u32
+from gpucore import Buffer, Device, f32, u32
 from gpustd import cast, count_nonfinite
 
-__all__ = ["AdaptedPart", "MergedAdapter", "Merger", "overflow_error"]
-
-
-class AdaptedPart(NamedTuple):
-    """A network that adapters change, and the file that its weights are in."""
-
-    network: Module
-    weights: Weights
-    dtype: type[DType]
-
-
-class MergedAdapter(NamedTuple):
-    """An adapter and its strengths in the text encoders and in the UNet.
-
-    ``blocks``: factors of these in the model's blocks. ``rank``: how many ranks count. ``names``:
-    the names of the UNet's parameters in single files, which number the blocks.
-    """
-
-    adapter: Adapter
-    text: float
-    unet: float
-    blocks: tuple[float, ...] | None = None
-    rank: int | None = None
-    names: NamePairs | None = None
-
-    def strength(self, parameter: Parameter) -> float:
-        """Return the strength in a parameter of the model."""
-        whole = self.unet if parameter.part == "unet" else self.text
-        if self.blocks is None or self.names is None:
-            return whole
-        single = self.names.single(parameter.name) if parameter.part == "unet" else None
-        return whole * block_ratio(self.blocks, single)
-
-    def changes(self) -> set[Parameter]:
-        """Return the parameters that it changes."""
-        return {each for each in self.adapter.changes if self.strength(each)}
+__all__ = ["Merger"]
 
 
 @dataclass
@@ -68,7 +31,10 @@ class Merger:
 
     device: Device
     parts: Mapping[str, AdaptedPart]
-    _merged: Sequence[MergedAdapter] = ()
+    _reloaded: set[Parameter] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._direct = DirectMerging(self.device, self.parts)
 
     def merge(self, adapters: Sequence[MergedAdapter]) -> None:
         """Put ``adapters`` in the place of those that are merged now.
@@ -76,26 +42,30 @@ class Merger:
         Captured graphs and keys of prompts are out of date afterwards. Raises `ModelFormatError`
         where a tensor or a new weight is not finite; the model is then without adapters.
         """
-        before = {each for merged in self._merged for each in merged.changes()}
-        after = {each for merged in adapters for each in merged.changes()}
+        direct = self._direct.layers(adapters)
+        names = {name for layer in direct for name in layer.parameters}
+        after = {each for merged in adapters for each in merged.changes()} - names
         counts = self.device.buffer_from_array(np.zeros(1), u32)
+        before, self._reloaded = self._reloaded, after
         try:
-            self._refill(before | after, adapters, counts)
+            before |= self._direct.restore()
+            self._refill(before | after, after, adapters, counts)
+            self._direct.merge(names, adapters, counts)
             if found := int(counts.read()[0]):
-                raise overflow_error(adapters[-1], found)
+                raise overflow_error(adapters, found)
         except BaseException:
-            self._merged = ()
-            self._refill(before | after, (), counts)
+            self._reloaded = set()
+            self._refill(before | after | self._direct.restore(), set(), (), counts)
             raise
-        self._merged = tuple(adapters)
 
     def _refill(
         self,
         parameters: set[Parameter],
+        changed: set[Parameter],
         adapters: Sequence[MergedAdapter],
         counts: Buffer[u32],
     ) -> None:
-        """Fill parameters with the file's weights, changed by ``adapters``."""
+        """Fill parameters with the file's weights, those of ``changed`` changed by ``adapters``."""
         for part, adapted in self.parts.items():
             names = {each.name for each in parameters if each.part == part}
             if not names:
@@ -104,8 +74,10 @@ class Merger:
             def source(
                 name: str, part: str = part, adapted: AdaptedPart = adapted
             ) -> NDArray[Any] | Buffer[Any]:
-                weight = adapted.weights.read(name)
-                return self._merge_weight(Parameter(part, name), weight, adapters, counts)
+                weight, parameter = adapted.weights.read(name), Parameter(part, name)
+                if parameter not in changed:
+                    return weight
+                return self._merge_weight(parameter, weight, adapters, counts)
 
             with self.device.region("loading"):
                 refill(adapted.network, names, source, self.device, adapted.dtype)
@@ -116,15 +88,13 @@ class Merger:
         weight: NDArray[Any],
         adapters: Sequence[MergedAdapter],
         counts: Buffer[u32],
-    ) -> NDArray[Any] | Buffer[Any]:
-        """Return a weight with its changes, rounded; the array itself where there are none."""
+    ) -> Buffer[Any]:
+        """Return a weight with its changes, rounded."""
         found = [
             (merged.adapter.changes[parameter], merged.strength(parameter), merged.rank)
             for merged in adapters
             if parameter in merged.adapter.changes and merged.strength(parameter)
         ]
-        if not found:
-            return weight
         changed = upload(self.device, weight.reshape(weight.shape[0], -1))
         for change, strength, rank in found:
             changed = change.apply(changed, strength, rank)
@@ -132,10 +102,3 @@ class Merger:
         rounded = cast(changed, dtype)
         count_nonfinite(rounded, counts)
         return rounded.view(weight.shape)
-
-
-def overflow_error(merged: MergedAdapter, count: int) -> ModelFormatError:
-    """Return the error for weights that overflow with an adapter."""
-    reason = f"makes {count} weights infinite or NaN"
-    hint = "give a smaller weight, or --dtype f32"
-    return ModelFormatError(merged.adapter.path, "weights", reason, hint)

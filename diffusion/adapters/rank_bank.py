@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from diffusion.adapters.adapter import Parameter
 from diffusion.adapters.decomposition import MAGNITUDE
 from diffusion.adapters.kinds.low_rank import LOW_RANK, rank_of_factors, stored_factors
-from diffusion.adapters.merging import AdaptedPart, MergedAdapter, overflow_error
+from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter, overflow_error
 from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.models.low_rank import LayerUpdate, Updates
 from diffusion.models.module import trim_idle_memory
@@ -26,11 +26,13 @@ from gpucore import Buffer, Device, f16, f32, u32
 from gpustd.matmul.rank_slots import Region, Source, place_matrix
 
 __all__ = [
+    "BankLayer",
     "BankSize",
     "LayersOf",
     "RankBank",
     "bank_layers",
     "is_low_rank",
+    "is_low_rank_in",
     "size_of",
 ]
 
@@ -85,19 +87,25 @@ def bank_layers(parts: Mapping[str, AdaptedPart]) -> LayersOf:
 def is_low_rank(adapters: Iterable[MergedAdapter], layers: LayersOf) -> bool:
     """Tell whether adapters can stand beside the layers: LoRA and LoCon without magnitudes."""
     return all(
-        merged.adapter.changes[each].kind is LOW_RANK
-        and MAGNITUDE not in merged.adapter.changes[each].group
-        and each in layers
+        each in layers and is_low_rank_in(merged, each)
         for merged in adapters
         for each in merged.changes()
     )
+
+
+def is_low_rank_in(merged: MergedAdapter, parameter: Parameter) -> bool:
+    """Tell whether what an adapter changes in one parameter is low rank, or nothing."""
+    change = merged.adapter.changes.get(parameter)
+    return change is None or (change.kind is LOW_RANK and MAGNITUDE not in change.group)
 
 
 def size_of(adapters: Sequence[MergedAdapter], layers: LayersOf) -> BankSize:
     """Return the size that a set of adapters needs. All of its ranks stand side by side."""
     ranks: dict[Parameter, int] = {}
     for merged in adapters:
-        for each in merged.changes():
+        for each in merged.changes() & layers.keys():
+            if not is_low_rank_in(merged, each):
+                continue
             group = replace(merged.adapter.changes[each].group, most_rank=merged.rank)
             ranks[each] = ranks.get(each, 0) + rank_of_factors(group)
     most = max(ranks.values(), default=1)
@@ -122,7 +130,7 @@ class RankBank:
         cls, device: Device, parts: Mapping[str, AdaptedPart], size: BankSize, slots: int
     ) -> RankBank:
         """Return a bank whose slots hold nothing that is known."""
-        layers = {}
+        layers: dict[object, LayerUpdate] = {}
         for part, layer in size.layers:
             dtype, shapes = parts[part].dtype, _shapes(layer, size.ranks)
             down, up = (device.buffer(dtype, (slots, *shape)) for shape in shapes)
@@ -135,12 +143,16 @@ class RankBank:
         """Put a set of adapters into a slot. Raises `ModelFormatError`."""
         device = next(iter(self.layers.values())).down.device
         failures = device.buffer_from_array(np.zeros(1), u32)
+        self.place(slot, adapters, failures)
+        if found := int(failures.read()[0]):
+            raise overflow_error(adapters, found)
+
+    def place(self, slot: int, adapters: Sequence[MergedAdapter], failures: Buffer[u32]) -> None:
+        """Do what `fill` does; ``failures`` counts the numbers that the bank cannot hold."""
         for each in self.size.layers:
             down, up, _ = self.layers[each.layer.layer]
             _SlotOfLayer(each, self.size.ranks, slot, down, up, failures).fill(adapters)
-            trim_idle_memory(device)
-        if found := int(failures.read()[0]):
-            raise overflow_error(adapters[-1], found)
+            trim_idle_memory(down.device)
 
     def updates(self, chosen: Buffer[u32]) -> Updates:
         """Return what networks read, with the slot of each image."""

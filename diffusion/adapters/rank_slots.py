@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final, NamedTuple, TypeVar
 
-from diffusion.adapters.merging import AdaptedPart, MergedAdapter
+from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter
 from diffusion.adapters.rank_bank import BankSize, LayersOf, RankBank, bank_layers, size_of
 from gpucore import Device
 from gpustd.matmul.low_rank import NO_UPDATE

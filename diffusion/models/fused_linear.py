@@ -32,6 +32,15 @@ class FusedLinear:
         for parameter in self.read_parameters(layers):
             parameter.release()
 
+    @property
+    def weight(self) -> Activations:
+        """The weights on the device, side by side."""
+        return self._weight
+
+    def replace_weight(self, weight: Activations) -> None:
+        """Take other weights, of the same shape."""
+        self._weight = weight
+
     @staticmethod
     def read_parameters(layers: Sequence[Linear]) -> list[Parameter]:
         """Return the parameters of layers that are fused."""

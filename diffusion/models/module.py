@@ -67,6 +67,15 @@ class Parameter:
             raise RuntimeError(f"a parameter of shape {self.shape} is used before it is loaded")
         return self._buffer
 
+    def replace(self, buffer: Buffer[Any]) -> None:
+        """Take another buffer of the same layout on the device."""
+        self._buffer = buffer
+
+    @property
+    def is_filled(self) -> bool:
+        """Tell whether it has a buffer of its own."""
+        return self._buffer is not None
+
     def release(self) -> None:
         """Give the memory back, once another buffer holds the weight."""
         self._buffer = None

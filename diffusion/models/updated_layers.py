@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Conv2d, Linear, PointwiseConv
 from diffusion.models.module import Module, Parameter
+from gpucore import Buffer
 
 __all__ = ["UpdatedLayer", "updated_layers"]
+
+
+Layer = FusedLinear | Linear | PointwiseConv | Conv2d
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,27 @@ class UpdatedLayer:
     last offset is their number. ``shape``: of an update's narrow half, without its ranks.
     """
 
-    layer: object
+    layer: Layer
     names: tuple[str, ...]
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
+
+    @property
+    def matrix(self) -> Buffer[Any] | None:
+        """The weights (inputs tap by tap, outputs) on the device; None where they lie otherwise."""
+        if isinstance(self.layer, FusedLinear):
+            return self.layer.weight
+        if not self.layer.weight.is_filled:
+            return None
+        return self.layer.weight.buffer.view((math.prod(self.shape), self.offsets[-1]))
+
+    def replace_matrix(self, matrix: Buffer[Any]) -> None:
+        """Take other weights, which lie as those of `matrix`."""
+        if isinstance(self.layer, FusedLinear):
+            self.layer.replace_weight(matrix)
+        else:
+            shape = self.layer.weight.buffer.shape
+            self.layer.weight.replace(matrix.view(shape))
 
     @property
     def groups(self) -> int:
@@ -57,7 +80,7 @@ def _fused(network: Module) -> Iterator[FusedLinear]:
 
 
 def _layer(
-    layer: object, weights: list[Parameter], names: dict[int, str], shape: tuple[int, ...]
+    layer: Layer, weights: list[Parameter], names: dict[int, str], shape: tuple[int, ...]
 ) -> UpdatedLayer:
     offsets = [0]
     for weight in weights:

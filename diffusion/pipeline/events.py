@@ -28,8 +28,8 @@ _SHRINK: Final = 2
 class Stage:
     """A part of a run begins.
 
-    ``name``: ``merging LoRAs``, ``placing LoRAs``, ``encoding prompt``, ``encoding picture``,
-    ``preparing``, ``enlarging`` or ``decoding``.
+    ``name``: ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or
+    ``decoding``. Where LoRAs change, ``drawing with merged LoRAs``, or ``… at run time``.
     """
 
     name: str

@@ -12,7 +12,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gpucore import Buffer, DTypeError, ShapeError, T, Work, f16, f32, u32
+import numpy as np
+
+from gpucore import Buffer, DTypeError, PerDevice, ShapeError, T, Work, f16, f32, u32
 from gpucore.integers import ceil_div
 from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar, width_of
@@ -22,12 +24,15 @@ from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import Window, conv_matmul, result_shape
 from gpustd.matmul.operation import Matmul
 
-__all__ = ["NO_UPDATE", "low_rank_conv2d", "low_rank_update"]
+__all__ = ["NO_UPDATE", "low_rank_conv2d", "low_rank_sum", "low_rank_update"]
 
 NO_UPDATE: Final = 2**32 - 1
 """What an image without an update chooses."""
 _WORKGROUP: Final = 64
 _ROWS: Final = 4
+_first_slot: PerDevice[Buffer[u32]] = PerDevice(
+    lambda device: device.buffer_from_array(np.zeros(1), u32)
+)
 # Of the kernels for matrix units: rows and columns of a block, and subgroups of a workgroup.
 _BLOCK_ROWS: Final = 32
 _BLOCK_COLUMNS: Final = 64
@@ -89,19 +94,28 @@ class _Update:
         y: Buffer[Any],
     ) -> None:
         """Record the launches that write ``y``."""
-        variant = forced_variant("low_rank") or self._best_variant(x, second)
-        if variant == "matrix":
+        if self._takes_matrix_units(x, second):
             self._up_on_matrix_units(self._down_on_matrix_units(x), residual, y)
         else:
             self._up(self._down(x, second), residual, y)
 
-    def _best_variant(self, x: Buffer[Any], second: Buffer[Any] | None) -> str:
-        """Return the variant, which follows from the sizes of one image."""
+    def record_sum(self, ranks: Buffer[Any], residual: Buffer[Any], y: Buffer[Any]) -> None:
+        """Record the wide half alone, whose narrow half is ``ranks``."""
+        if self._takes_matrix_units(ranks, None):
+            self._up_on_matrix_units(ranks, residual, y)
+        else:
+            self._up(ranks, residual, y)
+
+    def _takes_matrix_units(self, x: Buffer[Any], second: Buffer[Any] | None) -> bool:
+        """Tell the variant, which follows from the sizes of one image."""
+        forced = forced_variant("low_rank")
+        if forced is not None:
+            return forced == "matrix"
         halves = x.device.has_matrix_units and x.dtype is f16
         plain = second is None and not self.matmul.has_window
         whole = not (self.matmul.k % 16 or self._ranks % 16 or self._columns % 8)
         filled = self._rows >= _BLOCK_ROWS and self._columns >= _BLOCK_COLUMNS
-        return "matrix" if halves and plain and whole and filled else "plain"
+        return halves and plain and whole and filled
 
     def _down(self, x: Buffer[Any], second: Buffer[Any] | None) -> Buffer[f32]:
         ranks = x.device.buffer(f32, (self.matmul.m, self.matmul.n))
@@ -140,7 +154,7 @@ class _Update:
         record(*buffers, params, grid=grid, work=self.matmul.work(buffers))
         return ranks
 
-    def _up(self, ranks: Buffer[f32], residual: Buffer[Any] | None, y: Buffer[Any]) -> None:
+    def _up(self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]) -> None:
         width = width_of(self._columns)
         columns, blocks = self.up.shape[2] // width, ceil_div(self._rows, _ROWS)
         count = self.matmul.images * blocks * columns
@@ -155,6 +169,7 @@ class _Update:
         }
         spec: dict[str, Value] = {
             "scalar": y.dtype.name,
+            "narrow": ranks.dtype.name,
             "width": width,
             "residual": residual is not None,
         }
@@ -234,6 +249,33 @@ def low_rank_update(
     y = x.device.buffer(x.dtype, (*x.shape[:-1], up.shape[2]))
     if y.size:
         update.record(image, None, None, y)
+    return y
+
+
+def low_rank_sum(w: Buffer[T], down: Buffer[T], up: Buffer[T], groups: int = 1) -> Buffer[T]:
+    """Return ``w + down @ up`` for weights (K, N): summed in f32, and rounded once.
+
+    Args:
+        w: (K, N), f16 or f32.
+        down: K * groups * ranks elements of the same dtype, as in a slot of `low_rank_update`.
+        up: (1, ranks, N), as there.
+        groups: as there.
+
+    Raises `ShapeError` or `DTypeError`.
+    """
+    op = "low_rank_sum"
+    require_buffers(op, w, down, up)
+    if len(w.shape) != 2 or not w.shape[0] or down.size % w.shape[0]:
+        raise ShapeError(f"{op}: down must have K rows for w (K, N), got {down.shape}, {w.shape}")
+    k, width = w.shape[0], down.size // w.shape[0]
+    rows = down.view((1, k, 1, width))
+    matmul = conv_matmul(op, rows, None, (1, 1, width, width), Window(), None, 0)
+    update = _Update(matmul, down.view((1, k, width)), up, _first_slot.of(w.device), groups)
+    update.check()
+    float_scalar(op, w, down, up)
+    y = w.device.buffer(w.dtype, w.shape)
+    if y.size:
+        update.record_sum(down, w, y)
     return y
 
 

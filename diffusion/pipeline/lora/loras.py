@@ -136,12 +136,13 @@ class Loras:
         make: Callable[[], Generator[E, R, None]],
     ) -> Generator[E | Stage, R, None]:
         """Yield the events of ``make()``, a run with these settings. Raises as `use`."""
-        plan = self._plan(settings)
-        if plan.merged and plan.merged != self._merged:
-            yield Stage("merging LoRAs")
-        elif plan.beside and plan != self._told:
-            yield Stage("placing LoRAs")
+        before = self._told
         with self.use(settings, passes), closing(make()) as events:
+            if self._told is not None and self._told != before:
+                if self._told.merged:
+                    yield Stage("drawing with merged LoRAs")
+                if self._told.beside:
+                    yield Stage("drawing with LoRAs at run time")
             yield from events
 
     def files(self, settings: Settings) -> list[Path]:

@@ -1,7 +1,7 @@
 // The wide half of a low-rank update: rows of ranks times a flat matrix, which their image chooses, and a
 // residual. An invocation makes {{ width }} column(s) of four rows of an image, rank by rank, in f32.
 //
-// Layout: t (images, rows, groups * ranks) in f32; up (slots, ranks, columns), residual and y (images,
+// Layout: t (images, rows, groups * ranks) of f32 or f16; up (slots, ranks, columns), residual and y (images,
 // rows, columns) in words of the scalar S. Columns of a group, `share` of them, read the ranks of that
 // group. chosen has the slot of each image, or NONE. Rows of images that choose none are the residual;
 // without one they are -0, which changes no number that it is added to.
@@ -10,7 +10,7 @@
 
 struct Params { rows: u32, blocks: u32, ranks: u32, groups: u32, columns: u32, share: u32, count: u32 }
 
-@group(0) @binding(0) var<storage, read> t: array<f32>;
+@group(0) @binding(0) var<storage, read> t: array<{{ narrow }}>;
 @group(0) @binding(1) var<storage, read> up: array<W>;
 @group(0) @binding(2) var<storage, read> chosen: array<u32>;
 //% if residual

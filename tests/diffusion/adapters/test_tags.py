@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from diffusion.adapters import Lora
+from diffusion.adapters.choice import is_active
 from diffusion.adapters.tags import add_tags, read_tags, remove_tags, replace_names
 from diffusion.errors import SettingsError
 
@@ -50,7 +53,9 @@ def test_the_text_encoders_weight_is_the_unets_where_that_is_not_given() -> None
         "<lora:a:1:lbw=1,2>",
         "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,x>",
         "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,1e9>",
-        "<lora:a:1:start=3>",
+        "<lora:a:1:start=x>",
+        "<lora:a:1:start=1.5>",
+        "<lora:a:1:step=-3>",
         "<lora:te=1>",
     ],
 )
@@ -78,3 +83,41 @@ def test_names_are_replaced_or_removed() -> None:
     text = "a <lora:a:0.5:te=1> <lora:b> c"
     assert replace_names(text, {"a": "d", "b": None}) == "a <lora:d:0.5:te=1>  c"
     assert replace_names(text, {}) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "stop"),
+    [
+        ("<lora:a:1:start=0.2:stop=0.8>", 0.2, 0.8),
+        ("<lora:a:1:start=3>", 3, None),
+        ("<lora:a:0.5:1:stop=10>", None, 10),
+        ("<lora:a:1:step=5-10>", 5, 10),
+        ("<lora:a:1:step=0.25-1.0>", 0.25, 1.0),
+        ("<lora:a:1:step=4>", 4, None),
+    ],
+)
+def test_tags_say_when_they_count(text: str, start: float | None, stop: float | None) -> None:
+    (lora,) = read_tags(text)
+    assert (lora.start, lora.stop) == (start, stop)
+    assert [type(each) for each in (lora.start, lora.stop)] == [type(start), type(stop)]
+    assert read_tags(add_tags("", [lora])) == [lora]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "active"),
+    [
+        (None, None, range(10)),
+        (3, None, range(2, 10)),
+        (1, 1, ()),
+        (None, 4, range(3)),
+        (0, 11, range(10)),
+        (0.2, 0.8, range(2, 8)),
+        (0.25, 1.0, range(3, 10)),
+        (0.0, 0.0, ()),
+    ],
+)
+def test_moments_are_steps_or_shares(
+    start: float | None, stop: float | None, active: Iterable[int]
+) -> None:
+    """A step counts from 1, and the last one is the first without it."""
+    assert [i for i in range(10) if is_active(start, stop, i, 10)] == list(active)
