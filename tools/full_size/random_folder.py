@@ -22,7 +22,7 @@ from diffusion.models.unet_config import UNetConfig
 from diffusion.models.vae import Vae
 from tools.full_size.models import BLOCKS, LIBRARIES, Model
 
-__all__ = ["write_random_folder"]
+__all__ = ["draw_weight", "write_random_folder"]
 
 EMOJI: Final = Path(__file__).resolve().parents[2] / "models" / "emoji"
 _PERIOD: Final = 1_000_003
@@ -41,7 +41,7 @@ def write_random_folder(folder: Path, model: Model) -> None:
         network = _network(part, tree, folder)
         shapes = {name: ("F16", each.shape) for name, each in network.parameters()}
         stem = "model" if "text" in part else "diffusion_pytorch_model"
-        read = functools.partial(_draw, {name: shape for name, (_, shape) in shapes.items()})
+        read = functools.partial(draw_weight, {name: shape for name, (_, shape) in shapes.items()})
         write_safetensors(folder / part / f"{stem}.safetensors", shapes, read, {"format": "pt"})
     write_surroundings(folder, model)
 
@@ -79,7 +79,7 @@ def _numbers() -> NDArray[np.float32]:
     return np.tile(np.random.default_rng(1).standard_normal(_PERIOD, np.float32), 2)
 
 
-def _draw(shapes: Mapping[str, tuple[int, ...]], name: str) -> NDArray[np.float16]:
+def draw_weight(shapes: Mapping[str, tuple[int, ...]], name: str) -> NDArray[np.float16]:
     """Return a weight: deviation 1/sqrt(fan in), norms 1 +- 0.2, biases 0 +- 0.1."""
     shape = shapes[name]
     count = math.prod(shape)
