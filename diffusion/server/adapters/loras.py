@@ -11,6 +11,7 @@ from typing import Final
 from diffusion.adapters import LoraFolder
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.errors import DiffusionError, ModelError
+from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
 
 __all__ = ["LoraEntry", "LoraTable"]
@@ -51,7 +52,8 @@ class LoraTable:
         self._entries = await asyncio.to_thread(self._scan)
 
     def _scan(self) -> list[LoraEntry]:
-        folder = LoraFolder(self._path)
+        with reading_folder("loras"):
+            folder = LoraFolder(self._path)
         return [_read_entry(name, folder.find(name)) for name in folder.names]
 
 
