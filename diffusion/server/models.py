@@ -69,15 +69,17 @@ def scan_models(folder: Path | None) -> Iterator[ModelEntry]:
                 yield ModelEntry(path.name, path)
 
 
-def find_entry(entries: Sequence[ModelEntry], text: str) -> ModelEntry:
+def find_entry(
+    entries: Sequence[ModelEntry], text: str, hint: str = "GET /api/v1/models lists all"
+) -> ModelEntry:
     """Return the model that ``text`` means. Raises `UnknownModelError` with the nearest names."""
     for entry in entries:
         if entry.answers_to(text):
             return entry
     names = [entry.name for entry in entries]
     near = difflib.get_close_matches(text[:100], names, n=3, cutoff=0.3) or names[:3]
-    hint = f"did you mean {' or '.join(near)}? GET /api/v1/models lists all"
-    raise UnknownModelError(f"there is no model {quote(text)}; {hint}")
+    guess = f"did you mean {' or '.join(near)}?"
+    raise UnknownModelError(f"there is no model {quote(text)}; {guess} {hint}")
 
 
 class ModelTable:

@@ -9,6 +9,7 @@ again, has the same bits and takes the same name. Both files only grow, so that 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from diffusion.drafts import lock_file, open_draft, sweep_drafts
 from diffusion.errors import OutputError
 from diffusion.server.batch.lines import BadLine, Line
 from diffusion.server.batch.pieces import Outcome
+from diffusion.server.engine.messages import Drawn
 
 __all__ = ["RESULTS", "BatchFolder"]
 
@@ -50,25 +52,38 @@ class BatchFolder:
         self._pictures: dict[str, dict[int, Record]] = {}
         self._reasons: dict[str, str] = {}
         self._claimed: set[str] = set()
+        self._complete = False
 
     @contextmanager
     def hold_open(self) -> Iterator[None]:
         """Read what is there, and hold the files open. Raises `OutputError`."""
+        with ExitStack() as stack:
+            with self._writing():
+                self._open(stack)
+            yield
+        if self._complete:
+            self._journal_path.unlink(missing_ok=True)
+
+    def _open(self, stack: ExitStack) -> None:
+        """Open both files until ``stack`` ends, and read them. Raises `OutputError`, `OSError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        sweep_drafts(self.folder)
+        self._journal = stack.enter_context(self._journal_path.open("a+b"))
+        self._lock()
+        self._results = stack.enter_context((self.folder / RESULTS).open("a+b"))
+        if self._restart:
+            self._journal.truncate(0)
+            self._results.truncate(0)
+        self._read()
+        if not self._salt:
+            self._salt = secrets.token_hex(16)
+            _append(self._journal, {"salt": self._salt})
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn errors of the system into an `OutputError`."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            sweep_drafts(self.folder)
-            with ExitStack() as stack:
-                self._journal = stack.enter_context(self._journal_path.open("a+b"))
-                self._lock()
-                self._results = stack.enter_context((self.folder / RESULTS).open("a+b"))
-                if self._restart:
-                    self._journal.truncate(0)
-                    self._results.truncate(0)
-                self._read()
-                if not self._salt:
-                    self._salt = secrets.token_hex(16)
-                    _append(self._journal, {"salt": self._salt})
-                yield
+            yield
         except OSError as error:
             raise OutputError(self.folder, error.strerror or str(error), _HINT) from error
 
@@ -134,27 +149,33 @@ class BatchFolder:
     def keep(self, line: Line, outcome: Outcome) -> Record | None:
         """Write what came of a piece. Return the line's record if it was the last.
 
-        Raises `OSError`.
+        Raises `OutputError`.
         """
         if outcome.drawn is None:
             self._reasons[line.key] = outcome.reason
             self._pictures.setdefault(line.key, {})[outcome.number] = {}
         else:
-            name = self._claim(line)[outcome.number]
-            with open_draft(self.folder) as file:
-                file.write(outcome.drawn.png)
-            Path(file.name).replace(self.folder / name)
-            picture = {
-                "file": name,
-                "number": outcome.number,
-                "seed": outcome.drawn.seed,
-                "width": outcome.drawn.width,
-                "height": outcome.drawn.height,
-                "sha256": hashlib.sha256(outcome.drawn.png).hexdigest(),
-            }
-            _append(self._journal, {"key": line.key, "number": outcome.number, "picture": picture})
+            with self._writing():
+                picture = self._write_picture(line, outcome.number, outcome.drawn)
             self._pictures.setdefault(line.key, {})[outcome.number] = picture
         return self.finish(line)
+
+    def _write_picture(self, line: Line, number: int, drawn: Drawn) -> Record:
+        """Write a picture and its note, and return that."""
+        name = self._claim(line)[number]
+        with open_draft(self.folder) as file:
+            file.write(drawn.png)
+        Path(file.name).replace(self.folder / name)
+        picture: Record = {
+            "file": name,
+            "number": number,
+            "seed": drawn.seed,
+            "width": drawn.width,
+            "height": drawn.height,
+            "sha256": hashlib.sha256(drawn.png).hexdigest(),
+        }
+        _append(self._journal, {"key": line.key, "number": number, "picture": picture})
+        return picture
 
     def finish(self, line: Line) -> Record | None:
         """Write the record of a line whose pieces have all ended, and return it."""
@@ -188,17 +209,16 @@ class BatchFolder:
             "pictures": list(pictures),
             "key": line.key,
         }
-        _append(self._results, record)
+        with self._writing():
+            _append(self._results, record)
         self.done[line.key] = record
         return record
 
     def _claim(self, line: Line) -> list[str]:
         """Return the names of a line's pictures, which no other file has."""
         if line.key not in self._names:
-            stems = [line.id, f"{line.id}-{line.key[:8]}", f"{line.id}-{line.key}"]
-            choices = [_names(stem, line.count) for stem in stems]
-            free = (each for each in choices if all(map(self._is_free, each)))
-            names = next(free, choices[-1])
+            choices = (_names(stem, line.count) for stem in _stems(line))
+            names = next(each for each in choices if all(map(self._is_free, each)))
             _append(self._journal, {"key": line.key, "names": names})
             self._names[line.key] = names
             self._claimed.update(name.casefold() for name in names)
@@ -207,9 +227,9 @@ class BatchFolder:
     def _is_free(self, name: str) -> bool:
         return name.casefold() not in self._claimed and not (self.folder / name).exists()
 
-    def remove_journal(self) -> None:
-        """Remove the journal, once every line is done."""
-        self._journal_path.unlink(missing_ok=True)
+    def mark_complete(self) -> None:
+        """Let the journal be removed at the end, since every line is done."""
+        self._complete = True
 
 
 def _checked_name(name: str) -> str:
@@ -217,6 +237,14 @@ def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(name)
     return name
+
+
+def _stems(line: Line) -> Iterator[str]:
+    """Yield beginnings of the names of a line's pictures, the best first, without end."""
+    yield line.id
+    yield f"{line.id}-{line.key[:8]}"
+    for number in itertools.count(2):
+        yield f"{line.id}-{line.key[:8]}-{number}"
 
 
 def _names(stem: str, count: int) -> list[str]:

@@ -64,7 +64,9 @@ class ModelNames:
 
     def find(self, name: str | None) -> Path:
         """Return the path of a model. Raises `UnknownModelError`."""
-        return self._default if name is None else find_entry(self._entries, name).path
+        if name is None:
+            return self._default
+        return find_entry(self._entries, name, "avila model list shows them, and --models").path
 
 
 class BatchFile:

@@ -56,6 +56,7 @@ class BatchOptions:
     def settings(self) -> ServerSettings:
         """Return the server's settings of the same names. Raises `ConfigurationError`."""
         given = {
+            "host": "127.0.0.1",  # whatever a server of this environment listens to
             "models": self.models,
             "loras": self.loras,
             "device": self.device,

@@ -74,7 +74,9 @@ class EnginePool:
             if not self._running and (upcoming.next is None or self._stopping()):
                 return
             engine, event = await self._events.get()
-            for outcome in self._handle(event):
+            outcomes = list(self._handle(event))
+            self._begin(upcoming)  # engines draw on while the caller writes
+            for outcome in outcomes:
                 yield outcome
             if all(each.status.state is EngineState.FAILED for each in self._engines):
                 raise UnavailableError(f"no device can draw: {engine.status.reason}")

@@ -46,7 +46,7 @@ class BatchRun:
     def run(self, draw: DrawWork, count_picture: Callable[[], None]) -> None:
         """Draw what is left. ``count_picture`` is called after each picture.
 
-        Raises as ``draw``, and `OSError` where a file cannot be written.
+        Raises as ``draw``, and `OutputError`.
         """
         for line in self.found:
             if isinstance(line, BadLine) and not self.folder.is_done(line):
@@ -60,7 +60,7 @@ class BatchRun:
             if record is not None:
                 self.tell(record)
         if self.states()["done"] == len(self.found):
-            self.folder.remove_journal()
+            self.folder.mark_complete()
 
     def _jobs(self) -> Iterator[Line]:
         return (each for each in self.found if isinstance(each, Line))

@@ -110,8 +110,8 @@ class _Drawer:
 
     def __init__(self, options: BatchOptions) -> None:
         own = replace(options, device=own_device(options.device))
-        self._pool = EnginePool(own.engines(), lambda: False).__enter__()
-        self._drawing = LocalDrawing(self._pool, own.model_names())
+        pool = EnginePool(own.engines(), lambda: False)
+        self._drawing = LocalDrawing(pool.__enter__(), own.model_names())  # its end is the actor's
 
     def __call__(self, table: Any) -> Any:
         """Return a row for each picture of the work in a table.

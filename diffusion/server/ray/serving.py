@@ -7,7 +7,9 @@ docs/deploy.md says how to do so safely.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig
@@ -27,9 +29,12 @@ from diffusion.server.settings import ServerSettings
 __all__ = ["Replica", "application_of", "build"]
 
 
-def build(options: ReplicaOptions) -> serve.Application:
-    """Return the application that Ray Serve runs. Raises `ConfigurationError`."""
-    return application_of(Replica, options)
+def build(arguments: Mapping[str, Any]) -> serve.Application:
+    """Return the application that Ray Serve runs, of the arguments of its configuration.
+
+    Raises `ConfigurationError`, and pydantic's error for arguments that are not `ReplicaOptions`.
+    """
+    return application_of(Replica, ReplicaOptions.model_validate(arguments))
 
 
 def application_of(replica: type[Replica], options: ReplicaOptions) -> serve.Application:

@@ -10,6 +10,7 @@ import multiprocessing
 import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 from diffusion.server.errors import ConfigurationError
 from gpucore import GpuError
@@ -35,6 +36,9 @@ def find_device_names(items: Sequence[str]) -> list[str]:
             return child.submit(name_devices, list(items)).result()
         except (GpuError, ValueError) as error:
             raise ConfigurationError(f"devices: {error}") from error
+        except BrokenProcessPool as error:
+            message = "devices: a driver ended the process that looked for them; try avila doctor"
+            raise ConfigurationError(message) from error
 
 
 def name_devices(items: Sequence[str]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from PIL import Image
 
 from diffusion.drafts import lock_file
 from diffusion.infotext.files import read_infotext
+from diffusion.server.batch.launch import BatchWork, run_batch
 from diffusion.server.batch.options import BatchOptions
 from diffusion.server.engine.interface import Engine
 from diffusion.server.engine.messages import Command, Draw
@@ -171,9 +174,11 @@ def test_new_lines_are_drawn_and_finished_ones_are_not(engines: list[FakeEngine]
     (new,) = (each for each in records() if each["seed"] == 3)
     assert new["pictures"][0]["file"] == f"00001-{new['key'][:8]}.png", "the name was taken"
     assert (Path("a") / "00001.png").stat().st_mtime_ns == before
-    again = run("batch", "a.jsonl", "--restart")
-    assert again.exit_code == 0
-    assert len(records()) == 3
+    for _ in range(3):
+        names = file_names(Path("a"))
+        assert run("batch", "a.jsonl", "--restart").exit_code == 0
+        assert len(records()) == 3
+        assert len(file_names(Path("a"))) == len(names) + 3, "no file is replaced"
 
 
 def test_names_are_never_those_of_other_files(engines: list[FakeEngine]) -> None:
@@ -250,6 +255,57 @@ def test_a_file_that_is_missing_or_empty_is_told(engines: list[FakeEngine]) -> N
 def test_records_go_to_stdout_as_json(engines: list[FakeEngine]) -> None:
     done = run("batch", write_lines({"prompt": "a"}, "{}"), "--json", "--output", "b")
     assert [json.loads(line) for line in done.stdout.splitlines()] == records(Path("b"))
+
+
+def test_a_batch_that_is_stopped_ends_what_runs_and_goes_on_later(
+    engines: list[FakeEngine],
+) -> None:
+    file = write_lines(*({"prompt": str(i), "seed": i} for i in range(6)))
+    reporter = StoppingReporter(after=2)
+    states = run_batch(BatchWork(file, None, {"steps": 2}), BatchOptions(), reporter)
+    assert states == {"done": 3, "failed": 0, "left": 3}, "the third had begun"
+    assert run("batch", file, "--set", "steps=2").exit_code == 0
+    assert drawn_seeds(engines) == list(range(6))
+
+
+class StoppingReporter:
+    """A reporter that stops a batch ``after`` some pictures."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def warn(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def begin(self, left: int, total: int) -> None:
+        assert (left, total) == (6, 6)
+
+    def count_picture(self) -> None:
+        self.left -= 1
+
+    def tell(self, record: Record) -> None:
+        assert record["state"] == "done"
+
+    def stopping(self) -> bool:
+        return self.left <= 0
+
+
+def test_a_full_disk_ends_a_batch_that_goes_on_later(
+    engines: list[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_lines({"prompt": "a", "seed": 1}, {"prompt": "b", "seed": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail_as_full)
+        done = run("batch", file)
+    assert done.exit_code == 2
+    assert "No space left on device" in done.stderr
+    assert "the same command goes on from here" in done.stderr
+    assert run("batch", file).exit_code == 0
+    assert [each["seed"] for each in records()] == [1, 2]
+
+
+def fail_as_full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 # ------------------------------------------------------------------ loss and kills

@@ -207,8 +207,8 @@ def busy_replicas() -> int:
 def test_the_application_asks_ray_for_what_its_arguments_say(tmp_path: Path) -> None:
     config = tmp_path / "server.toml"
     config.write_text("drain_seconds = 50\n")
-    options = ReplicaOptions(config=config, max_replicas=4, requests=8, waiting=9, retry_after=3)
-    deployment = build(options)._bound_deployment
+    given = {"config": str(config), "max_replicas": "4", "requests": 8, "waiting": 9}
+    deployment = build({**given, "retry_after": 3})._bound_deployment
     assert deployment.ray_actor_options["num_gpus"] == 1
     assert (deployment.max_ongoing_requests, deployment.max_queued_requests) == (8, 9)
     own = deployment._deployment_config
@@ -216,3 +216,5 @@ def test_the_application_asks_ray_for_what_its_arguments_say(tmp_path: Path) -> 
     assert own.backpressure_config.status_code == 429
     assert own.autoscaling_config.max_replicas == 4
     assert own.autoscaling_config.target_ongoing_requests == 4
+    with pytest.raises(ValueError, match="max_replica"):
+        build({"max_replica": 4})
