@@ -75,6 +75,8 @@ class Kernel(NotCopyable):
         program: Program,
         interface: Interface,
         entry: str,
+        *,
+        is_native: bool = False,
     ) -> None:
         self.device = device
         self.entry = entry
@@ -82,6 +84,7 @@ class Kernel(NotCopyable):
         self.workgroup_size = interface.workgroup_size
         self._interface = interface
         self._program = program
+        self._is_native = is_native
         self._fitting: set[tuple[int, type[DType]]] = set()
         self._specs = binding_specs(bindings)
         self._max_groups = device.limits.get(_GROUP_LIMIT, 65535)
@@ -124,7 +127,7 @@ class Kernel(NotCopyable):
             else:
                 program = device.engine.compile_native(native)
         program.label = label
-        return cls(device, program, interface, entry)
+        return cls(device, program, interface, entry, is_native=native is not None)
 
     def wait(self) -> None:
         """Block until it is compiled. Raises `KernelCompileError`."""
@@ -199,7 +202,7 @@ class Kernel(NotCopyable):
                 f"{self.signature}"
             )
         sizes = self._groups(grid, elements)
-        specs = tiled_specs(self._specs, arguments)
+        specs = tiled_specs(self._specs, arguments, is_native=self._is_native)
         arguments = tuple(a.buffer if isinstance(a, Tiled) else a for a in arguments)
         buffers: list[tuple[Any, int]] = []
         storages: list[Storage] = []

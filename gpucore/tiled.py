@@ -35,14 +35,16 @@ class Tiled(NamedTuple, Generic[B]):
 
 
 def tiled_specs(
-    specs: tuple[BindingSpec, ...], arguments: Sequence[object]
+    specs: tuple[BindingSpec, ...], arguments: Sequence[object], *, is_native: bool
 ) -> tuple[BindingSpec, ...]:
     """Return the layout of a launch, with the tiles of its `Tiled` arguments.
 
-    Raises `ArgumentError` for tiles that do not lie in their buffer.
+    Raises `ArgumentError` for tiles that do not lie in their buffer, or where the kernel is WGSL.
     """
     if not any(isinstance(argument, Tiled) for argument in arguments):
         return specs
+    if not is_native:
+        raise ArgumentError("Tiled arguments are for native kernels: give WGSL the buffer itself")
     found = list(specs)
     for at, argument in enumerate(arguments):
         if isinstance(argument, Tiled):

@@ -25,7 +25,7 @@ from typing import Any
 import gpucore
 from gpucore import Device, GpuError
 from gpucore.wgsl import parse, reflect
-from gpucore.wgsl.c_family import print_kernel
+from gpucore.wgsl.c_family import KERNEL, print_kernel
 from gpustd.launch.template import rendered_kernels
 
 __all__ = ["as_cuda", "find_operation", "main", "parse_argument", "show_kernels"]
@@ -104,7 +104,7 @@ def as_cuda(kernel: str) -> str:
 
     Native code stays as it is.
     """
-    if "__global__" in kernel:
+    if f"{KERNEL}(" in kernel:
         return kernel
     points = reflect(parse(kernel)).entry_points
     label = kernel.partition("\n")[0]

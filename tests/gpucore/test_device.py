@@ -157,6 +157,7 @@ def test_properties(device: Device) -> None:
         "matrix-units",
         "timestamps",
         "subgroup-size-control",
+        "wgmma",
     }
     assert device.has_f16 == ("f16" in device.features)
     assert device.has_matrix_units <= bool(device.info.matrix_shapes)

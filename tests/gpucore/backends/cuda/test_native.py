@@ -90,6 +90,13 @@ def test_tiles_must_lie_in_their_buffer(card: Device) -> None:
         kernel(Tiled(card.buffer(f32, (8, 64)), TILES), y, {"n": 0, "m": 0}, grid=1)
 
 
+def test_wgsl_takes_no_tiles(card: Device) -> None:
+    kernel = card.compile_kernel(DECLARED)
+    x, y = card.buffer(f16, (8, 64)), card.buffer(f16, 8)
+    with pytest.raises(ArgumentError, match="give WGSL the buffer itself"):
+        kernel(Tiled(x, TILES), y, {"n": 0, "m": 0}, grid=1)
+
+
 def test_other_engines_refuse_native_code() -> None:
     device = Device.null()
     with pytest.raises(FeatureError, match="needs the feature wgmma"):
