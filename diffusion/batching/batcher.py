@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from diffusion.batching.limits import BatchLimits
 from diffusion.batching.sharing import CallSharing
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.pipeline.run_queue import queue_of
 from gpucore import DeviceLostError, Event, GpuError
 

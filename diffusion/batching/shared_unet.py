@@ -14,7 +14,7 @@ from diffusion.adapters.rank_slots import PlacedSet
 from diffusion.models.layers import Activations, seamless_padding
 from diffusion.models.low_rank import Updates, updates
 from diffusion.models.unet import time_features
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.samplers import Estimate
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions

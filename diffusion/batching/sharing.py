@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from diffusion.batching.limits import BatchLimits
 from diffusion.batching.shared_unet import SharedUNet, bank_of, kind_of
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from gpucore import DeviceLostError, GpuError
 
 __all__ = ["Answer", "CallSharing"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from diffusion.batching.batcher import Batcher
 from diffusion.batching.limits import BatchLimits, images_of_512
-from diffusion.pipeline.denoiser import LatentsEstimate, Reading, UNetCall, ask_driver
+from diffusion.pipeline.calls import LatentsEstimate, Reading, UNetCall, ask_driver
 from diffusion.pipeline.events import Event, Result, Stage
 from diffusion.pipeline.picture import Picture
 from diffusion.pipeline.pipeline import Pipeline

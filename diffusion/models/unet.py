@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.models.deep_feature import DeepFeature, current_deep_feature
 from diffusion.models.freeu import scale_features
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
@@ -19,10 +19,9 @@ from diffusion.models.self_attention.probe import current_probe
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
 from gpucore import ArgumentError
-from gpustd import add, combine_into, nn
+from gpustd import add, nn
 
 __all__ = [
-    "DeepFeature",
     "Encoder",
     "Residuals",
     "UNet",
@@ -343,29 +342,6 @@ class Encoder(Module):
         return nn.silu(self.time_embedding(features, guidance, residual=added))
 
 
-@dataclass
-class DeepFeature:
-    """What the way up hands to the layers from ``branch`` on, counted from the outermost one, 0.
-
-    A call of the whole network writes it; one that ``reuses`` it computes those layers alone.
-    """
-
-    branch: int
-    reuses: bool = False
-    value: Activations | None = None
-
-    def pass_on(self, x: Activations) -> Activations:
-        """Return the feature: ``x``, which is kept, or the one that was kept before."""
-        if self.reuses:
-            assert self.value is not None
-            return self.value
-        if self.value is None:
-            self.value = x
-        else:
-            combine_into(self.value, [(1.0, x)])
-        return x
-
-
 class UNet(Encoder):
     """The network from latents (B, H, W, C), time features (B, C) and prompt to a prediction.
 
@@ -374,7 +350,7 @@ class UNet(Encoder):
     computed once. Special models have further inputs: ``added`` (parts B, time width) is
     `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
     ``residuals``: what control networks add. ``perturbed``: of the last images, the middle's
-    self-attention returns its values as they are. ``deep``: see `DeepFeature`.
+    self-attention returns its values as they are.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -398,7 +374,6 @@ class UNet(Encoder):
         guidance: Activations | None = None,
         residuals: Residuals | None = None,
         perturbed: int = 0,
-        deep: DeepFeature | None = None,
     ) -> Activations:
         images = parts * latents.shape[0]
         x = self.conv_in(latents)
@@ -406,6 +381,7 @@ class UNet(Encoder):
             x, features = repeat_images(x, images), repeat_images(features, images)
         shifts = self._shifts(self._time(features, added, guidance))
         shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
+        deep = current_deep_feature()
         if deep is not None and deep.reuses:
             skips = self._first_skips(x, shifts_of, prompt, deep.branch + 1)
             return self._go_up(x, shifts_of, prompt, skips, images, deep)

@@ -1,20 +1,19 @@
-"""The UNet as a denoiser of latents, with guidance in one batch; and the calls that runs make."""
+"""The UNet as a denoiser of latents, with guidance in one batch."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.adapters.rank_bank import RankBank
-from diffusion.adapters.rank_slots import ChosenSet, PlacedSet
+from diffusion.adapters.rank_slots import PlacedSet
+from diffusion.models.deep_feature import DeepFeature, deep_feature
 from diffusion.models.freeu import FeatureScaling, feature_scaling
-from diffusion.models.graph_cache import GraphCache
 from diffusion.models.layers import seamless_padding
 from diffusion.models.low_rank import Updates, updates
 from diffusion.models.self_attention import (
@@ -25,7 +24,7 @@ from diffusion.models.self_attention import (
     token_saving,
 )
 from diffusion.models.transformer import AttentionKeys
-from diffusion.models.unet import DeepFeature, time_features
+from diffusion.models.unet import time_features
 from diffusion.pipeline.control import Active, ControlGraph
 from diffusion.pipeline.image_prompts import (
     NO_LEADING,
@@ -34,13 +33,13 @@ from diffusion.pipeline.image_prompts import (
     PromptRows,
 )
 from diffusion.pipeline.networks import Networks
-from diffusion.samplers import Estimate, NumpyAlgebra
+from diffusion.samplers import NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.tasks import GuidanceOptions
 from diffusion.tasks.guidance_rule import GuidanceRule, Latents, first_estimate
 from diffusion.tasks.self_attention import degrade
 from diffusion.text.conditioning import Conditioning
-from gpucore import Buffer, GpuError, Graph, f32, u32
+from gpucore import Buffer, Graph, f32, u32
 from gpustd import cast, combine_into, concat, linear_combination, slice_axis
 from gpustd.matmul.low_rank import NO_UPDATE
 
@@ -48,104 +47,10 @@ __all__ = [
     "BufferAlgebra",
     "GuidedDenoiser",
     "Latents",
-    "LatentsEstimate",
-    "Reading",
-    "UNetCall",
-    "WithCalls",
-    "answer_alone",
-    "ask_driver",
 ]
 
 _LATENT: Final = 8
 """Pixels of a latent's side."""
-
-E = TypeVar("E")
-R = TypeVar("R")
-
-LatentsEstimate: TypeAlias = Estimate[Latents]
-
-
-@dataclass(frozen=True, eq=False)
-class UNetCall:
-    """A call of the UNet that a run waits for: the estimate of x0 in ``x`` at ``sigma``.
-
-    ``x``: latents (B, h, w, C) in f32. ``conditioning``: of one image, with the negative prompt's
-    row first unless ``scale`` is None; ``weights`` of its other rows, as in `GuidedDenoiser`. It is
-    the same object for as long as the texts are the same. ``mask_channels`` (B, h, w, channels): of
-    an inpainting network. ``both``: the estimate without the prompt is needed, too.
-
-    Whoever drives the run makes it by `answer`, or together with those of other runs, and sends the
-    estimate. ``shared``: the cache for the networks that do so, released when weights change.
-    ``traits``: what else these depend on; calls with other traits are never made together.
-    ``alone``: it is made by `answer` only, since other networks or rules of guidance count in it.
-    ``number``: of the pass's calls, from 0. ``loras``: the adapters beside the layers, of a run
-    that has any.
-    """
-
-    networks: Networks
-    x: Latents
-    sigma: float
-    both: bool
-    conditioning: Conditioning
-    scale: float | None
-    weights: tuple[float, ...]
-    mask_channels: NDArray[np.float32] | None
-    traits: Hashable
-    shared: GraphCache[Any]
-    alone: bool
-    number: int
-    loras: ChosenSet | None
-    _make: Callable[[UNetCall], LatentsEstimate] = field(repr=False)
-
-    def answer(self) -> LatentsEstimate:
-        """Make the call alone, with the run's own captured network."""
-        return self._make(self)
-
-
-class Reading:
-    """A moment at which a run would wait for the device; it may have other work first."""
-
-
-WithCalls: TypeAlias = Generator[E | UNetCall, LatentsEstimate | None, None]
-"""A run whose driver makes the calls: it is sent the estimate after each, and None otherwise."""
-
-Calls: TypeAlias = Generator[UNetCall, LatentsEstimate | None, R]
-"""A part of a driver that yields calls to a driver of its own, and returns R."""
-
-
-def ask_driver(call: UNetCall, run: WithCalls[Any]) -> Calls[LatentsEstimate]:
-    """Yield a call of a run to one's own driver; return its estimate.
-
-    Where the driver throws an error, the run gets it first, to say what to do.
-    """
-    try:
-        estimate = yield call
-    except GpuError as error:
-        run.throw(error)
-        raise
-    assert estimate is not None
-    return estimate
-
-
-def answer_alone(run: WithCalls[E | Reading]) -> Generator[E]:
-    """Yield what a run yields, and make its calls alone."""
-    with closing(run):
-        estimate: LatentsEstimate | None = None
-        while True:
-            try:
-                found = run.send(estimate)
-            except StopIteration:
-                return
-            estimate = None
-            if not isinstance(found, UNetCall):
-                if not isinstance(found, Reading):
-                    yield found
-                continue
-            try:
-                estimate = found.answer()
-            except GpuError as error:
-                run.throw(error)  # the run says what to do
-                raise
 
 
 class BufferAlgebra:
@@ -279,6 +184,7 @@ class GuidedDenoiser:
             networks.device.capture() as graph,
             self._choices(saving, self._updates),
             attention_probe(probe),
+            deep_feature(self._deep),
         ):
             x, residuals = self._latents, None
             count = len(self._leading.controls)
@@ -294,7 +200,6 @@ class GuidedDenoiser:
                 guidance=self._conditioning.guidance,
                 residuals=residuals,
                 perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
-                deep=self._deep,
             )
             guided = self._rule.output(unguided)
         found = _Captured(graph, unguided, guided, probe.sums if probe else None)

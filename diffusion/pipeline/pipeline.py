@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
 from contextlib import aclosing, closing, nullcontext
 from dataclasses import replace
@@ -18,8 +17,7 @@ from PIL import Image
 from diffusion.adapters import NO_LORAS, LoraFolder
 from diffusion.checkpoints import ModelFile, open_model, open_vae
 from diffusion.checkpoints.bundled import default_settings, named_model
-from diffusion.checkpoints.file_errors import reading
-from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
+from diffusion.checkpoints.hashing import short_weights_hash
 from diffusion.checkpoints.quick_preview import find_preview
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checks import check_side
@@ -35,8 +33,9 @@ from diffusion.pipeline.arguments import (
     read_dtype,
     read_size,
 )
+from diffusion.pipeline.calls import Reading, WithCalls
 from diffusion.pipeline.control import ControlledModel, LoadedControls
-from diffusion.pipeline.denoiser import Latents, Reading, WithCalls
+from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.image_prompts import LoadedImagePrompts
 from diffusion.pipeline.loading import load_networks
@@ -167,12 +166,12 @@ class Pipeline:
     @functools.cached_property
     def model_hash(self) -> str:
         """The first ten hexadecimal digits of the SHA-256 of the UNet's weights."""
-        return short_hash(self.networks.folder.weights("unet").path)
+        return short_weights_hash(self.networks.folder.weights("unet").path)
 
     @functools.cached_property
     def vae_hash(self) -> str:
         """The first ten hexadecimal digits of the SHA-256 of the VAE's weights."""
-        return short_hash(self.networks.autoencoder.source.weights.path)
+        return short_weights_hash(self.networks.autoencoder.source.weights.path)
 
     @property
     def provenance(self) -> dict[str, dict[str, str]]:
@@ -497,22 +496,3 @@ def _prompt_settings(
     width, height = read_size(size)
     chosen = random_seed() if seed is None else seed
     return Settings(prompt, negative, width, height, steps, guidance, sampler, seed=chosen)
-
-
-def short_hash(path: Path) -> str:
-    """Return ten hexadecimal digits of a file's SHA-256; for an index, of all files it names."""
-    return weights_hash(path)[:10]
-
-
-def weights_hash(path: Path) -> str:
-    """Return a file's SHA-256 as hexadecimal digits; for an index, that of all files it names."""
-    digest = hashlib.sha256()
-    files = [path]
-    if path.suffix == ".json":
-        places = read_json_object(path, limit=INDEX_LIMIT)["weight_map"]
-        assert isinstance(places, dict)
-        files = [path.parent / name for name in sorted(set(map(str, places.values())))]
-    for each in files:
-        with reading(each), each.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()

@@ -13,14 +13,8 @@ from PIL import Image
 
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
-from diffusion.pipeline.denoiser import (
-    Latents,
-    LatentsEstimate,
-    Reading,
-    UNetCall,
-    WithCalls,
-    answer_alone,
-)
+from diffusion.pipeline.calls import LatentsEstimate, Reading, UNetCall, WithCalls, answer_alone
+from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.events import Event, Result, Stage, Step
 from diffusion.pipeline.overflow import OverflowWatch
 from diffusion.pipeline.passes import Pass

@@ -15,14 +15,8 @@ from PIL import Image
 from diffusion.adapters.rank_bank import RankBank
 from diffusion.errors import NotFiniteError
 from diffusion.noise import LatentNoise
-from diffusion.pipeline.denoiser import (
-    BufferAlgebra,
-    GuidedDenoiser,
-    Latents,
-    LatentsEstimate,
-    UNetCall,
-    WithCalls,
-)
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall, WithCalls
+from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.overflow import OverflowWatch, is_finite
 from diffusion.pipeline.passes import Pass

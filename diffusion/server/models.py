@@ -14,8 +14,8 @@ from typing import Final
 
 from diffusion.checkpoints import ModelFile, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model
+from diffusion.checkpoints.hashing import weights_hash
 from diffusion.errors import DiffusionError, quote
-from diffusion.pipeline.pipeline import weights_hash
 from diffusion.server.errors import ConfigurationError, UnknownModelError
 from diffusion.server.jobs.history import History
 

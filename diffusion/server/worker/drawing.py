@@ -16,7 +16,7 @@ from diffusion.errors import NotFiniteError
 from diffusion.images import arrange_grid
 from diffusion.infotext.files import png_info
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall, ask_driver
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall, ask_driver
 from diffusion.pipeline.events import Result, Stage, Step
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.release import version

@@ -23,7 +23,7 @@ from diffusion.adapters import LoraFolder
 from diffusion.batching import Batcher, BatchLimits, Ended, images_of_512
 from diffusion.control import ControlFolder
 from diffusion.errors import DiffusionError
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.server.client_texts import text_for_clients
 from diffusion.server.engine.messages import (

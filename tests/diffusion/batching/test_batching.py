@@ -25,7 +25,7 @@ from diffusion.batching import (
 from diffusion.batching.shared_unet import SharedUNet
 from diffusion.batching.together import pictures_and_calls
 from diffusion.errors import NotFiniteError, SettingsError
-from diffusion.pipeline.denoiser import LatentsEstimate, UNetCall
+from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.tasks import Hires, InitImage, Inpaint
 from gpucore import Device, DeviceLostError, LimitError, OutOfMemoryError, f16
 from tests.conftest import skip_without_f16

@@ -16,7 +16,8 @@ from PIL import Image
 from diffusion.checkpoints import ModelFolder
 from diffusion.noise import Draw
 from diffusion.pipeline import passes, sampling
-from diffusion.pipeline.denoiser import Latents, answer_alone
+from diffusion.pipeline.calls import answer_alone
+from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.loading import load_networks
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.passes import base_pass

@@ -1,0 +1,57 @@
+"""A feature of the UNet's depth that later calls reuse (DeepCache: Ma et al. 2023, 2312.00858)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from diffusion.models.layers import Activations
+from gpustd import combine_into
+
+__all__ = ["DeepFeature", "current_deep_feature", "deep_feature"]
+
+
+@dataclass
+class DeepFeature:
+    """What the way up hands to the layers from ``branch`` on, counted from the outermost one, 0.
+
+    A call of the whole network writes it; one that ``reuses`` it computes those layers alone.
+    """
+
+    branch: int
+    reuses: bool = False
+    value: Activations | None = None
+
+    def pass_on(self, x: Activations) -> Activations:
+        """Return the feature: ``x``, which is kept, or the one that was kept before."""
+        if self.reuses:
+            assert self.value is not None
+            return self.value
+        if self.value is None:
+            self.value = x
+        else:
+            combine_into(self.value, [(1.0, x)])
+        return x
+
+
+_deep: ContextVar[DeepFeature | None] = ContextVar("deep_feature", default=None)
+
+
+@contextmanager
+def deep_feature(deep: DeepFeature | None) -> Iterator[None]:
+    """Keep or reuse a feature in UNets that are called inside the context.
+
+    Never yield from a generator inside: its caller would be inside as well.
+    """
+    token = _deep.set(deep)
+    try:
+        yield
+    finally:
+        _deep.reset(token)
+
+
+def current_deep_feature() -> DeepFeature | None:
+    """Return the `deep_feature` around."""
+    return _deep.get()

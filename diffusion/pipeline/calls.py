@@ -1,0 +1,117 @@
+"""The calls of the UNet that runs make, and who answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.adapters.rank_slots import ChosenSet
+from diffusion.models.graph_cache import GraphCache
+from diffusion.pipeline.networks import Networks
+from diffusion.samplers import Estimate
+from diffusion.tasks.guidance_rule import Latents
+from diffusion.text.conditioning import Conditioning
+from gpucore import GpuError
+
+__all__ = [
+    "Calls",
+    "LatentsEstimate",
+    "Reading",
+    "UNetCall",
+    "WithCalls",
+    "answer_alone",
+    "ask_driver",
+]
+
+E = TypeVar("E")
+R = TypeVar("R")
+
+LatentsEstimate: TypeAlias = Estimate[Latents]
+
+
+@dataclass(frozen=True, eq=False)
+class UNetCall:
+    """A call of the UNet that a run waits for: the estimate of x0 in ``x`` at ``sigma``.
+
+    ``x``: latents (B, h, w, C) in f32. ``conditioning``: of one image, with the negative prompt's
+    row first unless ``scale`` is None; ``weights`` of its other rows, as in `GuidedDenoiser`. It is
+    the same object for as long as the texts are the same. ``mask_channels`` (B, h, w, channels): of
+    an inpainting network. ``both``: the estimate without the prompt is needed, too.
+
+    Whoever drives the run makes it by `answer`, or together with those of other runs, and sends the
+    estimate. ``shared``: the cache for the networks that do so, released when weights change.
+    ``traits``: what else these depend on; calls with other traits are never made together.
+    ``alone``: it is made by `answer` only, since other networks or rules of guidance count in it.
+    ``number``: of the pass's calls, from 0. ``loras``: the adapters beside the layers, of a run
+    that has any.
+    """
+
+    networks: Networks
+    x: Latents
+    sigma: float
+    both: bool
+    conditioning: Conditioning
+    scale: float | None
+    weights: tuple[float, ...]
+    mask_channels: NDArray[np.float32] | None
+    traits: Hashable
+    shared: GraphCache[Any]
+    alone: bool
+    number: int
+    loras: ChosenSet | None
+    _make: Callable[[UNetCall], LatentsEstimate] = field(repr=False)
+
+    def answer(self) -> LatentsEstimate:
+        """Make the call alone, with the run's own captured network."""
+        return self._make(self)
+
+
+class Reading:
+    """A moment at which a run would wait for the device; it may have other work first."""
+
+
+WithCalls: TypeAlias = Generator[E | UNetCall, LatentsEstimate | None, None]
+"""A run whose driver makes the calls: it is sent the estimate after each, and None otherwise."""
+
+Calls: TypeAlias = Generator[UNetCall, LatentsEstimate | None, R]
+"""A part of a driver that yields calls to a driver of its own, and returns R."""
+
+
+def ask_driver(call: UNetCall, run: WithCalls[Any]) -> Calls[LatentsEstimate]:
+    """Yield a call of a run to one's own driver; return its estimate.
+
+    Where the driver throws an error, the run gets it first, to say what to do.
+    """
+    try:
+        estimate = yield call
+    except GpuError as error:
+        run.throw(error)
+        raise
+    assert estimate is not None
+    return estimate
+
+
+def answer_alone(run: WithCalls[E | Reading]) -> Generator[E]:
+    """Yield what a run yields, and make its calls alone."""
+    with closing(run):
+        estimate: LatentsEstimate | None = None
+        while True:
+            try:
+                found = run.send(estimate)
+            except StopIteration:
+                return
+            estimate = None
+            if not isinstance(found, UNetCall):
+                if not isinstance(found, Reading):
+                    yield found
+                continue
+            try:
+                estimate = found.answer()
+            except GpuError as error:
+                run.throw(error)  # the run says what to do
+                raise
