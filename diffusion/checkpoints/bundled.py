@@ -14,6 +14,7 @@ __all__ = [
     "BUNDLED_GUIDANCE",
     "BUNDLED_SPLIT_GUIDANCE",
     "BUNDLED_STEPS",
+    "bundled_loras",
     "bundled_model",
     "default_settings",
     "named_model",
@@ -42,12 +43,22 @@ def bundled_model() -> Path:
     )
 
 
+def bundled_loras(model: str | Path | None) -> Path | None:
+    """Return the folder of the LoRAs that come with a model: the bundled one; None for others."""
+    is_bundled = model is None or _is_bundled(model)
+    return bundled_model() / "loras" if is_bundled else None
+
+
+def _is_bundled(name: str | Path) -> bool:
+    return str(name) == BUNDLED and not Path(name).exists()
+
+
 def named_model(name: str | Path | None) -> Path:
     """Return the path of a model: the bundled one for None or its name, else as `find_model`.
 
     A folder of the same name takes precedence over the bundled model. Raises `ModelNotFoundError`.
     """
-    if name is None or (str(name) == BUNDLED and not Path(name).exists()):
+    if name is None or _is_bundled(name):
         return bundled_model()
     path = find_model(name)
     if path.name == str(path) and not path.suffix and not path.exists():

@@ -137,7 +137,7 @@ def check_requests(series: Series) -> Checked:
     total, files, texts = 0, set[Path](), set[str]()
     for request in series.requests():
         check_settings(request.settings)
-        check_names(request.settings, request.options.loras.folder())
+        check_names(request.settings, request.options.lora_folder())
         request.options.inversion.folder()
         check_control_names(request.settings, request.options.controls.folder())
         check_image_prompt_names(request.settings, request.options.controls.folder())

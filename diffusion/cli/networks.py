@@ -81,7 +81,7 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     names, preview = find_networks(request), request.options.preview.source
     model, refiner = names.model, names.refiner
     pipeline = model.load(device, preview)
-    pipeline.loras.folder = request.options.loras.folder()
+    pipeline.loras.folder = request.options.lora_folder()
     pipeline.loras.mode = names.lora_mode
     pipeline.inversions.folder = request.options.inversion.folder()
     pipeline.controls.folder = request.options.controls.folder()

@@ -80,7 +80,7 @@ class CommandLine:
         request = self.build(**{**self.values, **(changes or {})})
         options, settings = request.options.templates, request.settings
         if request.earlier_text is not None:
-            folder = request.options.loras.folder()
+            folder = request.options.lora_folder()
             settings = find_earlier_loras(settings, request.earlier_text, folder)
             words = request.options.inversion.folder()
             settings = find_earlier_inversions(settings, request.earlier_text, words)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from diffusion.adapters import NO_LORAS, LoraFolder
 from diffusion.checkpoints import ModelFile, open_model, open_vae
-from diffusion.checkpoints.bundled import default_settings, named_model
+from diffusion.checkpoints.bundled import bundled_loras, default_settings, named_model
 from diffusion.checkpoints.hashing import short_weights_hash
 from diffusion.checkpoints.quick_preview import find_preview
 from diffusion.checkpoints.single_file import Prediction
@@ -141,7 +141,7 @@ class Pipeline:
         own, quick = open_vae(vae, folder) if vae else None, find_preview(preview, folder)
         marker = read_dtype(dtype)
         chosen = open_device(device)
-        names = NO_LORAS if loras is None else LoraFolder(Path(loras))
+        names = LoraFolder(bundled_loras(model) if loras is None else Path(loras))
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick.vae)
         networks = replace(networks, colours=quick.colours)

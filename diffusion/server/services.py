@@ -99,7 +99,7 @@ def make_services(
     history = History(outputs.folder)
     models = ModelTable(settings.models, settings.model, history)
     adapters = AdapterTables(
-        LoraTable(settings.loras),
+        LoraTable(settings.lora_folder),
         EmbeddingTable(settings.embeddings),
         ControlTable(settings.controls),
         UpscalerTable(settings.upscalers),
@@ -155,7 +155,7 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 dtype=settings.dtype,
                 budget=settings.vram,
                 jobs=settings.jobs_at_once,
-                loras=settings.loras,
+                loras=settings.lora_folder,
                 embeddings=settings.embeddings,
                 controls=settings.controls,
                 upscalers=settings.upscalers,

@@ -19,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from diffusion.checkpoints.bundled import bundled_loras
 from diffusion.errors import quote
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.jobs.request import WorkLimits
@@ -88,6 +89,11 @@ class ServerSettings(BaseSettings):
     stall_seconds: Seconds = 120.0
     load_seconds: Seconds = 600.0
     json_logs: bool = False
+
+    @property
+    def lora_folder(self) -> Path | None:
+        """Where names of LoRAs are found: by default those that come with the bundled model."""
+        return bundled_loras(self.model) if self.loras is None else self.loras
 
     @classmethod
     def settings_customise_sources(

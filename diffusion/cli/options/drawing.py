@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from diffusion.adapters import LoraFolder
+from diffusion.checkpoints.bundled import bundled_loras
 from diffusion.cli.options.controls import ControlOptions
 from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
@@ -44,6 +46,10 @@ class DrawingOptions(OptionGroup):
     preview: PreviewOptions
     series: SeriesOptions
     run: RunOptions
+
+    def lora_folder(self) -> LoraFolder:
+        """Return the folder that LoRAs' names are found in. Raises `SettingsError`."""
+        return LoraFolder(self.loras.loras or bundled_loras(self.model.path))
 
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""

@@ -64,10 +64,6 @@ class LoraOptions(OptionGroup, panel="LoRAs"):
         """Return the chosen mode. Raises `SettingsError`."""
         return find_name("lora mode", self.lora_mode, {each: each for each in MODES})
 
-    def folder(self) -> LoraFolder:
-        """Return the folder that names are found in. Raises `SettingsError`."""
-        return LoraFolder(self.loras)
-
 
 def check_names(settings: Settings, folder: LoraFolder) -> None:
     """Raise `SettingsError` for a name that is not found, before a model is loaded."""
