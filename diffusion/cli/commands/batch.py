@@ -153,6 +153,9 @@ def draw_batch(
     A line that is wrong or fails is told with its number, and the others go on. All pictures share
     the calls of the UNet, so that count and batch make no difference in speed.
 
+    Ctrl-C ends it once the pictures under way are finished, the second one at once. 'avila txt2img
+    --prompts' reads such a file, too: with the command's own options, on one device.
+
     Exit status 0: all lines are done. 2: some failed, or it could not begin. 130: it was stopped.
     """
     with reporting(context, debug):

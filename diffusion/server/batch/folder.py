@@ -68,9 +68,9 @@ class BatchFolder:
         """Open both files until ``stack`` ends, and read them. Raises `OutputError`, `OSError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         sweep_drafts(self.folder)
-        self._journal = stack.enter_context(self._journal_path.open("a+b"))
-        self._lock()
         self._results = stack.enter_context((self.folder / RESULTS).open("a+b"))
+        self._lock()
+        self._journal = stack.enter_context(self._journal_path.open("a+b"))
         if self._restart:
             self._journal.truncate(0)
             self._results.truncate(0)
@@ -88,10 +88,10 @@ class BatchFolder:
             raise OutputError(self.folder, error.strerror or str(error), _HINT) from error
 
     def _lock(self) -> None:
-        """Lock the journal against a second run. Raises `OutputError`."""
-        if not lock_file(self._journal):
+        """Lock the results against a second run, of any file. Raises `OutputError`."""
+        if not lock_file(self._results):
             hint = "wait for it, or give another --output"
-            raise OutputError(self._journal_path, "another run draws this file", hint)
+            raise OutputError(self.folder, "another run writes here", hint)
 
     def _read(self) -> None:
         """Take in what both files say. Raises `OutputError`."""

@@ -47,8 +47,9 @@ class RayDrawing:
         more = {"include_dashboard": False} if address == "local" else {}
         try:
             ray.init(address=address, logging_level="warning", log_to_driver=False, **more)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            message = f"the Ray cluster at {address} does not answer: {error}"
+        except Exception as error:  # Ray raises plain ones where it does not start
+            reason = str(error).strip().partition("\n")[0]
+            message = f"the Ray cluster at {address} does not answer: {reason}"
             raise UnavailableError(message) from error
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # the caller tells how far it is
         context = ray.data.DataContext.get_current()

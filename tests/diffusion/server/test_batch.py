@@ -197,11 +197,19 @@ def test_names_are_never_those_of_other_files(engines: list[FakeEngine]) -> None
 def test_a_second_run_at_once_is_refused(engines: list[FakeEngine]) -> None:
     file = write_lines({"prompt": "a"})
     Path("a").mkdir()
-    with (Path("a") / "a.jsonl.progress").open("a+b") as journal:
-        assert lock_file(journal)
+    with (Path("a") / "results.jsonl").open("a+b") as results:
+        assert lock_file(results)
         done = run("batch", file)
     assert done.exit_code == 2
-    assert "another run draws this file" in done.stderr
+    assert "another run writes here" in done.stderr
+
+
+def test_two_files_share_a_folder_one_after_the_other(engines: list[FakeEngine]) -> None:
+    for name in ("a.jsonl", "b.jsonl", "a.jsonl"):
+        file = write_lines({"prompt": name, "seed": 1}, name=name)
+        assert run("batch", file, "--output", "a").exit_code == 0
+    assert [each["line"] for each in records()] == [1, 1]
+    assert len(file_names(Path("a"))) == 3, "two pictures and the results"
 
 
 @pytest.mark.parametrize(
