@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.convertors import StringConvertor, register_url_convertor
 
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.infotext.files import read_texts
@@ -33,19 +32,9 @@ router = APIRouter(prefix="/api/v1/gallery", tags=["gallery"])
 
 MOST_AT_ONCE: Final = 1000
 """Pictures of one zip file or one deletion."""
-NUMBER: Final = "[0-9a-f]{24}-[0-9]{1,6}"
-PictureNumber = Annotated[str, Path(alias="picture", pattern=f"^{NUMBER}$")]
-GivenNumber = Annotated[str, Field(pattern=f"^{NUMBER}$")]
+PictureNumber = Annotated[str, Path(alias="picture", pattern="^[0-9a-f]{24}-[0-9]{1,6}$")]
+GivenNumber = Annotated[str, Field(pattern="^[0-9a-f]{24}-[0-9]{1,6}$")]
 Report = Mapping[str, object]
-
-
-class _NumberConvertor(StringConvertor):
-    """The form of a picture's number: no other path of the gallery is taken for one."""
-
-    regex = NUMBER
-
-
-register_url_convertor("picture_number", _NumberConvertor())
 
 
 class Chosen(BaseModel):
@@ -117,7 +106,7 @@ async def delete_pictures(asked: Chosen, services: Parts, user: CurrentUser) -> 
     return {"deleted": len(found)}
 
 
-@router.get("/{picture:picture_number}")
+@router.get("/{picture}")
 async def show_picture(number: PictureNumber, services: Parts, user: CurrentUser) -> Report:
     """Show a picture with its settings, as fields of a job, and notes on what is not in them."""
     found = await _find(services, user, number)
@@ -130,14 +119,14 @@ async def show_picture(number: PictureNumber, services: Parts, user: CurrentUser
     return {**_report(found), "infotext": text, "settings": settings, "notes": notes}
 
 
-@router.delete("/{picture:picture_number}")
+@router.delete("/{picture}")
 async def delete_picture(number: PictureNumber, services: Parts, user: CurrentUser) -> Report:
     """Delete a picture for good."""
     await _delete(services, await _find(services, user, number))
     return {"deleted": 1}
 
 
-@router.get("/{picture:picture_number}/thumbnail", response_class=Response)
+@router.get("/{picture}/thumbnail", response_class=Response)
 async def fetch_thumbnail(
     number: PictureNumber,
     services: Parts,

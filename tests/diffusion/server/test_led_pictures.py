@@ -53,11 +53,10 @@ def server(place: Path, first: Device) -> Iterator[Live]:
     write_word(place / "embeddings", "good", networks(first, "sd2").folder.unet.cross_attention_dim)
     write_word(place / "embeddings", "alien", 7)
     folders: dict[str, Any] = {name: place / name for name in ("controls", "embeddings")}
-    device = first.info.backend.partition("-")[0]
-    engine = ProcessEngine("worker", WorkerOptions(device, "f32", **folders))
+    engine = ProcessEngine("worker", WorkerOptions(first.info.backend, "f32", **folders))
     options = {"models": model.parent, "model": model.name, **folders}
     with run_on_thread(place / "out", [engine], **options) as live:
-        wait_until(lambda: live.get("/readyz").ok)
+        wait_until(lambda: live.get("/readyz").ok, COMPILING)
         yield live
 
 
