@@ -199,12 +199,14 @@ def machine_of(device: str | None) -> Mapping[str, Any]:
 def main() -> int:
     """Run what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all where none is given")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all where none is given")
     parser.add_argument("--seconds", type=float, default=30.0, help="of health and bodies each")
     parser.add_argument("--count", type=int, default=10, help="jobs of cancel")
     parser.add_argument("--device", help="as in avila serve")
     parser.add_argument("--json", type=Path, help="a file for the numbers")
     options = parser.parse_args()
+    if not set(options.parts) <= set(PARTS):
+        parser.error(f"parts must be among {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as name:
         process, port = start_server(Path(name), "bundled", options.device)
         try:
