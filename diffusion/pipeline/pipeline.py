@@ -105,7 +105,6 @@ class Pipeline:
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
         embeddings: str | Path | None = None,
-        lora_mode: LoraMode = "auto",
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -116,8 +115,7 @@ class Pipeline:
         one for `Step.preview` alone, such as TAESD. ``dtype``: ``f16`` or ``f32``, as marker or
         name. ``tokenizer`` and ``prediction``: these are
         missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that prompts
-        name. ``embeddings``: that of the textual inversions. ``lora_mode``: how LoRAs are applied,
-        ``merge`` into the weights, or ``runtime`` beside them; ``auto`` takes what is cheaper.
+        name. ``embeddings``: that of the textual inversions.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -131,7 +129,7 @@ class Pipeline:
         names = NO_LORAS if loras is None else LoraFolder(Path(loras))
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick)
-        pipeline = cls(networks, loras=names, embeddings=words, lora_mode=lora_mode)
+        pipeline = cls(networks, loras=names, embeddings=words)
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__

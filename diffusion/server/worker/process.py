@@ -68,7 +68,9 @@ class WorkerOptions:
 
         LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
         """
-        return Pipeline.load(model, device, self.dtype, loras=self.loras, lora_mode="runtime")
+        pipeline = Pipeline.load(model, device, self.dtype, loras=self.loras)
+        pipeline.loras.mode = "runtime"
+        return pipeline
 
     def open_device(self) -> Device:
         """Open the device. Raises `GpuError`."""
