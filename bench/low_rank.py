@@ -32,6 +32,7 @@ def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
         return lambda: low_rank_update(x, down, up, chosen, case.groups)
 
     rows = images * case.rows
+    elements = rows * (case.k + case.n) + case.k * width + case.ranks * case.n
     return Entry(
         name=f"low-rank update {case.name} {dtype.name}",
         setup=setup,
