@@ -7,21 +7,21 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.entry import Entry
-from gpucore import Device, f16, u32
+from gpucore import Device, DType, f16, f32, u32
 from gpustd.matmul.low_rank import low_rank_update
-from tests.gpustd.reference.low_rank import UNET_XL, Case
+from tests.gpustd.reference.low_rank import SMALL, UNET_XL, Case
 
 __all__ = ["ENTRIES"]
 
 
-def entry(case: Case) -> Entry:
+def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
     """Return the update of all images from one slot."""
     images, width = len(case.chosen), case.groups * case.ranks
 
     def setup(device: Device) -> Callable[[], object]:
         rng = np.random.default_rng(0)
         x, down, up = (
-            device.buffer_from_array(rng.standard_normal(shape), f16)
+            device.buffer_from_array(rng.standard_normal(shape), dtype)
             for shape in (
                 (images, case.rows, case.k),
                 (1, case.k, width),
@@ -32,13 +32,20 @@ def entry(case: Case) -> Entry:
         return lambda: low_rank_update(x, down, up, chosen, case.groups)
 
     rows = images * case.rows
+    elements = rows * (case.k + case.n) + case.k * width + case.ranks * case.n
     return Entry(
-        name=f"low-rank update {case.name} f16",
+        name=f"low-rank update {case.name} {dtype.name}",
         setup=setup,
         flops=2.0 * rows * (case.k * width + case.ranks * case.n),
-        bytes=2.0 * (rows * (case.k + case.n) + case.k * width + case.ranks * case.n),
-        f16=True,
+        bytes=1.0
+        * dtype.itemsize
+        * (rows * (case.k + case.n) + case.k * width + case.ranks * case.n),
+        f16=dtype is f16,
+        cpu=cpu,
     )
 
 
-ENTRIES = [entry(case) for case in UNET_XL]
+ENTRIES = [
+    *(entry(case, f16) for case in UNET_XL),
+    *(entry(case, f32, cpu=True) for case in SMALL),
+]

@@ -21,7 +21,7 @@ from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter, overfl
 from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.models.low_rank import LayerUpdate, Updates
 from diffusion.models.module import trim_idle_memory
-from diffusion.models.updated_layers import UpdatedLayer, updated_layers
+from diffusion.models.updated_layers import UpdatedLayer, layers_of
 from gpucore import Buffer, Device, f16, f32, u32
 from gpustd.matmul.rank_slots import Region, Source, place_matrix
 
@@ -64,7 +64,7 @@ class BankSize(NamedTuple):
     ranks: int
     layers: frozenset[BankLayer]
 
-    def joined(self, other: BankSize) -> BankSize:
+    def join(self, other: BankSize) -> BankSize:
         """Return the size that holds both."""
         return BankSize(max(self.ranks, other.ranks), self.layers | other.layers)
 
@@ -79,7 +79,7 @@ def bank_layers(parts: Mapping[str, AdaptedPart]) -> LayersOf:
     layers = (
         BankLayer(part, layer)
         for part, adapted in parts.items()
-        for layer in updated_layers(adapted.network)
+        for layer in layers_of(adapted.network)
     )
     return {parameter: layer for layer in layers for parameter in layer.parameters}
 

@@ -111,15 +111,15 @@ class RankSlots:
     def _make_room(self) -> None:
         """Make a bank anew where the one that is there has no room, or far too much."""
         sizes = [each.size for each in self._held.values()]
-        size, bank = reduce(BankSize.joined, sizes), self._bank
+        size, bank = reduce(BankSize.join, sizes), self._bank
         if bank is not None:
-            fits = bank.size.joined(size) == bank.size and len(sizes) <= bank.slots
+            fits = bank.size.join(size) == bank.size and len(sizes) <= bank.slots
             wasteful = bank.slots * bank.size.elements > _SHRINKS_AT * len(sizes) * size.elements
             is_new = len(self._held) > sum(key in self._places for key in self._held)
             if fits and not (wasteful and is_new):
                 return
             if not fits:
-                size = size if wasteful else bank.size.joined(size)
+                size = size if wasteful else bank.size.join(size)
         before = self._bank, self._places
         self._bank, self._places = None, {}
         if not any(key in before[1] for key in self._held):

@@ -100,7 +100,7 @@ class TensorGroup:
             raise ModelFormatError(self.file.path, f"tensor {quote(name)}", reason, DAMAGED)
         return values.reshape(shape) if shape else values
 
-    def stored(self, role: str) -> NDArray[Any]:
+    def read_stored(self, role: str) -> NDArray[Any]:
         """Return a tensor as the file has it, unchecked. Raises `ModelFormatError`."""
         return self.file.read(self.names[role])
 

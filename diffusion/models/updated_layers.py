@@ -13,7 +13,7 @@ from diffusion.models.layers import Conv2d, Linear, PointwiseConv
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer
 
-__all__ = ["UpdatedLayer", "updated_layers"]
+__all__ = ["UpdatedLayer", "layers_of"]
 
 
 Layer = FusedLinear | Linear | PointwiseConv | Conv2d
@@ -56,10 +56,10 @@ class UpdatedLayer:
         return len(self.names) if even else 1
 
 
-def updated_layers(network: Module) -> Iterator[UpdatedLayer]:
+def layers_of(network: Module) -> Iterator[UpdatedLayer]:
     """Yield the linear layers and the convolutions of a loaded network."""
     names = {id(parameter): name for name, parameter in network.parameters()}
-    fused = list(_fused(network))
+    fused = list(_fused_layers(network))
     members = {id(linear) for each in fused for linear in each.layers}
     for each in fused:
         weights = [linear.weight for linear in each.layers]
@@ -74,7 +74,7 @@ def updated_layers(network: Module) -> Iterator[UpdatedLayer]:
             yield _layer(module, [module.weight], names, (*kernel, inputs))
 
 
-def _fused(network: Module) -> Iterator[FusedLinear]:
+def _fused_layers(network: Module) -> Iterator[FusedLinear]:
     for module in network.modules():
         yield from (each for each in vars(module).values() if isinstance(each, FusedLinear))
 

@@ -116,7 +116,6 @@ class Pipeline:
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
         embeddings: str | Path | None = None,
-        lora_mode: LoraMode = "auto",
         upscalers: str | Path | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
@@ -128,9 +127,8 @@ class Pipeline:
         one for `Step.preview` alone, such as TAESD, or a name in `PREVIEW_METHODS`.
         ``dtype``: ``f16`` or ``f32``, as marker or name. ``tokenizer`` and ``prediction``: these
         are missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that
-        prompts name. ``embeddings``: that of the textual inversions. ``lora_mode``: how LoRAs
-        are applied, ``merge`` into the weights, or ``runtime`` beside them; ``auto`` takes what is
-        cheaper. ``upscalers``: the folder of networks that enlarge pictures.
+        prompts name. ``embeddings``: that of the textual inversions.
+        ``upscalers``: the folder of networks that enlarge pictures.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -145,7 +143,7 @@ class Pipeline:
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick.vae)
         networks = replace(networks, colours=quick.colours)
-        pipeline = cls(networks, loras=names, embeddings=words, lora_mode=lora_mode)
+        pipeline = cls(networks, loras=names, embeddings=words)
         if upscalers is not None:
             pipeline.upscalers.folder = UpscalerFolder(Path(upscalers))
         pipeline._owns_device = chosen is not device

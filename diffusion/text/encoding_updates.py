@@ -14,7 +14,7 @@ from diffusion.models.low_rank import Updates
 from gpucore import Buffer, Device, u32
 from gpustd.matmul.low_rank import NO_UPDATE
 
-__all__ = ["EncodingUpdates", "current_encoding", "encoding_updates"]
+__all__ = ["EncodingUpdates", "current_encoding", "encode_with"]
 
 
 class EncodingUpdates(NamedTuple):
@@ -37,7 +37,7 @@ _encoding: ContextVar[EncodingUpdates | None] = ContextVar("encoding", default=N
 
 
 @contextmanager
-def encoding_updates(found: EncodingUpdates) -> Iterator[None]:
+def encode_with(found: EncodingUpdates) -> Iterator[None]:
     """Let texts that are encoded inside the context have these updates.
 
     Never yield from a generator inside: its caller would be inside as well.
@@ -50,5 +50,5 @@ def encoding_updates(found: EncodingUpdates) -> Iterator[None]:
 
 
 def current_encoding() -> EncodingUpdates | None:
-    """Return the updates of the `encoding_updates` around; None for none."""
+    """Return the updates of the `encode_with` around; None for none."""
     return _encoding.get()

@@ -46,7 +46,7 @@ def stored_factors(group: TensorGroup) -> Factors:
     rank = group.rank_of("down", 0)
     scale = group.scale_of(rank)
     if "mid" not in group:
-        up, down = group.stored("up"), group.stored("down")
+        up, down = group.read_stored("up"), group.read_stored("down")
         return Factors(up.reshape(group.rows, -1), down.reshape(rank, -1), scale)
     up, down = group.read("up", group.rows, -1), group.read("down", rank, -1)
     return Factors(up, _contract(group.read("mid", up.shape[1], rank, -1), down), scale)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from diffusion.adapters.choice import is_active
 from diffusion.adapters.rank_slots import ChosenSet, RankSlots
 from diffusion.pipeline.lora.chosen import ChosenLora
-from diffusion.text.encoding_updates import EncodingUpdates, encoding_updates
+from diffusion.text.encoding_updates import EncodingUpdates, encode_with
 
 __all__ = ["ChosenKey", "RunLoras"]
 
@@ -45,5 +45,5 @@ class RunLoras:
     def encoding(self) -> Iterator[None]:
         """Let text encoders, and what embeds the pooled text, have these inside the context."""
         placed = self.slots.place(self.chosen)
-        with encoding_updates(EncodingUpdates(placed.bank, placed.slot)):
+        with encode_with(EncodingUpdates(placed.bank, placed.slot)):
             yield

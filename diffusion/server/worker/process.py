@@ -93,9 +93,8 @@ class WorkerOptions:
 
         LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
         """
-        pipeline = Pipeline.load(
-            model, device, self.dtype, preview=self.preview, lora_mode="runtime"
-        )
+        pipeline = Pipeline.load(model, device, self.dtype, preview=self.preview)
+        pipeline.loras.mode = "runtime"
         self.find_adapters(pipeline)
         return pipeline
 

@@ -55,7 +55,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var r = 0u; r < params.ranks; r++) {
             let weight = F(up[(slot * params.ranks + r) * params.columns + column]);
 //% for i in range(4)
-            sum{{ i }} = fma(F(t[row{{ i }} * width + first + r]), weight, sum{{ i }});
+            sum{{ i }} = fma(F(f32(t[row{{ i }} * width + first + r])), weight, sum{{ i }});
 //% endfor
         }
     }

@@ -113,7 +113,7 @@ def test_other_loras_wait_until_those_before_are_done(device: Device, tmp_path: 
     nets = networks(device, "xl_base")
     for name in "ab":
         write_lora(tmp_path / f"{name}.safetensors", nets, name)
-    pipeline = Pipeline(nets, loras=LoraFolder(tmp_path))
+    pipeline = Pipeline(nets, loras=LoraFolder(tmp_path), lora_mode="merge")
     several = [
         SMALL,
         replace(SMALL, loras=(Lora("a", 0.8),), seed=1),

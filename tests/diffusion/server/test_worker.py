@@ -156,6 +156,7 @@ def test_a_lora_that_a_prompt_names_changes_the_picture(tmp_path: Path, first: D
         changed = draw("a red apple<lora:style:0.5>")
         assert plain.tobytes() != changed.tobytes()
         pipeline.loras.folder = LoraFolder(folder)
+        pipeline.loras.mode = "runtime"  # as the server does
         settings = Settings("a red apple<lora:style:0.5>", **body)
         picture = pipeline.draw(settings)[0]
         assert changed.tobytes() == picture.tobytes()

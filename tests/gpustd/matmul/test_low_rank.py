@@ -13,7 +13,13 @@ from gpustd import fused_conv2d, gemm
 from gpustd.launch.variants import force_variant
 from gpustd.matmul import low_rank
 from gpustd.matmul.conv import Padding, Window
-from gpustd.matmul.low_rank import NO_UPDATE, low_rank_conv2d, low_rank_update
+from gpustd.matmul.low_rank import (
+    NO_UPDATE,
+    low_rank_conv2d,
+    low_rank_sum,
+    low_rank_update,
+)
+from gpustd.matmul.rank_slots import Region, Source, place_matrix
 from tests.conftest import skip_without_f16
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.reference.low_rank import CASES, NONE, Case, bound, reference
@@ -169,6 +175,46 @@ def test_gemm_adds_it_before_the_activation(
     addend = upload(np.broadcast_to(row, (3, 5, columns)).copy())
     biased = gemm(a, w, bias=upload(row), **options).read()
     np.testing.assert_array_equal(gemm(a, w, addend=addend, **options).read(), biased)
+
+
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_sums_of_weights_are_rounded_once(device: Device, dtype: type[DType]) -> None:
+    skip_without_f16(device, dtype.name)
+    rng = np.random.default_rng(4)
+    w, down, up = (
+        rng.standard_normal(shape).astype(dtype.numpy)
+        for shape in ((24, 12), (1, 24, 3 * 8), (1, 8, 12))
+    )
+    buffers = (device.buffer_from_array(each) for each in (w, down, up))
+    found = low_rank_sum(*buffers, 3).read().astype(np.float64)
+    wide = {"down": down.astype(np.float64), "up": up.astype(np.float64)}
+    case = Case((0,), 24, 24, 8, 12, 3)
+    expected = w + reference(case, np.eye(24)[None], **wide)[0]
+    # 8 products and the weight are added in f32, then rounded: half a unit in the last place.
+    sums = np.abs(w) + reference(case, np.eye(24)[None], *map(np.abs, wide.values()))[0]
+    limit = np.abs(expected) * EPS[dtype] / 2 + 10 * EPS[f32] * sums
+    assert (np.abs(found - expected) <= limit).all()
+
+
+@pytest.mark.parametrize("target", [f32, f16], ids=lambda d: d.name)
+def test_matrices_are_turned_round_into_slots(device: Device, target: type[DType]) -> None:
+    """Tap by tap, times a factor, with zeros after them; what a slot cannot hold is counted."""
+    skip_without_f16(device, target.name)
+    ranks, inputs, taps = 3, 5, 4
+    given = np.arange(ranks * inputs * taps, dtype=np.float32).reshape(ranks, inputs, taps)
+    given[1, 2, 3] = np.inf
+    source = Source(device.buffer_from_array(given), inputs * taps, inputs * taps, 2, 0.5)
+    slots = device.buffer_from_array(np.full((2, taps * inputs, 8), 7), target)
+    failures = device.buffer_from_array(np.zeros(1), u32)
+    region = Region(taps * inputs * 8 + 1, 8, taps * inputs, 4, taps)
+    place_matrix(source, slots, region, failures)
+    expected = np.full((2, taps * inputs, 8), 7.0)
+    expected[1, :, 1:5] = 0.0
+    expected[1, :, 1:3] = 0.5 * np.where(np.isfinite(given), given, 0)[:2].transpose(
+        2, 1, 0
+    ).reshape(taps * inputs, 2)
+    np.testing.assert_array_equal(slots.read(), expected)
+    assert failures.read().tolist() == [1]
 
 
 def test_what_does_not_fit_is_refused(device: Device) -> None:

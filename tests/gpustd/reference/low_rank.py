@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "NONE", "UNET_XL", "Case", "bound", "reference"]
+__all__ = ["CASES", "NONE", "SMALL", "UNET_XL", "Case", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -33,6 +33,9 @@ class Case:
         return f"{size}{'' if self.groups == 1 else f' in {self.groups}'}"
 
 
+SMALL = (Case((0, 1), 64, 128, 32, 192, 3),)
+"""Sizes that are timed on every device, and tested."""
+
 CASES = (
     Case((0,), 1, 1, 4, 1),
     Case((), 3, 5, 4, 6),
@@ -41,7 +44,7 @@ CASES = (
     Case((NONE, NONE), 5, 9, 4, 7),
     Case((2, 0), 33, 48, 16, 64),
     Case((1, NONE, 0), 40, 80, 16, 72),
-    Case((0, 1), 64, 128, 32, 192, 3),
+    *SMALL,
     Case((1,), 45, 640, 32, 136),
     Case((0, 1), 32, 96, 48, 264, 3),
 )
