@@ -35,8 +35,9 @@ _DIFFERENCE, _LOW_RANK = "difference", "lora_controlnet"
 _UNREAD: Final = (
     ("lllite_unet_", "a ControlNet-LLLite"),
     ("control_to_base_for_conv_in", "a ControlNet-XS"),
+    ("ip_adapter.", "an IP-Adapter, which --ip-adapter names"),
 )
-"""Relatives that are not read yet."""
+"""Relatives that are not read yet, or not here."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def test_every_setting_comes_through(client: Client, live: Live) -> None:
 def test_settings_that_the_server_does_not_take_are_known() -> None:
     """A setting that is new in one place must not be forgotten in the other."""
     known = set(JobRequest.model_fields) - {"model", "preview_every"}
-    left = {"embeddings", "inversions", "latents", "loras"}
+    left = {"embeddings", "image_prompts", "inversions", "latents", "loras"}
     assert {each.name for each in fields(Settings)} - left <= known
     assert {each.name for each in fields(GuidanceOptions)} == set(GuidanceRequest.model_fields)
     assert {each.name for each in fields(Thresholding)} == set(ThresholdingRequest.model_fields)

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from diffusion.checkpoints import ModelFolder
+from diffusion.checkpoints.control import open_control
 from diffusion.checkpoints.image_prompts import (
     find_image_encoder,
     open_image_encoder,
@@ -30,6 +32,7 @@ from tests.diffusion.image_prompts.golden_prompts import (
 from tests.diffusion.session_folder import session_folder
 from tests.goldens import family_folders
 from tests.goldens import image_prompt_cases as cases
+from tests.goldens.family_folders import write_family
 
 Tensors = dict[str, Any]
 
@@ -111,6 +114,12 @@ def test_other_files(tmp_path: Path) -> None:
     write_adapter(tmp_path / "x.safetensors", "base", "xl_base")
     with pytest.raises(ModelFormatError, match="text width"):
         check(tmp_path / "x.safetensors")
+
+
+def test_control_networks_are_others(tmp_path: Path) -> None:
+    model = ModelFolder(write_family(session_folder("ip-control"), "sd2"))
+    with pytest.raises(ModelFormatError, match="an IP-Adapter, which --ip-adapter names"):
+        open_control(write_adapter(tmp_path / "a.safetensors", "base", "sd2"), model)
 
 
 def test_encoders(tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def test_loras_count_beside_image_prompts(pipeline: Pipeline, tmp_path: Path) ->
     assert drawn(pipeline, PROMPT) == plain
 
 
+@pytest.mark.slow
 def test_every_task_reads_image_prompts(pipeline: Pipeline) -> None:
     mask = Image.fromarray(np.uint8([[255] * 16 + [0] * 16] * 32))
     picture = OTHER.resize((32, 32))
