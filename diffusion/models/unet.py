@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ __all__ = [
     "Encoder",
     "Residuals",
     "UNet",
+    "deep_feature",
     "guidance_features",
     "size_features",
     "time_features",
@@ -366,6 +369,22 @@ class DeepFeature:
         return x
 
 
+_deep: ContextVar[DeepFeature | None] = ContextVar("deep", default=None)
+
+
+@contextmanager
+def deep_feature(deep: DeepFeature | None) -> Iterator[None]:
+    """Let UNets that are called inside the context write or reuse a feature.
+
+    Never yield from a generator inside: its caller would be inside as well.
+    """
+    token = _deep.set(deep)
+    try:
+        yield
+    finally:
+        _deep.reset(token)
+
+
 class UNet(Encoder):
     """The network from latents (B, H, W, C), time features (B, C) and prompt to a prediction.
 
@@ -374,7 +393,7 @@ class UNet(Encoder):
     computed once. Special models have further inputs: ``added`` (parts B, time width) is
     `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
     ``residuals``: what control networks add. ``perturbed``: of the last images, the middle's
-    self-attention returns its values as they are. ``deep``: see `DeepFeature`.
+    self-attention returns its values as they are.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -398,8 +417,8 @@ class UNet(Encoder):
         guidance: Activations | None = None,
         residuals: Residuals | None = None,
         perturbed: int = 0,
-        deep: DeepFeature | None = None,
     ) -> Activations:
+        deep = _deep.get()
         images = parts * latents.shape[0]
         x = self.conv_in(latents)
         if added is not None or guidance is not None:  # parts differ from the first block on

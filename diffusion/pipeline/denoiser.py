@@ -21,7 +21,7 @@ from diffusion.models.self_attention import (
     attention_probe,
     token_saving,
 )
-from diffusion.models.unet import DeepFeature, time_features
+from diffusion.models.unet import DeepFeature, deep_feature, time_features
 from diffusion.pipeline.control import Active, ControlGraph, ControlUnit
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import Estimate, NumpyAlgebra
@@ -253,6 +253,7 @@ class GuidedDenoiser:
             networks.device.capture() as graph,
             self._choices(saving),
             attention_probe(probe),
+            deep_feature(self._deep),
         ):
             x, residuals = self._latents, None
             if self._controls is not None and not self._kind.reuses:
@@ -266,7 +267,6 @@ class GuidedDenoiser:
                 guidance=self._conditioning.guidance,
                 residuals=residuals,
                 perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
-                deep=self._deep,
             )
             guided = self._rule.output(unguided)
         found = _Captured(graph, unguided, guided, probe.sums if probe else None)
