@@ -62,7 +62,7 @@ from diffusion.settings import Defaults, Settings, random_seed
 from diffusion.tasks import InitImage, Inpaint
 from diffusion.text.inversions import NO_INVERSIONS, InversionFolder, InversionWords
 from diffusion.text.prompt_embeddings import PromptEmbeddings
-from diffusion.upscaling import NO_UPSCALERS, LoadedUpscalers, UpscalerFolder
+from diffusion.upscaling import NO_UPSCALERS, LoadedUpscalers
 from gpucore import Device, DType, f32
 from gpustd.matmul.conv import Wrap
 
@@ -116,7 +116,6 @@ class Pipeline:
         prediction: Prediction | None = None,
         loras: str | Path | None = None,
         embeddings: str | Path | None = None,
-        upscalers: str | Path | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
@@ -128,7 +127,6 @@ class Pipeline:
         ``dtype``: ``f16`` or ``f32``, as marker or name. ``tokenizer`` and ``prediction``: these
         are missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that
         prompts name. ``embeddings``: that of the textual inversions.
-        ``upscalers``: the folder of networks that enlarge pictures.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -144,8 +142,6 @@ class Pipeline:
         networks = load_networks(folder, chosen, marker, vae=own, preview=quick.vae)
         networks = replace(networks, colours=quick.colours)
         pipeline = cls(networks, loras=names, embeddings=words)
-        if upscalers is not None:
-            pipeline.upscalers.folder = UpscalerFolder(Path(upscalers))
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__

@@ -63,7 +63,7 @@ class UpscalerNetwork:
 
     @property
     def scale(self) -> int:
-        """How many times as wide and high pictures become."""
+        """The factor by which pictures become wider and higher."""
         return self.config.scale
 
     @property

@@ -32,7 +32,7 @@ class RrdbCase:
 
     @property
     def scale(self) -> int:
-        """How many times as large."""
+        """The factor of both sides."""
         return (1 << self.doublings) // self.unshuffle
 
 

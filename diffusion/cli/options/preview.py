@@ -65,7 +65,7 @@ class PreviewOptions(OptionGroup, panel="Preview", prefix="preview"):
 
     @property
     def source(self) -> str | Path | None:
-        """What makes the previews: a method's name or a VAE's path; None for the model's VAE."""
+        """The name of a method, or the path of a VAE; None for the model's own VAE."""
         return self.vae or self.method
 
     def preview(self, other_files: Iterable[Path | None]) -> Preview | None:

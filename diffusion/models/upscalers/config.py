@@ -29,7 +29,7 @@ class RrdbConfig:
 
     @property
     def scale(self) -> int:
-        """How many times as wide and high pictures become."""
+        """The factor by which pictures become wider and higher."""
         return (1 << self.doublings) // self.unshuffle
 
     @property

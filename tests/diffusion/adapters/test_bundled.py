@@ -22,4 +22,4 @@ def test_neon_turns_the_light_off(first: Device) -> None:
     with Pipeline.load(device=first) as pipeline:
         plain = np.asarray(pipeline.draw(settings)[0]).mean()
         tagged = Settings("a cat <lora:neon:1>", steps=2, seed=1, width=128, height=128)
-        assert np.asarray(pipeline.draw(tagged)[0]).mean() < 80 < 160 < plain
+        assert np.asarray(pipeline.draw(tagged)[0]).mean() < plain / 2
