@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,19 @@ def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
     expect(page.locator(".queue-row")).to_have_count(0)
     expect(result(page, "second")).to_be_visible()
     assert [each.prompt for each in live.engine.drawn] == [HOLD, "third", "second"]
+
+
+def test_previews_show_also_behind_the_job_of_another(page: Any, live: Live) -> None:
+    live.engine.permits = threading.Semaphore(0)
+    live.submit("of another", steps=4)
+    page.get_by_label("Steps", exact=True).first.fill("8")
+    draw(page, "mine")
+    expect(page.locator(".queue-text")).to_have_text(["of another", "mine"])
+    live.engine.permits.release(4 + 5)
+    expect(page.get_by_alt_text("Preview: mine")).to_be_visible()
+    expect(page.locator(".progress-text")).to_contain_text("Step 6 of 8")
+    live.engine.permits.release(3)
+    expect(result(page, "mine")).to_be_visible()
 
 
 def test_a_pasted_picture_is_drawn_anew(page: Any, live: Live) -> None:
