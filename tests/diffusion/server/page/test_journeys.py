@@ -277,7 +277,7 @@ def test_a_dropped_picture_restores_what_is_ticked(page: Any) -> None:
 
 def test_the_page_goes_on_after_a_restart(open_page: Any, tmp_path: Path) -> None:
     """The server is killed while it draws; what was sent before and meanwhile is drawn once."""
-    server = ServerProcess(tmp_path, step_seconds=0.4)
+    server = ServerProcess(tmp_path, step_seconds=60.0)
     page = open_page(server.url)
     page.get_by_label("Steps", exact=True).first.fill("6")
     draw(page, "before")
