@@ -10,6 +10,7 @@ from pathlib import Path
 from diffusion.checkpoints.control import find_file, short_hash
 from diffusion.control import ControlFolder
 from diffusion.errors import DiffusionError, ModelError
+from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
 
 __all__ = ["ControlEntry", "ControlTable"]
@@ -54,11 +55,15 @@ class ControlTable:
 
         It may look into the folder, so call it on a thread. Raises `SettingsError` with near names.
         """
-        return self._folder.full_name(name)
+        with reading_folder("controls"):
+            return self._folder.full_name(name)
 
     def _scan(self) -> list[ControlEntry]:
-        self._folder = ControlFolder(self._folder.folder)
-        return [_read_entry(name, self._folder.find(name)) for name in self._folder.names]
+        folder = ControlFolder(self._folder.folder)
+        with reading_folder("controls"):
+            found = [_read_entry(name, folder.find(name)) for name in folder.names]
+        self._folder = folder
+        return found
 
 
 def _read_entry(name: str, place: Path) -> ControlEntry:

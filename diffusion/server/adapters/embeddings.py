@@ -10,6 +10,7 @@ from typing import Final
 
 from diffusion.checkpoints import open_model
 from diffusion.errors import DiffusionError, ModelError, path_text
+from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
 from diffusion.text.inversions import InversionFolder, read_inversion, shape_of_inversion
 
@@ -51,7 +52,8 @@ class EmbeddingTable:
 
     async def refresh(self) -> None:
         """Look for files again."""
-        self._folder = await asyncio.to_thread(InversionFolder, self._path)
+        with reading_folder("embeddings"):
+            self._folder = await asyncio.to_thread(InversionFolder, self._path)
         self._by_model.clear()
 
     def _scan(self, model: Path) -> list[EmbeddingEntry]:

@@ -16,6 +16,7 @@ from diffusion.adapters.family import family_title, text_widths
 from diffusion.checkpoints import open_model
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.errors import DiffusionError, ModelError
+from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
 
 __all__ = ["LoraEntry", "LoraTable", "text_width_of"]
@@ -72,7 +73,8 @@ class LoraTable:
         self._entries = await asyncio.to_thread(self._scan)
 
     def _scan(self) -> list[LoraEntry]:
-        folder = LoraFolder(self._path)
+        with reading_folder("loras"):
+            folder = LoraFolder(self._path)
         return [_read_entry(name, folder.find(name)) for name in folder.names]
 
 

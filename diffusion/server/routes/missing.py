@@ -14,15 +14,20 @@ __all__ = ["MISSING", "router"]
 
 router = APIRouter(tags=["not built yet"])
 
+_TRAINING: Final = "This server does not train; train elsewhere, and put the file into its folder"
+_HYPERNETWORKS: Final = "Hypernetworks are neither trained nor read here; take a LoRA"
+
 # fmt: off
 MISSING: Final[Mapping[str, str]] = {
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
-    "POST /sdapi/v1/interrogate": "Describing a picture needs a model that this server lacks",
-    "POST /sdapi/v1/refresh-vae": "A VAE in place of the model's own is not here yet",
-    "POST /sdapi/v1/create/embedding": "Training is not part of this server",
-    "POST /sdapi/v1/create/hypernetwork": "Training is not part of this server",
-    "POST /sdapi/v1/train/embedding": "Training is not part of this server",
-    "POST /sdapi/v1/train/hypernetwork": "Training is not part of this server",
+    "POST /sdapi/v1/interrogate": "This server has no model that describes pictures; read a "
+        "picture's own settings by /sdapi/v1/png-info",
+    "POST /sdapi/v1/refresh-vae": "There are no separate VAEs; name a model that has the VAE "
+        "as its own",
+    "POST /sdapi/v1/create/embedding": _TRAINING,
+    "POST /sdapi/v1/create/hypernetwork": _HYPERNETWORKS,
+    "POST /sdapi/v1/train/embedding": _TRAINING,
+    "POST /sdapi/v1/train/hypernetwork": _HYPERNETWORKS,
     "POST /sdapi/v1/server-kill": "No request ends this server; send SIGTERM to its process",
     "POST /sdapi/v1/server-restart": "No request ends this server; send SIGTERM to its process",
     "POST /sdapi/v1/server-stop": "No request ends this server; send SIGTERM to its process",

@@ -30,4 +30,5 @@ def failure_text(error: Exception, folders: Iterable[Path]) -> str:
     for each in folders:
         for place in (each, each.resolve()):
             text = text.replace(f"{path_text(place)}{os.sep}", "")
+            text = text.replace(path_text(place), place.name)
     return text

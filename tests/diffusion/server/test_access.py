@@ -160,6 +160,8 @@ def test_admin_routes_need_the_scope(guarded: Live) -> None:
         ("/sdapi/v1/unload-checkpoint", None),
         ("/sdapi/v1/refresh-checkpoints", None),
         ("/sdapi/v1/refresh-loras", None),
+        ("/sdapi/v1/refresh-embeddings", None),
+        ("/api/v1/adapters/refresh", None),
         ("/sdapi/v1/reload-checkpoint", None),
         ("/api/v1/jobs?priority=1", {"prompt": "x"}),
     ):

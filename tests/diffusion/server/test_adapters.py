@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -169,6 +170,16 @@ def test_lists_tell_names_and_never_places(server: Live, tmp_path: Path) -> None
     assert "does not fit this model" in words["alien"]["problem"]
     for path in ("embeddings", "control-models", "loras", "preprocessors"):
         assert str(tmp_path) not in server.get(f"/api/v1/{path}").text
+
+
+def test_a_folder_that_is_gone_is_told_without_its_place(server: Live, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "controls")
+    for path in ("/api/v1/control-models", "/controlnet/model_list?update=true"):
+        answer = server.get(path)
+        assert (answer.status_code, "cannot be read now" in answer.text) == (503, True)
+        assert str(tmp_path) not in answer.text
+    answer = server.post("/api/v1/jobs", {"prompt": "x", "controls": [{**CONTROL, "model": "y"}]})
+    assert (answer.status_code, str(tmp_path) in answer.text) == (503, False)
 
 
 def test_preprocessors_are_listed_with_their_numbers(server: Live) -> None:

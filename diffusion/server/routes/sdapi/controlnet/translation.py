@@ -52,7 +52,7 @@ def chosen_threshold(rule: Threshold | None, given: float) -> float | None:
 def _control(unit: Unit, number: int, crops: bool) -> ControlRequest:
     _refuse_missing(unit, number, crops)
     module = find_module(unit.module)
-    image, mask = unit.image or None, unit.mask or None
+    image, mask = unit.image, unit.mask
     if mask is not None and not module.marks_mask:
         # The extension takes such a mask for the drawing itself: white lines on black.
         image, module = (mask, find_module("none")) if _has_lines(mask) else (image, module)
@@ -61,7 +61,7 @@ def _control(unit: Unit, number: int, crops: bool) -> ControlRequest:
         model=unit.model,
         image=image,
         mask=mask,
-        region=unit.effective_region_mask or None,
+        region=unit.effective_region_mask,
         preprocessor=module.name,
         weight=unit.weight,
         start=unit.guidance_start,

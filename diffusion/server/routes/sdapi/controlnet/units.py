@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from diffusion.control import MOST_CONTROLS
 from diffusion.errors import SettingsError
@@ -20,6 +20,7 @@ __all__ = ["NAME", "Unit", "read_units"]
 NAME: Final = "controlnet"
 """The name in ``alwayson_scripts``, in any case."""
 
+_NONE: Final = "None"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -29,8 +30,8 @@ class Unit(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     enabled: bool = True
-    module: str = "none"
-    model: str = "None"
+    module: str = _NONE
+    model: str = _NONE
     weight: Number = 1.0
     image: str | None = Field(default=None, validation_alias=AliasChoices("image", "input_image"))
     mask: str | None = Field(default=None, validation_alias=AliasChoices("mask", "mask_image"))
@@ -55,17 +56,6 @@ class Unit(BaseModel):
     inpaint_crop_input_image: bool = True
     ipadapter_input: Any = None
     input_mode: str = "simple"
-
-    @field_validator("module", "model", mode="before")
-    @classmethod
-    def _name_nothing(cls, given: object) -> object:
-        """Return a name for null, which clients send for none."""
-        return "None" if given is None or given == "" else given
-
-    @field_validator("guess_mode", mode="before")
-    @classmethod
-    def _read_flag(cls, given: object) -> object:
-        return False if given is None else given
 
 
 def read_units(scripts: Mapping[str, Any]) -> list[Unit]:
@@ -101,7 +91,7 @@ def _read(number: int, given: object) -> Unit:
 
 
 def _split_picture(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields with the mask that stands beside a picture in a field of its own."""
+    """Return the fields, without those that are left empty, and with a picture's mask apart."""
     for name in ("image", "input_image"):
         pair = given.get(name)
         if isinstance(pair, Mapping):
@@ -113,4 +103,4 @@ def _split_picture(given: dict[str, Any]) -> dict[str, Any]:
         given[name] = picture
         if mask and not (given.get("mask") or given.get("mask_image")):
             given["mask"] = mask
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None and value != ""}
