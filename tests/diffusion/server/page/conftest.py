@@ -89,7 +89,8 @@ def write_lora(file: Path, width: int, notes: dict[str, str] | None = None) -> N
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Live]:
     """Return a server with a few adapters; the bundled model reads text of 128."""
-    folders = {each: tmp_path / each for each in ("loras", "embeddings", "controls")}
+    names = ("loras", "embeddings", "controls")
+    folders: dict[str, Any] = {each: tmp_path / each for each in names}
     for name in ("loras", "embeddings"):
         folders[name].mkdir()
     write_lora(folders["loras"] / "paint.safetensors", 128, TAGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,19 @@ def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
     assert [each.prompt for each in live.engine.drawn] == [HOLD, "third", "second"]
 
 
+def test_previews_show_also_behind_the_job_of_another(page: Any, live: Live) -> None:
+    live.engine.permits = threading.Semaphore(0)
+    live.submit("of another", steps=4)
+    page.get_by_label("Steps", exact=True).first.fill("8")
+    draw(page, "mine")
+    expect(page.locator(".queue-text")).to_have_text(["of another", "mine"])
+    live.engine.permits.release(4 + 5)
+    expect(page.get_by_alt_text("Preview: mine")).to_be_visible()
+    expect(page.locator(".progress-text")).to_contain_text("Step 6 of 8")
+    live.engine.permits.release(3)
+    expect(result(page, "mine")).to_be_visible()
+
+
 def test_a_pasted_picture_is_drawn_anew(page: Any, live: Live) -> None:
     page.locator(".mode").get_by_text("Image").click()
     give_file(page, png((40, 24)), "paste")
@@ -263,7 +277,7 @@ def test_a_dropped_picture_restores_what_is_ticked(page: Any) -> None:
 
 def test_the_page_goes_on_after_a_restart(open_page: Any, tmp_path: Path) -> None:
     """The server is killed while it draws; what was sent before and meanwhile is drawn once."""
-    server = ServerProcess(tmp_path, step_seconds=0.4)
+    server = ServerProcess(tmp_path, step_seconds=60.0)
     page = open_page(server.url)
     page.get_by_label("Steps", exact=True).first.fill("6")
     draw(page, "before")
