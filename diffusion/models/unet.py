@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.deep_feature import DeepFeature, current_deep_feature
-from diffusion.models.freeu import scale_features
+from diffusion.models.features import DeepFeature, current_deep_feature, scale_features
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
 from diffusion.models.module import Module, Parameter

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from diffusion.adapters.rank_bank import RankBank
 from diffusion.adapters.rank_slots import PlacedSet
-from diffusion.models.deep_feature import DeepFeature, deep_feature
-from diffusion.models.freeu import FeatureScaling, feature_scaling
+from diffusion.models.features import DeepFeature, FeatureScaling, deep_feature, feature_scaling
 from diffusion.models.layers import seamless_padding
 from diffusion.models.low_rank import Updates, updates
 from diffusion.models.self_attention import (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Settings, Step
 from diffusion.errors import SettingsError
-from diffusion.models.freeu import BlockFactors, FeatureScaling
+from diffusion.models.features import BlockFactors, FeatureScaling
 from diffusion.schedules import Scalings
 from diffusion.tasks import FreeU, GuidanceOptions, Thresholding
 from diffusion.tasks.guidance_rule import GuidanceRule
