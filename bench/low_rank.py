@@ -37,9 +37,7 @@ def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
         name=f"low-rank update {case.name} {dtype.name}",
         setup=setup,
         flops=2.0 * rows * (case.k * width + case.ranks * case.n),
-        bytes=1.0
-        * dtype.itemsize
-        * (rows * (case.k + case.n) + case.k * width + case.ranks * case.n),
+        bytes=float(dtype.itemsize * elements),
         f16=dtype is f16,
         cpu=cpu,
     )
