@@ -81,6 +81,18 @@ def draw_batch(
         Path | None,
         Option(metavar="FOLDER", help="Folder of the LoRAs that prompts name."),
     ] = None,
+    embeddings: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of textual inversions, which are words in prompts."),
+    ] = None,
+    controls: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of ControlNets and T2I-Adapters by name."),
+    ] = None,
+    upscalers: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of ESRGAN and Real-ESRGAN networks by name."),
+    ] = None,
     strict: Annotated[bool, Option("--strict", help="Draw nothing where a line is wrong.")] = False,
     retry_failed: Annotated[
         bool, Option("--retry-failed", help="Try lines again that failed while they were drawn.")
@@ -169,6 +181,9 @@ def draw_batch(
             model=model,
             models=models,
             loras=loras,
+            embeddings=embeddings,
+            controls=controls,
+            upscalers=upscalers,
             device=device,
             devices=devices,
             dtype=dtype,

@@ -25,9 +25,9 @@ _LARGEST: Final = 65536
 class BatchOptions:
     """The models of a batch and the devices that draw it.
 
-    ``model``: of lines that name none, as `named_model` takes it. ``models``, ``loras``: folders.
-    ``device`` to ``at_once``: as the server's settings; None for their defaults. ``ray``: the
-    address of a cluster, ``auto`` or ``local``; None for none; ``workers``: there.
+    ``model``: of lines that name none, as `named_model` takes it. ``models`` to ``upscalers``:
+    folders. ``device`` to ``at_once``: as the server's settings; None for their defaults.
+    ``ray``: the address of a cluster, ``auto`` or ``local``; None for none; ``workers``: there.
 
     They can be sent to another machine, whose own files they name then.
     """
@@ -35,6 +35,9 @@ class BatchOptions:
     model: str | None = None
     models: Path | None = None
     loras: Path | None = None
+    embeddings: Path | None = None
+    controls: Path | None = None
+    upscalers: Path | None = None
     device: str | None = None
     devices: str | None = None
     dtype: str | None = None
@@ -59,6 +62,9 @@ class BatchOptions:
             "host": "127.0.0.1",  # whatever a server of this environment listens to
             "models": self.models,
             "loras": self.loras,
+            "embeddings": self.embeddings,
+            "controls": self.controls,
+            "upscalers": self.upscalers,
             "device": self.device,
             "devices": self.devices,
             "dtype": self.dtype,
@@ -70,7 +76,8 @@ class BatchOptions:
     @property
     def identity(self) -> str:
         """The options that pictures depend on, as text."""
-        given = (self.model, self.dtype, self.loras)
+        adapters = self.loras, self.embeddings, self.controls, self.upscalers
+        given = (self.model, self.dtype, *adapters)
         return json.dumps([None if each is None else str(each) for each in given])
 
     def model_names(self) -> ModelNames:
