@@ -15,7 +15,6 @@ from diffusion.server.engine.messages import Stop
 from diffusion.server.jobs.event_log import EventLog
 from diffusion.server.jobs.request import JobRequest
 from diffusion.settings import Settings
-from diffusion.tasks import InitImage
 
 __all__ = ["Job", "JobState", "Origin", "PictureRecord", "Progress"]
 
@@ -134,17 +133,20 @@ class Job:
     def picture_bytes(self) -> int:
         """The bytes in memory of the pictures that it starts from: decoded, and as base64."""
         start = self.settings.init_image
-        if start is None:
-            return 0
-        return _picture_bytes(start) + self.request.picture_bytes
+        pictures = list[Image.Image | None]()
+        for each in self.settings.controls:
+            pictures += [each.image, each.region, each.mask]
+        if start is not None:
+            pictures += [start.image, start.inpaint.mask if start.inpaint else None]
+        return sum(map(_picture_bytes, pictures)) + self.request.picture_bytes
 
     def drop_pictures(self) -> None:
         """Let go of the pictures that it started from, and of its preview: it has ended."""
         start = self.settings.init_image
         if start is not None:
-            nothing = replace(start, image=Image.new("L", (1, 1)), inpaint=None)
-            self.settings = replace(self.settings, init_image=nothing)
-            self.request = self.request.model_copy(update={"init_image": None})
+            start = replace(start, image=Image.new("L", (1, 1)), inpaint=None)
+        self.settings = replace(self.settings, init_image=start, controls=())
+        self.request = self.request.model_copy(update={"init_image": None, "controls": ()})
         self.progress.preview = None
 
     @property
@@ -178,10 +180,9 @@ class Job:
         }
 
 
-def _picture_bytes(start: InitImage) -> int:
-    """Return the bytes of decoded pictures, at most four for each pixel."""
-    sizes = [start.image.size, *([start.inpaint.mask.size] if start.inpaint else [])]
-    return sum(4 * width * height for width, height in sizes)
+def _picture_bytes(picture: Image.Image | None) -> int:
+    """Return the bytes of a decoded picture, at most four for each pixel."""
+    return 0 if picture is None else 4 * picture.width * picture.height
 
 
 def picture_report(job: str, picture: PictureRecord) -> Mapping[str, object]:

@@ -254,10 +254,12 @@ class JobRequest(Part):
     @property
     def picture_bytes(self) -> int:
         """The bytes of its pictures as base64."""
-        start = self.init_image
-        if start is None:
-            return 0
-        return len(start.image) + (len(start.inpaint.mask) if start.inpaint else 0)
+        start, texts = self.init_image, list[str | None]()
+        for each in self.controls:
+            texts += [each.image, each.region, each.mask]
+        if start is not None:
+            texts += [start.image, start.inpaint.mask if start.inpaint else None]
+        return sum(len(each) for each in texts if each)
 
     @property
     def has_pictures(self) -> bool:

@@ -143,6 +143,8 @@ def test_merged_weights_are_those_of_a_model_loaded_with_them(
     with fresh.loras.use(replace(SETTINGS, loras=(Lora("a", 0.5),))):
         for found, wanted in zip(device_weights(unet), device_weights(expected), strict=True):
             assert relative_error(found, wanted) < 1e-6 if wanted.any() else not found.any()
+    with fresh.loras.use(SETTINGS):  # the text encoders are those of other tests, too
+        fresh.release()
 
 
 def test_runs_with_other_loras_do_not_mix(pipeline: Pipeline) -> None:

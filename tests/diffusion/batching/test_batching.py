@@ -14,6 +14,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.adapters import Lora, LoraFolder
+from diffusion.adapters.rank_bank import RankBank
 from diffusion.batching import (
     Batcher,
     BatchLimits,
@@ -154,11 +155,11 @@ def test_without_room_calls_are_made_in_smaller_batches(
     pipeline.release()
     make = SharedUNet.__init__
 
-    def make_small(self: SharedUNet, call: UNetCall, images: int) -> None:
+    def make_small(self: SharedUNet, call: UNetCall, images: int, bank: RankBank | None) -> None:
         if images > 2:
             refused.append(images)
             raise OutOfMemoryError("no room")
-        make(self, call, images)
+        make(self, call, images, bank)
 
     monkeypatch.setattr(SharedUNet, "__init__", make_small)
     several = [replace(SMALL, seed=seed) for seed in range(5)]

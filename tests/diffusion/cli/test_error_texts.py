@@ -35,6 +35,7 @@ SPECIAL = {
     "sampling": "sampling",  # its parts are those of --set
     "init_image": "init_image",  # the argument of other commands
     "guidance_options": "guidance_options",  # its parts have options of their own
+    "image_prompts": "image_prompts",  # their parts are --ip-image and others
     "inversions": "inversions",  # those of --embedding
     "embeddings": "--embeddings",  # in Python, an array; the option is a folder of files
     "latents": "latents",

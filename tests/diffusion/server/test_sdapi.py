@@ -111,7 +111,8 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     assert {"automatic", "karras"} <= set(client.util_get_scheduler_names())
     assert client.get_upscalers()[0]["name"] == "None"
     assert {"Latent"} <= {each["name"] for each in client.get_latent_upscale_modes()}
-    for name in ("loras", "sd_vae", "hypernetworks", "face_restorers", "prompt_styles"):
+    assert [each["name"] for each in client.get_loras()] == ["neon"]
+    for name in ("sd_vae", "hypernetworks", "face_restorers", "prompt_styles"):
         assert getattr(client, f"get_{name}")() == []
     assert client.get_embeddings() == {"loaded": {}, "skipped": {}}
     assert client.get_scripts()["txt2img"] == [

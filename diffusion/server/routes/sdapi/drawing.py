@@ -99,8 +99,9 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     if not body.override_settings_restore_afterwards:
         await write_options(services, user.name, body.override_settings or {})
     maps = list[bytes]()
-    if plan is None and body.send_images:
-        maps = await controlnet.detected_maps(body.alwayson_scripts, jobs[0], services.maps)
+    if plan is None and body.send_images and body.alwayson_scripts:
+        async for asked in _requests(bodies[:1], options):  # an ended job keeps no pictures
+            maps = await controlnet.detected_maps(body.alwayson_scripts, asked, services.maps)
     layout = _Layout(plan, with_grid, values.kind, body.send_images, maps)
     content = await asyncio.to_thread(_content, services.outputs, jobs, layout, body)
     return Response(content, media_type="application/json")

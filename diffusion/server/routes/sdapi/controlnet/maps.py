@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import structlog
 
 from diffusion.server.errors import ServerError
-from diffusion.server.jobs.job import Job
+from diffusion.server.jobs.request import JobRequest
 from diffusion.server.maps import MapMaker
 from diffusion.server.routes.sdapi.controlnet.units import read_units
 
@@ -18,21 +19,18 @@ __all__ = ["detected_maps"]
 log = structlog.get_logger()
 
 
-async def detected_maps(scripts: Mapping[str, Any], job: Job, maps: MapMaker) -> list[bytes]:
-    """Return the maps that a job's units were led by, as PNG; without those of no interest.
+async def detected_maps(
+    scripts: Mapping[str, Any], request: JobRequest, maps: MapMaker
+) -> list[bytes]:
+    """Return the maps that a request's units were led by, as PNG; without those of no interest.
 
-    ``scripts``: the request's ``alwayson_scripts``. Where no worker can make one any more, the
+    ``scripts``: the ``alwayson_scripts`` of its body. Where no worker can make one any more, the
     pictures go without it, and the log tells.
     """
-    settings, made = job.settings, []
-    size = (
-        None
-        if settings.width is None or settings.height is None
-        else (
-            settings.width,
-            settings.height,
-        )
-    )
+    clean = await asyncio.to_thread(request.clean)
+    settings, made = await asyncio.to_thread(clean.settings), list[bytes]()
+    width, height = settings.width, settings.height
+    size = None if width is None or height is None else (width, height)
     for unit, control in zip(read_units(scripts), settings.controls, strict=True):
         image = control.image
         if image is None and settings.init_image is not None:
@@ -41,5 +39,5 @@ async def detected_maps(scripts: Mapping[str, Any], job: Job, maps: MapMaker) ->
             try:
                 made.append(await maps.make(replace(control, image=image), size))
             except ServerError as error:
-                log.warning("a map is left out of an answer", job=job.id, reason=str(error))
+                log.warning("a map is left out of an answer", reason=str(error))
     return made
