@@ -57,19 +57,22 @@ def _first(group: TensorGroup) -> Array:
     """Return the first factor (a, c)."""
     if "lokr_w1" in group:
         return group.read("lokr_w1", *_first_shape(group))
-    return group.read("lokr_w1_a") @ group.read("lokr_w1_b")
+    rows, columns = _first_shape(group)
+    rank = group.rank_of("lokr_w1_b", 0)
+    return group.read("lokr_w1_a", rows, rank) @ group.read("lokr_w1_b", rank, columns)
 
 
 def _second(group: TensorGroup, rows: int) -> Array:
     """Return the second factor (b, d * kernel)."""
     if "lokr_w2" in group:
         return group.read("lokr_w2", rows, -1)
-    a, b = group.read("lokr_w2_a"), group.read("lokr_w2_b")
+    rank = group.rank_of("lokr_w2_b", 0)
+    b = group.read("lokr_w2_b", rank, -1)
     if "lokr_t2" not in group:
-        return a @ b
-    middle = group.read("lokr_t2", len(a), len(b), -1)
-    joined = np.tensordot(middle, b.reshape(len(b), -1), axes=(1, 0))
-    return a.reshape(len(a), -1).T @ joined.transpose(0, 2, 1).reshape(len(a), -1)
+        return group.read("lokr_w2_a", rows, rank) @ b
+    outer = group.rank_of("lokr_t2", 0)
+    joined = np.tensordot(group.read("lokr_t2", outer, rank, -1), b, axes=(1, 0))
+    return group.read("lokr_w2_a", outer, rows).T @ joined.transpose(0, 2, 1).reshape(outer, -1)
 
 
 def _scale(group: TensorGroup) -> float:

@@ -292,7 +292,7 @@ def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
         live.wait_for(number, "done")
         assert engine.process_id != stopped
         text = live.get("/metrics").text
-        assert "diffusion_worker_restarts_total 1.0" in text
+        assert 'diffusion_worker_restarts_total{worker="worker"} 1.0' in text
 
 
 @dataclass(frozen=True)
