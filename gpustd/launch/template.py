@@ -137,4 +137,5 @@ def _short_name(file: str) -> str:
 def rendered_kernels() -> Iterator[tuple[str, str]]:
     """Yield label and WGSL of every kernel that this process has rendered so far."""
     for (name, *spec), text in _rendered.items():
-        yield label_of(str(name), dict(cast("list[tuple[str, Value]]", spec))), text
+        if not str(name).endswith(_NATIVE):
+            yield label_of(str(name), dict(cast("list[tuple[str, Value]]", spec))), text
