@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
+from diffusion.ambient import Ambient
 from diffusion.models.low_rank import update_of_conv, update_of_rows
 from diffusion.models.module import Module, Parameter, Table
 from gpucore import Buffer, ShapeError, i32
@@ -46,20 +46,12 @@ Activations = Buffer[Any]
 Part = Callable[[Activations], Activations]
 Upsampling = Literal["", "twice", "about"]
 
-_wrap: ContextVar[Wrap] = ContextVar("wrap", default="")
+_wrap: Ambient[Wrap] = Ambient("wrap", "")
 
 
-@contextmanager
-def seamless_padding(axes: Wrap) -> Iterator[None]:
-    """Pad convolutions inside the context with the image's opposite side, along ``axes``.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _wrap.set(axes)
-    try:
-        yield
-    finally:
-        _wrap.reset(token)
+def seamless_padding(axes: Wrap) -> AbstractContextManager[None]:
+    """Pad convolutions inside the context with the image's opposite side, along ``axes``."""
+    return _wrap.around(axes)
 
 
 def seamless_axes() -> Wrap:

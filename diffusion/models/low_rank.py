@@ -6,12 +6,12 @@ seams of pictures. Without it they compute what they always do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from diffusion.ambient import Ambient
 from gpucore import Buffer, u32
 from gpustd.matmul.conv import Window
 from gpustd.matmul.low_rank import low_rank_conv2d, low_rank_update
@@ -38,20 +38,12 @@ class Updates:
     chosen: Buffer[u32]
 
 
-_updates: ContextVar[Updates | None] = ContextVar("updates", default=None)
+_updates: Ambient[Updates | None] = Ambient("updates", None)
 
 
-@contextmanager
-def updates(found: Updates | None) -> Iterator[None]:
-    """Let networks that are called inside the context have these updates; None for none.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _updates.set(found)
-    try:
-        yield
-    finally:
-        _updates.reset(token)
+def updates(found: Updates | None) -> AbstractContextManager[None]:
+    """Let networks that are called inside the context have these updates; None for none."""
+    return _updates.around(found)
 
 
 def update_of_rows(layer: object, x: Buffer[Any]) -> Buffer[Any] | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
 
 from diffusion.adapters.rank_bank import RankBank
+from diffusion.ambient import Ambient
 from diffusion.models.low_rank import Updates
 from gpucore import Buffer, Device, u32
 from gpustd.matmul.low_rank import NO_UPDATE
@@ -33,20 +32,12 @@ class EncodingUpdates(NamedTuple):
         chosen.write(np.full(chosen.shape, self.slot, np.uint32))
 
 
-_encoding: ContextVar[EncodingUpdates | None] = ContextVar("encoding", default=None)
+_encoding: Ambient[EncodingUpdates | None] = Ambient("encoding", None)
 
 
-@contextmanager
-def encode_with(found: EncodingUpdates) -> Iterator[None]:
-    """Let texts that are encoded inside the context have these updates.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _encoding.set(None if found.slot == NO_UPDATE else found)
-    try:
-        yield
-    finally:
-        _encoding.reset(token)
+def encode_with(found: EncodingUpdates) -> AbstractContextManager[None]:
+    """Let texts that are encoded inside the context have these updates."""
+    return _encoding.around(None if found.slot == NO_UPDATE else found)
 
 
 def current_encoding() -> EncodingUpdates | None:

@@ -8,15 +8,15 @@ products with the features, and the waves again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.ambient import Ambient
 from diffusion.models.layers import Activations
 from diffusion.models.unet_config import UNetConfig
 from gpucore import Device, DType
@@ -102,20 +102,12 @@ class FeatureScaling:
         return (flat + low * (factor - 1.0)).view(x.shape)
 
 
-_scaling: ContextVar[FeatureScaling | None] = ContextVar("scaling", default=None)
+_scaling: Ambient[FeatureScaling | None] = Ambient("scaling", None)
 
 
-@contextmanager
-def feature_scaling(scaling: FeatureScaling | None) -> Iterator[None]:
-    """Scale the features of UNets that are called inside the context.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _scaling.set(scaling)
-    try:
-        yield
-    finally:
-        _scaling.reset(token)
+def feature_scaling(scaling: FeatureScaling | None) -> AbstractContextManager[None]:
+    """Scale the features of UNets that are called inside the context."""
+    return _scaling.around(scaling)
 
 
 def scale_features(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from diffusion.ambient import Ambient
 from diffusion.models.layers import Activations
 from gpustd import combine_into
 
@@ -36,20 +35,12 @@ class DeepFeature:
         return x
 
 
-_deep: ContextVar[DeepFeature | None] = ContextVar("deep_feature", default=None)
+_deep: Ambient[DeepFeature | None] = Ambient("deep_feature", None)
 
 
-@contextmanager
-def deep_feature(deep: DeepFeature | None) -> Iterator[None]:
-    """Keep or reuse a feature in UNets that are called inside the context.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _deep.set(deep)
-    try:
-        yield
-    finally:
-        _deep.reset(token)
+def deep_feature(deep: DeepFeature | None) -> AbstractContextManager[None]:
+    """Keep or reuse a feature in UNets that are called inside the context."""
+    return _deep.around(deep)
 
 
 def current_deep_feature() -> DeepFeature | None:

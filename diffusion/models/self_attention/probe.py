@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from diffusion.ambient import Ambient
 from diffusion.models.layers import Activations
 from gpucore import Buffer, f32
 from gpustd import arrays, cast, linalg, nn, slice_axis
@@ -23,20 +22,12 @@ class AttentionProbe:
     sums: Buffer[f32] | None = None
 
 
-_probe: ContextVar[AttentionProbe | None] = ContextVar("probe", default=None)
+_probe: Ambient[AttentionProbe | None] = Ambient("probe", None)
 
 
-@contextmanager
-def attention_probe(probe: AttentionProbe | None) -> Iterator[None]:
-    """Let UNets that are called inside the context write their map to ``probe``.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _probe.set(probe)
-    try:
-        yield
-    finally:
-        _probe.reset(token)
+def attention_probe(probe: AttentionProbe | None) -> AbstractContextManager[None]:
+    """Let UNets that are called inside the context write their map to ``probe``."""
+    return _probe.around(probe)
 
 
 def current_probe() -> AttentionProbe | None:

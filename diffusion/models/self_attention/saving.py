@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from diffusion.ambient import Ambient
 from diffusion.models.layers import Activations
 from diffusion.models.self_attention.merging import MergePlan
 from diffusion.models.unet_config import UNetConfig
@@ -119,20 +119,12 @@ def tile_count(side: int, least: int, swap: int, layer: int) -> int:
     return side // divisors[layer % len(divisors)]
 
 
-_saving: ContextVar[TokenSaving | None] = ContextVar("saving", default=None)
+_saving: Ambient[TokenSaving | None] = Ambient("saving", None)
 
 
-@contextmanager
-def token_saving(saving: TokenSaving | None) -> Iterator[None]:
-    """Save tokens in the self-attention of UNets that are called inside the context.
-
-    Never yield from a generator inside: its caller would be inside as well.
-    """
-    token = _saving.set(saving)
-    try:
-        yield
-    finally:
-        _saving.reset(token)
+def token_saving(saving: TokenSaving | None) -> AbstractContextManager[None]:
+    """Save tokens in the self-attention of UNets that are called inside the context."""
+    return _saving.around(saving)
 
 
 def attend(function: Attend, tokens: Activations, residual: Activations) -> Activations:
