@@ -22,7 +22,16 @@ from diffusion.cli.app import (
 )
 from diffusion.cli.interruption import Interruption, interruptible
 from diffusion.cli.job import STOPPING
-from diffusion.cli.options.shared import DebugOption, DeviceOption, QuietOption
+from diffusion.cli.options.shared import (
+    ControlFolderOption,
+    DebugOption,
+    DeviceOption,
+    EmbeddingFolderOption,
+    LoraFolderOption,
+    NetworkTypeOption,
+    QuietOption,
+    UpscalerFolderOption,
+)
 from diffusion.cli.progress import ProgressBar
 
 __all__ = ["draw_batch"]
@@ -77,22 +86,10 @@ def draw_batch(
         Path | None,
         Option(metavar="FOLDER", help="Folder of models that lines may name, too."),
     ] = None,
-    loras: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of the LoRAs that prompts name."),
-    ] = None,
-    embeddings: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of textual inversions, which are words in prompts."),
-    ] = None,
-    controls: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of ControlNets and T2I-Adapters by name."),
-    ] = None,
-    upscalers: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of ESRGAN and Real-ESRGAN networks by name."),
-    ] = None,
+    loras: LoraFolderOption = None,
+    embeddings: EmbeddingFolderOption = None,
+    controls: ControlFolderOption = None,
+    upscalers: UpscalerFolderOption = None,
     strict: Annotated[bool, Option("--strict", help="Draw nothing where a line is wrong.")] = False,
     retry_failed: Annotated[
         bool, Option("--retry-failed", help="Try lines again that failed while they were drawn.")
@@ -109,9 +106,7 @@ def draw_batch(
             show_default="--device alone",
         ),
     ] = None,
-    dtype: Annotated[
-        str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
-    ] = None,
+    dtype: NetworkTypeOption = None,
     vram: Annotated[
         str | None,
         Option(metavar="SIZE", help="Memory for models, such as 8GB.", show_default="all there is"),

@@ -10,7 +10,15 @@ import typer
 from typer import Option
 
 from diffusion.cli.app import app, examples, needing_extra, reporting
-from diffusion.cli.options.shared import DebugOption, DeviceOption
+from diffusion.cli.options.shared import (
+    ControlFolderOption,
+    DebugOption,
+    DeviceOption,
+    EmbeddingFolderOption,
+    LoraFolderOption,
+    NetworkTypeOption,
+    UpscalerFolderOption,
+)
 
 __all__ = ["run_server"]
 
@@ -55,22 +63,10 @@ def run_server(
         Path | None,
         Option(metavar="FOLDER", help="Folder of models that requests may name, too."),
     ] = None,
-    loras: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of the LoRAs that prompts name."),
-    ] = None,
-    embeddings: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of textual inversions, which are words in prompts."),
-    ] = None,
-    controls: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of ControlNets and T2I-Adapters by name."),
-    ] = None,
-    upscalers: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Folder of ESRGAN and Real-ESRGAN networks by name."),
-    ] = None,
+    loras: LoraFolderOption = None,
+    embeddings: EmbeddingFolderOption = None,
+    controls: ControlFolderOption = None,
+    upscalers: UpscalerFolderOption = None,
     styles: Annotated[
         Path | None,
         Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
@@ -86,9 +82,7 @@ def run_server(
             show_default="one worker on --device",
         ),
     ] = None,
-    dtype: Annotated[
-        str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
-    ] = None,
+    dtype: NetworkTypeOption = None,
     vram: Annotated[
         str | None,
         Option(

@@ -11,6 +11,7 @@ from typer import Option
 from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.parsing import is_place, nth_value, read_numbers
+from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
 from diffusion.control import (
     KINDS,
     MODES,
@@ -25,7 +26,11 @@ from diffusion.errors import SettingsError
 from diffusion.images import read_image
 from diffusion.settings import Settings
 
-__all__ = ["ControlOptions", "check_control_names"]
+__all__ = [
+    "ControlOptions",
+    "PassesOption",
+    "check_control_names",
+]
 
 _RESIZES: Final = tuple(each.name for each in RESIZES)
 _PICTURES: Final = {"control": "image", "region": "region", "mask": "mask"}
@@ -48,6 +53,17 @@ _NAMES: Final = {
 def _complete_preprocessors(incomplete: str) -> list[str]:
     """Return the names of preprocessors that begin so, those of other packages too."""
     return complete_from(preprocessor_names())(incomplete)
+
+
+PassesOption = Annotated[
+    list[str] | None,
+    Option(
+        metavar="NAME",
+        autocompletion=complete_from(PASSES.names),
+        help=f"In which passes it counts with --hires: one of {', '.join(PASSES.names)}.",
+        show_default="both",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -102,14 +118,8 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
         list[float] | None,
         Option(help="Strength; 1 is what the network was trained for.", show_default="1"),
     ] = None
-    start: Annotated[
-        list[float] | None,
-        Option(metavar="SHARE", help="Share of the steps after which it counts.", show_default="0"),
-    ] = None
-    end: Annotated[
-        list[float] | None,
-        Option(metavar="SHARE", help="Share of the steps until which it counts.", show_default="1"),
-    ] = None
+    start: StartsOption = None
+    end: EndsOption = None
     mode: Annotated[
         list[str] | None,
         Option(
@@ -129,14 +139,7 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
             show_default="crop",
         ),
     ] = None
-    region: Annotated[
-        list[Path] | None,
-        Option(
-            metavar="PICTURE",
-            help="Where it counts: white wholly, black not at all.",
-            show_default="everywhere",
-        ),
-    ] = None
+    region: RegionsOption = None
     mask: Annotated[
         list[Path] | None,
         Option(
@@ -168,15 +171,7 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
             show_default=False,
         ),
     ] = None
-    passes: Annotated[
-        list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(PASSES.names),
-            help=f"In which passes it counts with --hires: one of {', '.join(PASSES.names)}.",
-            show_default="both",
-        ),
-    ] = None
+    passes: PassesOption = None
     kind: Annotated[
         list[str] | None,
         Option(

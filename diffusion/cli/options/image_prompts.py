@@ -10,11 +10,12 @@ from PIL import Image
 from typer import Option
 
 from diffusion.cli.options.completion import complete_from
+from diffusion.cli.options.controls import PassesOption
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.parsing import is_place, nth_value, read_numbers
+from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
 from diffusion.control import (
     COMBINATIONS,
-    PASSES,
     SCALINGS,
     WEIGHT_TYPES,
     ControlFolder,
@@ -94,14 +95,8 @@ class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
         list[float] | None,
         Option(help="Strength; 1 is what the adapter was trained for.", show_default="1"),
     ] = None
-    start: Annotated[
-        list[float] | None,
-        Option(metavar="SHARE", help="Share of the steps after which it counts.", show_default="0"),
-    ] = None
-    end: Annotated[
-        list[float] | None,
-        Option(metavar="SHARE", help="Share of the steps until which it counts.", show_default="1"),
-    ] = None
+    start: StartsOption = None
+    end: EndsOption = None
     type: Annotated[
         list[str] | None,
         Option(
@@ -139,14 +134,7 @@ class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
             show_default="crop",
         ),
     ] = None
-    region: Annotated[
-        list[Path] | None,
-        Option(
-            metavar="PICTURE",
-            help="Where it counts: white wholly, black not at all.",
-            show_default="everywhere",
-        ),
-    ] = None
+    region: RegionsOption = None
     negative: Annotated[
         list[Path] | None,
         Option(
@@ -164,15 +152,7 @@ class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
             show_default=False,
         ),
     ] = None
-    passes: Annotated[
-        list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(PASSES.names),
-            help=f"In which passes it counts with --hires: one of {', '.join(PASSES.names)}.",
-            show_default="both",
-        ),
-    ] = None
+    passes: PassesOption = None
 
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with the image prompts that were typed. Raises `SettingsError`."""

@@ -16,17 +16,25 @@ from diffusion.errors import SettingsError
 
 __all__ = [
     "PROMPT_HELP",
+    "ControlFolderOption",
     "DebugOption",
     "DeviceOption",
+    "EmbeddingFolderOption",
+    "EndsOption",
     "ImageArgument",
     "JsonOption",
+    "LoraFolderOption",
     "ModelOption",
+    "NetworkTypeOption",
     "PredictionOption",
     "PromptArgument",
     "QuietOption",
+    "RegionsOption",
     "SizeOption",
     "StartSizeOption",
+    "StartsOption",
     "TokenizerOption",
+    "UpscalerFolderOption",
     "require_prompt",
 ]
 
@@ -101,6 +109,38 @@ DeviceOption = Annotated[
         help="Where to compute: dawn, wgpu, vulkan, metal, dx12, gl, cpu, or part of a card's "
         "name. 'avila doctor' lists what is here.",
         show_default="the best one here",
+    ),
+]
+LoraFolderOption = Annotated[
+    Path | None, Option(metavar="FOLDER", help="Folder of the LoRAs that prompts name.")
+]
+EmbeddingFolderOption = Annotated[
+    Path | None,
+    Option(metavar="FOLDER", help="Folder of textual inversions, which are words in prompts."),
+]
+ControlFolderOption = Annotated[
+    Path | None, Option(metavar="FOLDER", help="Folder of ControlNets and T2I-Adapters by name.")
+]
+UpscalerFolderOption = Annotated[
+    Path | None, Option(metavar="FOLDER", help="Folder of ESRGAN and Real-ESRGAN networks by name.")
+]
+NetworkTypeOption = Annotated[
+    str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
+]
+StartsOption = Annotated[
+    list[float] | None,
+    Option(metavar="SHARE", help="Share of the steps after which it counts.", show_default="0"),
+]
+EndsOption = Annotated[
+    list[float] | None,
+    Option(metavar="SHARE", help="Share of the steps until which it counts.", show_default="1"),
+]
+RegionsOption = Annotated[
+    list[Path] | None,
+    Option(
+        metavar="PICTURE",
+        help="Where it counts: white wholly, black not at all.",
+        show_default="everywhere",
     ),
 ]
 JsonOption = Annotated[bool, Option("--json", help="Print one JSON object, and no progress.")]
