@@ -59,7 +59,7 @@ LayersOf = Mapping[Parameter, BankLayer]
 
 
 class BankSize(NamedTuple):
-    """What a bank needs to have: the ranks of a weight, and the layers."""
+    """The size of a bank: the ranks of a weight, and the layers."""
 
     ranks: int
     layers: frozenset[BankLayer]

@@ -36,7 +36,7 @@ _CHANNELS: Final = (128, 256, 512, 512)
 
 @dataclass(frozen=True)
 class QuickPreview:
-    """What makes previews: a VAE of their own, colours of latents, or neither: the model's VAE."""
+    """The source of previews: a VAE of their own, colours of latents, or else the model's VAE."""
 
     vae: SeparateVae | None = None
     colours: LatentColours | None = None

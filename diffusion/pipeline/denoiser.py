@@ -79,7 +79,7 @@ class _Captured(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What a captured network depends on: its controls, and whether it reuses deep features."""
+    """The key of a captured network: its controls, and whether it reuses deep features."""
 
     active: Active
     reuses: bool

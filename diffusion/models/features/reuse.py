@@ -14,7 +14,7 @@ __all__ = ["DeepFeature", "current_deep_feature", "deep_feature"]
 
 @dataclass
 class DeepFeature:
-    """What the way up hands to the layers from ``branch`` on, counted from the outermost one, 0.
+    """A feature of the way up, read by the layers from ``branch`` on; 0 is the outermost.
 
     A call of the whole network writes it; one that ``reuses`` it computes those layers alone.
     """

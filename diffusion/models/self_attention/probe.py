@@ -16,7 +16,7 @@ __all__ = ["AttentionProbe", "attention_probe", "column_sums", "current_probe"]
 
 @dataclass
 class AttentionProbe:
-    """What a UNet call writes the map of its first ``images`` rows to: ``sums`` (B, H, W, 1)."""
+    """The place for the map of the first ``images`` rows of a UNet call: ``sums`` (B, H, W, 1)."""
 
     images: int
     sums: Buffer[f32] | None = None

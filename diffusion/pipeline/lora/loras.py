@@ -47,7 +47,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class PassWithLoras(Protocol):
-    """What a pass has beside the layers."""
+    """A pass, as far as adapters beside the layers go."""
 
     @property
     def loras(self) -> RunLoras | None:

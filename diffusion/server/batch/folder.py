@@ -35,7 +35,7 @@ Record = dict[str, Any]
 
 
 class BatchFolder:
-    """What a batch has written so far, and how it writes more. Use it within `hold_open`.
+    """The results of a batch so far. Write more within `hold_open`.
 
     ``retry``: lines that failed count as not done.
     """

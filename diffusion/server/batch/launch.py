@@ -23,7 +23,7 @@ __all__ = ["BatchReporter", "BatchWork", "run_batch"]
 
 
 class BatchReporter(Protocol):
-    """Who watches a batch. ``stopping``: tells whether no more is to begin."""
+    """An observer of a batch. ``stopping`` tells whether no more is to begin."""
 
     def warn(self, text: str) -> None: ...
 
@@ -37,7 +37,7 @@ class BatchReporter(Protocol):
 
 
 class BatchWork:
-    """What is to be drawn, and where to. ``changes``: fields of lines that do not give them.
+    """The lines to draw, and the folder. ``changes``: fields of lines that do not give them.
 
     ``strict``: a wrong line stops all; ``restart``, ``retry``: as of `BatchFolder`.
     """

@@ -45,7 +45,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a piece: a picture, or a reason why there is none."""
+    """The result of a piece: a picture, or a reason why there is none."""
 
     key: str
     number: int

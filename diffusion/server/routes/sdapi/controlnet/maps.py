@@ -27,11 +27,14 @@ async def detected_maps(
     ``scripts``: the ``alwayson_scripts`` of its body. Where no worker can make one any more, the
     pictures go without it, and the log tells.
     """
+    units, made = read_units(scripts), list[bytes]()
+    if not any(unit.save_detected_map for unit in units):
+        return made
     clean = await asyncio.to_thread(request.clean)
-    settings, made = await asyncio.to_thread(clean.settings), list[bytes]()
+    settings = await asyncio.to_thread(clean.settings)
     width, height = settings.width, settings.height
     size = None if width is None or height is None else (width, height)
-    for unit, control in zip(read_units(scripts), settings.controls, strict=True):
+    for unit, control in zip(units, settings.controls, strict=True):
         image = control.image
         if image is None and settings.init_image is not None:
             image = settings.init_image.image
