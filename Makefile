@@ -46,7 +46,7 @@ serve: $(VENV)/.setup-serve $(VENV)/.setup-vulkan ## set up, then serve on 127.0
 	@$(VENV)/bin/avila serve $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.setup-test $(VENV)/.setup-vulkan $(VENV)/.setup-chromium ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
+test: $(VENV)/.setup-test $(VENV)/.setup-vulkan $(VENV)/.setup-chromium $(VENV)/.setup-hip ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
 ifeq ($(strip $(ARGS)),)
 	$(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
 	$(PYTEST) tests/diffusion
@@ -134,4 +134,8 @@ $(VENV)/.setup-vulkan: tools/setup/vulkan.sh tools/setup/adapters.py | $(VENV)/.
 
 $(VENV)/.setup-chromium: tools/setup/chromium.sh | $(VENV)/.setup-run
 	@tools/setup/chromium.sh
+	@touch $@
+
+$(VENV)/.setup-hip: tools/setup/hip.sh | $(VENV)/.setup-run
+	@tools/setup/hip.sh
 	@touch $@

@@ -21,6 +21,7 @@ __all__ = [
     "cuda_adapters",
     "engine_adapters",
     "find_by_name",
+    "hip_adapters",
     "install_hint",
     "names_of_equals",
     "open_backend",
@@ -30,8 +31,9 @@ __all__ = [
 DEVICE_VARIABLE = "GPUCORE_DEVICE"
 
 _KIND_RANK = {"discrete": 0, "integrated": 1, "virtual": 2, "unknown": 3, "cpu": 4, "null": 9}
-_BACKEND_RANK = {"dawn": 0, "wgpu": 1}
-_BEST_RANK = (False, 0, False, False, False, 0)
+_WITHOUT_CUDA = ("dawn", "vulkan", "metal", "dx12", "gl")
+_BACKEND_RANK = {"cuda": 0, "dawn": 1, "wgpu": 2}
+_BEST_RANK = (False, 0, False, False, False)
 
 
 class _Starting:
@@ -54,7 +56,8 @@ _STARTING = _Starting()
 def all_adapters() -> list[AdapterInfo]:
     """Return the adapters of every engine, the best first, without the null adapter."""
     with _STARTING:
-        return sorted([*dawn.adapters(), *wgpu_native.adapters(), *cuda_adapters()], key=_rank)
+        found = [*dawn.adapters(), *wgpu_native.adapters(), *cuda_adapters(), *hip_adapters()]
+        return sorted(found, key=_rank)
 
 
 def cuda_adapters() -> list[AdapterInfo]:
@@ -64,8 +67,15 @@ def cuda_adapters() -> list[AdapterInfo]:
     return cards.adapters()
 
 
+def hip_adapters() -> list[AdapterInfo]:
+    """Return the AMD cards that HIP sees; none where ROCm is missing."""
+    from gpucore.backends.hip import cards
+
+    return cards.adapters()
+
+
 def engine_adapters(engine: str) -> list[AdapterInfo]:
-    """Return the adapters of ``dawn``, ``wgpu`` or ``cuda`` in the engine's order.
+    """Return the adapters of ``dawn``, ``wgpu``, ``cuda`` or ``hip`` in the engine's order.
 
     Raises the engine's error where it does not start.
     """
@@ -74,12 +84,16 @@ def engine_adapters(engine: str) -> list[AdapterInfo]:
             from gpucore.backends.cuda import cards
 
             return cards.find_adapters()
+        if engine == "hip":
+            from gpucore.backends.hip import cards as amd_cards
+
+            return amd_cards.find_adapters()
         return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
 
 
 def _rank(info: AdapterInfo) -> tuple[bool, int, bool, bool, bool, int]:
     return (
-        info.engine == "cuda",  # until it is as quick as the others, it is taken by name
+        info.engine == "hip",  # no card was at hand to try it: it is taken by name
         _KIND_RANK[info.kind],
         "matrix-units" not in info.features,
         "f16" not in info.features,
@@ -106,7 +120,7 @@ def choose(name: str) -> AdapterInfo:
     ``name`` is one of these:
 
     - an engine with an API, as in `AdapterInfo.backend`: ``dawn-vulkan``;
-    - an engine: ``dawn``, ``wgpu``, ``cuda``, ``null``;
+    - an engine: ``dawn``, ``wgpu``, ``cuda``, ``hip``, ``null``;
     - an API: ``vulkan``, ``metal``, ``dx12``, ``gl``;
     - ``cpu``, or part of the card's name.
 
@@ -155,13 +169,21 @@ def _candidates(word: str, number: str) -> list[AdapterInfo]:
     with _STARTING:
         if engine == "wgpu":
             return sorted(wgpu_native.adapters(), key=_rank)
-        if engine == "cuda":
-            return cuda_adapters()
-        found = sorted(dawn.adapters(), key=_rank)
-        first = next((info for info in found if _is_called(info, word)), None)
-        if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
-            return found
-        return sorted([*found, *wgpu_native.adapters(), *cuda_adapters()], key=_rank)
+        if engine == "hip":
+            return hip_adapters()
+        cards = [] if engine in _WITHOUT_CUDA else cuda_adapters()
+        if engine == "cuda" or (not number and _has_best(cards, word)):
+            return sorted(cards, key=_rank)
+        found = [*cards, *dawn.adapters()]
+        if engine != "dawn" and (number or not _has_best(found, word, engine="dawn")):
+            found += [*wgpu_native.adapters(), *hip_adapters()]
+        return sorted(found, key=_rank)
+
+
+def _has_best(present: Sequence[AdapterInfo], word: str, engine: str = "cuda") -> bool:
+    """Tell whether one that a name fits is as good as any of this engine or those behind it."""
+    best = (*_BEST_RANK, _BACKEND_RANK[engine])
+    return any(_is_called(info, word) and _rank(info) <= best for info in present)
 
 
 def _is_called(info: AdapterInfo, word: str) -> bool:
@@ -201,4 +223,8 @@ def open_backend(info: AdapterInfo, *, checks: bool = True) -> Backend:
             from gpucore.backends.cuda import cards
 
             return cards.open_adapter(info, checks=checks)
+        if info.engine == "hip":
+            from gpucore.backends.hip import cards as amd_cards
+
+            return amd_cards.open_adapter(info, checks=checks)
         return wgpu_native.open_adapter(info, checks=checks)

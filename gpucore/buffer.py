@@ -20,9 +20,11 @@ from gpucore.display import buffer_html
 from gpucore.dtypes import T, conversion_text, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
 from gpucore.integers import ceil_div
+from gpucore.memory.borrowing import lend
 from gpucore.memory.pool import Storage
 from gpucore.not_copyable import NotCopyable
 from gpucore.processes import kept_if_ended
+from gpucore.sanitizer import checker
 from gpucore.waiting import start_async, wait_async
 
 if TYPE_CHECKING:
@@ -161,15 +163,27 @@ class Buffer(NotCopyable, BufferOperators[T], BufferMethods[T]):
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """Read it into a DLPack capsule on the CPU (``torch.from_dlpack(buffer)``); always a copy.
+        """Return a DLPack capsule (``torch.from_dlpack(buffer)``).
 
-        No engine gives other libraries access to device memory, so a copy cannot be avoided. Raises
-        `BufferError` for ``copy=False``, a stream, or another device.
+        With CUDA, it has the buffer's own memory on the card, after what was recorded so far. Call
+        ``torch.cuda.synchronize()`` or the like before the buffer is used again. With others, and
+        for ``dl_device`` on the CPU, it has a copy there. Raises `BufferError` for other choices.
         """
-        return interchange.dlpack_capsule(self.read, stream, dl_device, copy)
+        sharing = self.device.engine.sharing
+        if sharing is None or dl_device == interchange.CPU:
+            return interchange.dlpack_capsule(self.read, stream, dl_device, copy)
+        if dl_device is not None and tuple(dl_device) != sharing.place:
+            raise BufferError(f"dl_device must be {sharing.place} or the CPU, got {dl_device}")
+        if self.dtype.numpy.names:
+            raise BufferError(f"{self!r} holds structs: DLPack has numbers alone")
+        with self.device.lock:
+            storage = (self.__copy__() if copy else self).storage
+            self.device.submit()
+            return lend(sharing, storage, (self.shape, self.dtype.numpy), stream, max_version)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return interchange.CPU
+        sharing = self.device.engine.sharing
+        return interchange.CPU if sharing is None else sharing.place
 
     def __enter__(self) -> Self:
         return self
@@ -333,7 +347,9 @@ class Buffer(NotCopyable, BufferOperators[T], BufferMethods[T]):
     def _write_bytes(self, data: NDArray[Any], first: int) -> None:
         with self.device.lock:
             self.device.stream.submit_before_write(self.storage, data.nbytes)
-            self.device.engine.write(self.storage.handle, _padded_bytes(data), first)
+            self.device.engine.write(self.storage.handle, padded := _padded_bytes(data), first)
+            if sanitizer := checker():
+                sanitizer.note_write(self.storage.handle, first, padded.nbytes)
 
     def _as_writable(self, array: ArrayLike) -> NDArray[Any]:
         """Return ``array``, contiguous. Raises `DTypeError` where it has another dtype."""

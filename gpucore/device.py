@@ -24,6 +24,7 @@ from gpucore.environment import is_on
 from gpucore.errors import DeviceLostError, DeviceNotFoundError, ShapeError
 from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel, ReloadingKernel
+from gpucore.memory.borrowing import borrow, own_copy
 from gpucore.memory.pool import MemoryStats, Pool, memory_limit
 from gpucore.not_copyable import NotCopyable
 from gpucore.per_device import PerDevice
@@ -51,8 +52,7 @@ class Device(NotCopyable):
     Several threads may use a device and all that is made from it. Each call takes its `lock`, which
     is re-entrant; ``with device.lock:`` makes several calls one unit. A capture has it from begin
     to end; a wait for the device does not. Streams and regions are each thread's own. On OpenGL,
-    one thread opens all devices. In a child of ``os.fork()`` each call raises `GpuError`
-    (`multiprocessing` may spawn).
+    one thread opens all devices. In a child of ``os.fork()`` each call raises `GpuError`: spawn it.
 
     Launches and copies are recorded; reading, `synchronize` and `submit` submit them. Recording
     does not touch the device, so a lost device raises `DeviceLostError` only there.
@@ -101,8 +101,7 @@ class Device(NotCopyable):
 
         With ``checks``, an index beyond a buffer's end does no harm, and workgroup memory is zero
         when a workgroup starts, as WGSL promises. Nothing ends an endless loop. Without, kernels
-        run faster and are trusted: open it so for tested kernels only, as the diffusion pipeline
-        does.
+        run faster and are trusted: for tested kernels only, as those of the diffusion pipeline.
         The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides ``checks``.
         """
         checks = is_on("GPUCORE_CHECKS", checks)
@@ -117,10 +116,8 @@ class Device(NotCopyable):
         try:
             backend = adapters.open_backend(self.info, checks=self.checks)
         except (IndexError, RuntimeError) as error:
-            raise DeviceNotFoundError(
-                f"{self.name} ({self.backend}) does not open again: {error}; Device.list() shows "
-                "what is present"
-            ) from None
+            what = f"{self.name} ({self.backend}) does not open again: {error}"
+            raise DeviceNotFoundError(f"{what}; Device.list() shows what is present") from None
         return Device(backend, checks=self.checks)
 
     @classmethod
@@ -147,6 +144,11 @@ class Device(NotCopyable):
     def cuda(cls) -> Device:
         """Open the first CUDA card; `avila-diffusion[cuda]` installs what that needs."""
         return cls.by_name("cuda")
+
+    @classmethod
+    def hip(cls) -> Device:
+        """Open the first AMD card through HIP; ROCm installs what that needs."""
+        return cls.by_name("hip")
 
     @classmethod
     def vulkan(cls) -> Device:
@@ -233,9 +235,8 @@ class Device(NotCopyable):
     @property
     def has_matrix_units(self) -> bool:
         """True where subgroups of 32 multiply 16x16x16 matrices of f16 into f32."""
-        shapes = self.info.matrix_shapes
-        wide = self.subgroup_size == (32, 32)
-        return "matrix-units" in self.features and wide and _MATRIX_SHAPE in shapes
+        fits = self.subgroup_size == (32, 32) and _MATRIX_SHAPE in self.info.matrix_shapes
+        return "matrix-units" in self.features and fits
 
     @property
     def subgroup_size(self) -> tuple[int, int]:
@@ -302,24 +303,24 @@ class Device(NotCopyable):
     def buffer_from_array(self, array: ArrayLike, dtype: type[DType] | None = None) -> Buffer[Any]:
         """Return a buffer with a copy of ``array``, converted to ``dtype`` if one is given.
 
-        ``array`` may be anything that NumPy takes, structured arrays too, or a DLPack producer on
-        the CPU. Raises `DTypeError` where the array's own dtype has no marker.
+        ``array`` is what NumPy takes, or a DLPack producer on the CPU. Raises `DTypeError`.
         """
-        is_plain = hasattr(array, "__array__") or not hasattr(array, "__dlpack__")
-        data = np.asarray(array) if is_plain else interchange.as_array(array)
-        result: Buffer[Any]
-        result = self.buffer(dtype_of(data.dtype) if dtype is None else dtype, data.shape)
+        data = interchange.host_array(array)
+        result: Buffer[Any] = self.buffer(dtype or dtype_of(data.dtype), data.shape)
         result.write(data.astype(result.dtype.numpy, copy=False))
         return result
 
-    def from_dlpack(self, producer: DLPackProducer) -> Buffer[Any]:
-        """Return a buffer with a copy of another library's array, taken through DLPack.
+    def from_dlpack(self, producer: DLPackProducer, *, copy: bool | None = None) -> Buffer[Any]:
+        """Return a buffer of another library's array, taken through DLPack.
 
-        The producer's data must be on the CPU, as that of a PyTorch tensor is after
-        ``.detach().cpu()``; the way back is ``torch.from_dlpack(buffer)``. Raises `ArgumentError`,
-        `DTypeError`.
+        Data on the CPU is copied, an array on the same card is not with CUDA; for that and ``copy``
+        see `gpucore.memory.borrowing`. Raises `ArgumentError`, `DTypeError`.
         """
-        return self.buffer_from_array(interchange.as_array(producer))
+        loan = borrow(self.pool, self.engine.sharing, producer, copy)
+        if loan is None:
+            return self.buffer_from_array(interchange.as_array(producer))
+        shared: Buffer[Any] = Buffer(self, dtype_of(loan.dtype), loan.shape, loan.storage)
+        return own_copy(shared) if loan.is_copied else shared
 
     # Kernels -----------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Exchange with arrays of other libraries on the host: NumPy's protocol and DLPack.
+"""Exchange with arrays of other libraries: NumPy's protocol and DLPack.
 
-No engine gives other libraries access to a device's memory, so every exchange is a copy: a read of
-the buffer, or a write into it.
+CUDA gives other libraries access to a card's memory, see `gpucore.memory.borrowing`. With any other
+engine, and on the host, every exchange is a copy: a read of the buffer, or a write into it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from gpucore.errors import ArgumentError
 
-__all__ = ["CPU", "DLPackProducer", "as_array", "call_on_host", "dlpack_capsule", "numpy_array"]
+__all__ = [
+    "CPU",
+    "DLPackProducer",
+    "as_array",
+    "call_on_host",
+    "dlpack_capsule",
+    "host_array",
+    "is_on",
+    "numpy_array",
+]
 
 # kDLCPU in dlpack.h, and the number of the only CPU device.
 CPU = (1, 0)
@@ -89,6 +98,20 @@ def dlpack_capsule(
     if dl_device is not None and tuple(dl_device) != CPU:
         raise BufferError(f"dl_device must be the CPU, {CPU}, got {dl_device}")
     return read().__dlpack__()
+
+
+def host_array(array: Any) -> NDArray[Any]:
+    """Return what NumPy takes, or a DLPack producer, as an array. Raises `ArgumentError`."""
+    is_plain = hasattr(array, "__array__") or not hasattr(array, "__dlpack__")
+    return np.asarray(array) if is_plain else as_array(array)
+
+
+def is_on(producer: object, place: tuple[int, int] | None) -> bool:
+    """Tell whether a DLPack producer's data is on the device ``place``."""
+    if place is None or not hasattr(producer, "__dlpack_device__"):
+        return False
+    kind, number = producer.__dlpack_device__()
+    return (int(kind), int(number)) == place
 
 
 def as_array(producer: object) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ from gpucore.memory.pool import Storage, storage_size
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.reload import SourceFile
+from gpucore.sanitizer import Listing
 from gpucore.tiled import Tiled, tiled_specs
 from gpucore.waiting import wait_async
 from gpucore.wgsl import Binding, pack_struct
@@ -104,8 +106,8 @@ class Kernel(NotCopyable):
         Where there is ``native`` code, ``source`` only declares its bindings. Raises
         `KernelCompileError`, `ArgumentError`, `FeatureError`.
         """
-        if native is not None and "wgmma" not in device.features:
-            raise FeatureError(f"{label}: native code needs the feature wgmma, {device!r} has none")
+        if native is not None and "cuda-kernels" not in device.features:
+            raise FeatureError(f"{label}: native code needs cuda-kernels, {device!r} has none")
         given: Mapping[str, object] = constants
         if buffers := [name for name, value in given.items() if isinstance(value, Buffer)]:
             raise ArgumentError(
@@ -127,6 +129,10 @@ class Kernel(NotCopyable):
             else:
                 program = device.engine.compile_native(native)
         program.label = label
+        names = tuple(binding.name for binding in interface.bindings)
+        given_source = source if native is None else None
+        width = math.prod(interface.workgroup_size)
+        program.listing = Listing(given_source, entry, interface.constants, names, width)
         return cls(device, program, interface, entry, is_native=native is not None)
 
     def wait(self) -> None:
@@ -149,6 +155,12 @@ class Kernel(NotCopyable):
     def label(self) -> str:
         """The name under which profiles count its launches."""
         return self._program.label
+
+    @property
+    def listing(self) -> Listing:
+        """Its WGSL for the sanitizer; ``checked`` may say what it was made from."""
+        found: Listing = self._program.listing
+        return found
 
     @property
     def _name(self) -> str:
@@ -262,10 +274,12 @@ class Kernel(NotCopyable):
         require_groups(self._name, sizes, self._max_groups, given)
         return sizes
 
-    def _bind_group(self, specs: tuple[BindingSpec, ...], buffers: list[tuple[Any, int]]) -> Any:
-        """Return the bind group of these handles, with the bytes bound of each."""
+    def _bind_group(
+        self, specs: tuple[BindingSpec, ...], buffers: list[tuple[Any, int]]
+    ) -> tuple[Any, tuple[tuple[Any, int], ...]]:
+        """Return the bind group of these handles, and the handles with the bytes bound of each."""
         bound = tuple((resolve_handle(handle), nbytes) for handle, nbytes in buffers)
-        return self.device.bindings.group(specs, bound)
+        return self.device.bindings.group(specs, bound), bound
 
     def _bind(self, binding: Binding, argument: Argument) -> tuple[Any, int, Storage | None]:
         if binding.address_space == "uniform":

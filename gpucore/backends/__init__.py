@@ -16,6 +16,7 @@ from gpucore.backends.interface import (
     PendingTimes,
     Program,
     Recording,
+    Sharing,
     StagingStats,
 )
 from gpucore.backends.native import NativeCode, TileMap
@@ -34,6 +35,7 @@ __all__ = [
     "PendingTimes",
     "Program",
     "Recording",
+    "Sharing",
     "StagingStats",
     "TileMap",
 ]

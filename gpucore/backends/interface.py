@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -22,8 +23,11 @@ __all__ = [
     "PendingRead",
     "PendingTimes",
     "Program",
+    "Sharing",
     "StagingStats",
 ]
+
+_LLVMPIPE = re.compile(r"llvmpipe \(.*, (\d+) bits\)")
 
 Access = Literal["storage", "read-only-storage", "uniform"]
 Kind = Literal["discrete", "integrated", "virtual", "cpu", "unknown", "null"]
@@ -34,9 +38,10 @@ class AdapterInfo:
     """One adapter as one engine describes it.
 
     ``features`` are names of ours: ``f16``, ``subgroups``, ``matrix-units``, ``timestamps``,
-    ``subgroup-size-control``, ``wgmma`` (native kernels for Hopper run). ``limits`` have WebGPU's
-    names, with underscores. ``memory_size`` is
-    in bytes; None where the engine does not report it.
+    ``subgroup-size-control``, ``cuda-kernels`` (native kernels run), ``ampere`` (on
+    NVIDIA's compute capability 8.x), ``wgmma`` (those for Hopper run).
+    ``limits`` have WebGPU's names, with underscores. ``memory_size`` is in bytes; None where the
+    engine does not report it.
     """
 
     engine: str
@@ -51,6 +56,19 @@ class AdapterInfo:
     memory_size: int | None = None
     matrix_shapes: tuple[tuple[str, str, int, int, int], ...] = ()
     index: int = 0
+
+    @property
+    def lanes(self) -> int:
+        """The invocations of a subgroup where they are known and all alike, else 32.
+
+        Mesa's llvmpipe runs one invocation in each 32-bit lane of its vectors, whose width stands
+        in its name. The sizes that it reports are only bounds.
+        """
+        least, most = self.subgroup_size
+        found = _LLVMPIPE.match(self.name)
+        if found is not None:
+            return int(found[1]) // 32
+        return most if 0 < least == most else 32
 
     @property
     def backend(self) -> str:
@@ -108,21 +126,24 @@ class Pending(Protocol):
 class Program(Pending, Protocol):
     """A compute pipeline that may still be compiling; `wait` raises `KernelCompileError`.
 
-    ``label`` names it in profiles.
+    ``label`` names it in profiles, ``listing`` is what the sanitizer must know.
     """
 
     label: str
+    listing: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Run a program over a grid of workgroups with bound buffers.
 
+    ``bound`` are the handles in ``group``, each with its bytes, in the order of the bindings.
     Profiles sort it by its ``region`` and make rates from its ``work``.
     """
 
     program: Any
     group: Any
+    bound: tuple[tuple[Any, int], ...]
     grid: tuple[int, int, int]
     region: str
     work: Work
@@ -171,15 +192,42 @@ class PendingTimes(Protocol):
         """Return the begin and the end of each launch in nanoseconds, as the device wrote them."""
 
 
+class Sharing(Protocol):
+    """Memory that an engine shares with other libraries of the process, such as PyTorch.
+
+    ``place`` is DLPack's kind and number of the device, ``stream`` the engine's own stream there.
+    """
+
+    place: tuple[int, int]
+    stream: int
+
+    def address_of(self, handle: Any) -> int:
+        """Return where a buffer lies on the device."""
+
+    def order_before(self, stream: int) -> None:
+        """Make another stream of the device wait for everything submitted so far."""
+
+    def adopt(self, address: int, nbytes: int, release: Callable[[], None]) -> Handle:
+        """Return a handle of others' memory; ``release`` is called when it is of no more use."""
+
+    def give_back(self, handle: Any) -> None:
+        """Queue the release of an adopted handle; called at any time, in any thread."""
+
+    def take_back(self, storage: object) -> None:
+        """Queue the end of a storage that was lent; called at any time, in any thread."""
+
+
 class Backend(Protocol):
     """An opened adapter. Calls are ordered as on one queue; only pending work can block.
 
     The caller makes one call at a time, from any thread. What is dropped may end in another thread.
 
-    Every call raises `DeviceLostError` once the device is lost or closed.
+    Every call raises `DeviceLostError` once the device is lost or closed. ``sharing`` is None where
+    no other library reaches the memory.
     """
 
     info: AdapterInfo
+    sharing: Sharing | None
 
     @property
     def under_way(self) -> int:
@@ -204,6 +252,12 @@ class Backend(Protocol):
     def free(self, handle: Any) -> None:
         """Give a buffer's memory back."""
 
+    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> Handle:
+        """Return memory of the host, which the device's copies may read; ``fill`` writes it once.
+
+        ``nbytes`` is a multiple of 4. `free` gives it back. Raises `OutOfMemoryError`.
+        """
+
     def write(self, handle: Any, data: memoryview, offset: int = 0) -> None:
         """Copy host bytes at once to ``offset`` of a buffer (both multiples of 4)."""
 
@@ -222,7 +276,7 @@ class Backend(Protocol):
     def compile_native(self, code: NativeCode) -> Program:
         """Start compiling a kernel in the engine's own language, as `compile`.
 
-        Optional: called only where ``info.features`` has ``wgmma``.
+        Optional: called only where ``info.features`` has ``cuda-kernels``.
         """
 
     def bind(self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[Any, int]]) -> Any:

@@ -20,12 +20,14 @@ class NativeCode:
         threads: threads of a block.
         memory: bytes of shared memory of a block.
         cluster: blocks that run together and see each other's shared memory.
+        follows: it may start before the launch ahead of it is done, and waits by itself.
     """
 
     text: str
     threads: int
     memory: int
     cluster: int = 1
+    follows: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from gpucore.backends.interface import (
     AdapterInfo,
@@ -11,6 +12,7 @@ from gpucore.backends.interface import (
     Command,
     Copy,
     Launch,
+    Sharing,
     StagingStats,
 )
 from gpucore.backends.native import NativeCode
@@ -51,6 +53,7 @@ class NullProgram(NullPending):
     """A program that is its own text."""
 
     label = ""
+    listing: Any = None
 
     def __init__(self, source: str, entry: str, constants: Mapping[str, float]) -> None:
         self.source, self.entry, self.constants = source, entry, dict(constants)
@@ -89,6 +92,7 @@ class NullBackend:
 
     def __init__(self, info: AdapterInfo) -> None:
         self.info = info
+        self.sharing: Sharing | None = None
         self.submitted: list[list[Command]] = []
         self.freed = 0
 
@@ -97,6 +101,11 @@ class NullBackend:
 
     def free(self, handle: NullBuffer) -> None:
         self.freed += 1
+
+    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> NullBuffer:
+        buffer = NullBuffer(nbytes)
+        fill(memoryview(buffer.data))
+        return buffer
 
     def write(self, handle: NullBuffer, data: memoryview, offset: int = 0) -> None:
         handle.data[offset : offset + data.nbytes] = data.cast("B")

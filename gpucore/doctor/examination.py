@@ -34,10 +34,11 @@ ENGINES = {
     "dawn": "wgpudawn>=0.32,<0.33",
     "wgpu": "wgpu>=0.32,<0.33",
     "cuda": "nvidia-cuda-nvrtc>=13.0",
+    "hip": "",
 }
-"""What pip installs for each engine."""
+"""What pip installs for each engine; empty for one that the system has."""
 
-OPTIONAL = frozenset(("cuda",))
+OPTIONAL = frozenset(("cuda", "hip"))
 """The engines that a report leaves out where they are not installed, or no card is there."""
 
 TIME_LIMIT = 120.0
@@ -52,6 +53,10 @@ MESA_THAT_RUNS_DAWN = 25
 HARDWARE_DRIVER = (
     "if this machine has a graphics card, install its Vulkan driver (NVIDIA: the driver package "
     "and libvulkan1; AMD and Intel on Linux: mesa-vulkan-drivers)"
+)
+ROCM = (
+    "install ROCm's HIP with hiprtc (Debian: sudo apt-get install libamdhip64-5 "
+    "libhiprtc-builtins5 rocm-device-libs)"
 )
 NVIDIA_MOUNTED_DRIVER = "/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json"
 
@@ -87,6 +92,7 @@ def describe_machine() -> Machine:
         has_vulkan_loader=ctypes.util.find_library("vulkan") is not None,
         has_nvidia_card=Path("/proc/driver/nvidia/version").exists(),
         has_mounted_nvidia_driver=Path(NVIDIA_MOUNTED_DRIVER).exists(),
+        has_amd_card=Path("/dev/kfd").exists(),
     )
 
 
@@ -111,11 +117,15 @@ def _is_of_use(engine: EngineReport, machine: Machine) -> bool:
     """Tell whether a report shows an engine."""
     if engine.name not in OPTIONAL:
         return True
-    return engine.version is not None and (engine.adapters > 0 or machine.has_nvidia_card)
+    has_card = machine.has_amd_card if engine.name == "hip" else machine.has_nvidia_card
+    return engine.version is not None and (engine.adapters > 0 or has_card)
 
 
 def _version(engine: str) -> str | None:
-    """Return the version of an engine's package; None where it is not installed."""
+    """Return the version of an engine's package or library; None where it is not installed."""
+    if not ENGINES[engine]:
+        name = ctypes.util.find_library(f"amd{engine}64")
+        return name and name.rpartition(".so.")[2]
     try:
         return metadata.version(re.split("[<>=]", ENGINES[engine])[0])
     except metadata.PackageNotFoundError:
@@ -240,11 +250,12 @@ def _engine_problems(
     """Return a problem for each engine that is missing, does not start, or sees no adapter."""
     found = []
     for engine in engines:
-        pip = f"pip install '{ENGINES[engine.name]}'"
+        named = ENGINES[engine.name]
+        pip = f"pip install '{named}'" if named else ROCM
         if engine.version is None:
             found.append(Problem(f"the engine {engine.name} is not installed", pip))
         elif engine.fault:
-            again = pip.replace("install", "install --force-reinstall")
+            again = pip.replace("pip install", "pip install --force-reinstall")
             found.append(Problem(f"the engine {engine.name} {engine.fault}", again))
         elif not engine.adapters and adapters:
             what = f"the engine {engine.name} sees no adapter"

@@ -107,6 +107,7 @@ class Machine:
     has_vulkan_loader: bool = True
     has_nvidia_card: bool = False
     has_mounted_nvidia_driver: bool = False
+    has_amd_card: bool = False
 
     @property
     def text(self) -> str:

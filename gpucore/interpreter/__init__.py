@@ -1,36 +1,26 @@
-"""Runs WGSL on the CPU, invocation by invocation, and finds faults that GPUs do not report.
+"""Runs WGSL on the CPU, all invocations at once, and finds defects that GPUs do not report.
 
 Law: text, NumPy arrays and Python alone: no GPU, no device, no buffer.
 
-`run_workgroups` finds data races, barriers that some invocations miss, accesses past the end of
-memory, and reads of workgroup memory that nobody wrote. It also runs matrix units, which no
-software renderer has. It is thousands of times slower than a GPU: give it few, small workgroups.
+A `Program` is an entry point that runs on NumPy's arrays: each operation is done for all
+invocations of many workgroups. `Findings` collects accesses outside of arrays, data races, reads of
+what nobody wrote, barriers that some invocations miss, integers that overflow, divisions by zero,
+and NaN made from finite numbers. Matrix units, which no software renderer has, run, too.
 """
 
-from gpucore.interpreter.errors import (
-    Access,
-    BarrierError,
-    InterpreterError,
-    OutOfBoundsError,
-    RaceError,
-    ResultError,
-    SubgroupError,
-    UninitializedError,
-    UnsupportedWgslError,
-    WorkgroupError,
-)
-from gpucore.interpreter.workgroups import run_workgroups
+from gpucore.interpreter.errors import EndlessLoopError, InterpreterError, UnsupportedWgslError
+from gpucore.interpreter.findings import KINDS, Finding, Findings, SourceLine, SourceMap
+from gpucore.interpreter.program import Bound, Program
 
 __all__ = [
-    "Access",
-    "BarrierError",
+    "KINDS",
+    "Bound",
+    "EndlessLoopError",
+    "Finding",
+    "Findings",
     "InterpreterError",
-    "OutOfBoundsError",
-    "RaceError",
-    "ResultError",
-    "SubgroupError",
-    "UninitializedError",
+    "Program",
+    "SourceLine",
+    "SourceMap",
     "UnsupportedWgslError",
-    "WorkgroupError",
-    "run_workgroups",
 ]

@@ -1,165 +1,193 @@
-"""The memory of interpreted kernels; each kind finds the faults of accesses to it."""
+"""The memory of a variable: its numbers, and the faults of accesses to them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gpucore.interpreter.errors import (
-    Access,
-    OutOfBoundsError,
-    RaceError,
-    ResultError,
-    UninitializedError,
-    WorkgroupError,
-)
-from gpucore.interpreter.operations import as_scalar
+from gpucore.interpreter.lanes import Lanes
+from gpucore.interpreter.shadows import Clash, Shadow, Visit
+from gpucore.interpreter.trees import Leaf
+from gpucore.interpreter.values import Data, dtype_of
 
-__all__ = ["Matrix", "Memory", "PrivateVariable", "ResultMemory", "Turn", "WorkgroupMemory"]
+__all__ = ["Memory", "Numbers"]
 
-Array = NDArray[Any]
+_BARRIERS: Final = {"workgroup": "workgroupBarrier", "storage": "storageBarrier"}
 
 
-@dataclass
-class Turn:
-    """The invocation whose turn it is, the actor in its name, and the barriers passed so far.
+class Numbers:
+    """The numbers of one leaf: ``values`` (components, elements, owners).
 
-    The actor is the invocation, or its subgroup in a collective call.
+    The owners are the invocations of private memory, the workgroups of shared memory, and one for
+    buffers.
     """
 
-    invocation: int = 0
-    actor: str = ""
-    barriers: int = 0
-
-
-@dataclass(eq=False)
-class Matrix:
-    """A 16 x 16 matrix of a subgroup; ``fault`` is raised where it is used."""
-
-    values: Array = field(default_factory=lambda: np.zeros((16, 16)))
-    fault: WorkgroupError | None = None
-    is_used: bool = False
-
-    def use(self) -> Array:
-        """Return the values. Raises the `WorkgroupError` of the load, if it had one."""
-        if self.fault is not None:
-            raise type(self.fault)(f"an operand is used: {self.fault.message}", self.fault.access)
-        self.is_used = True
-        return self.values
+    def __init__(self, leaf: Leaf, values: Data, shadow: Shadow | None) -> None:
+        self.leaf = leaf
+        self.values = values
+        self.flat = values.reshape(-1)
+        self.width = int(values[0].size)
+        self.shadow = shadow
+        self.written: Data | None = None
 
 
 class Memory:
-    """A read-only storage array of ``elements``: scalars, or vectors as rows."""
+    """A variable in memory: ``space`` is its address space.
 
-    def __init__(self, name: str, elements: Array, turn: Turn) -> None:
-        self.name, self.elements, self.turn = name, elements, turn
+    ``counts`` are the lengths of its arrays without a size, by leaf.
+    """
 
-    def access(self, index: int) -> Access:
-        """Describe an access of this turn."""
-        return Access(self.name, index, self.turn.actor, self.turn.barriers)
+    def __init__(self, name: str, space: str, leaves: Sequence[Leaf], owners: int) -> None:
+        self.name, self.space, self.owners = name, space, owners
+        self.leaves = leaves
+        self.numbers: list[Numbers] = []
+        self.runtime_count = 0
 
-    def check_index(self, index: int) -> None:
-        """Raise `OutOfBoundsError` for an index past the end."""
-        if not 0 <= index < len(self.elements):
-            message = f"past the end of {len(self.elements)} elements"
-            raise OutOfBoundsError(message, self.access(index))
+    def allocate(self) -> None:
+        """Make zeros for every leaf."""
+        for leaf in self.leaves:
+            elements = math.prod(leaf.extents)
+            shape = (leaf.components, elements, self.owners)
+            self.add(leaf, np.zeros(shape, dtype_of(leaf.type)), is_tracked=False)
+        if self.space == "workgroup":
+            for each in self.numbers:
+                each.shadow = Shadow(each.values.size, is_global=False)
+                each.written = np.zeros(each.values.size, bool)
 
-    def __getitem__(self, index: int) -> Any:
-        element = self.read(index)
-        return element.copy() if isinstance(element, np.ndarray) else as_scalar(element)
+    def add(self, leaf: Leaf, values: Data, *, is_tracked: bool) -> Numbers:
+        """Add the numbers of a leaf."""
+        shadow = Shadow(values.size, is_global=True) if is_tracked else None
+        self.numbers.append(Numbers(leaf, values, shadow))
+        return self.numbers[-1]
 
-    def read(self, index: int, operand: Matrix | None = None) -> Any:
-        """Return an element; ``operand`` is the matrix that it becomes a part of, if any."""
-        self.check_index(index)
-        return self.elements[index]
+    def _owner(self, lanes: Lanes) -> Data | int:
+        if self.space in ("storage", "uniform"):
+            return 0
+        return lanes.group_of_lane if self.space == "workgroup" else lanes.lane
 
+    def load(
+        self, lanes: Lanes, leaf: int, element: Data, first: Data | int, count: int, at: int
+    ) -> Any:
+        """Return ``count`` components from ``first`` on, as an array (count, ..., invocations).
 
-class ResultMemory(Memory):
-    """A ``read_write`` storage array, each element of which must be written once."""
+        ``element`` is the number of the element, of any axes before that of the invocations.
+        """
+        numbers = self.numbers[leaf]
+        if self.space == "private" and element.shape == (1,) and isinstance(first, int):
+            return numbers.values[first : first + count, element[0]].copy()
+        places = self._places(lanes, numbers, element, first, count)
+        if numbers.shadow is not None or numbers.written is not None:
+            active = lanes.spread(places)[..., lanes.mask]
+            if numbers.written is not None:
+                self._check_written(lanes, numbers, active, at)
+            if numbers.shadow is not None:
+                visit = self._visit(lanes, active, at)
+                self._report_race(lanes, numbers, visit, numbers.shadow.read(visit), "read")
+        return numbers.flat[places]
 
-    def __init__(self, name: str, elements: Array, turn: Turn) -> None:
-        super().__init__(name, elements, turn)
-        self._is_written = np.zeros(len(elements), bool)
+    def store(
+        self, lanes: Lanes, leaf: int, element: Data, first: Data | int, value: Data, at: int
+    ) -> None:
+        """Write components from ``first`` on for the active invocations.
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        self.check_index(index)
-        if self._is_written[index]:
-            raise ResultError("written twice", self.access(index))
-        self._is_written[index] = True
-        self.elements[index] = value
+        ``value`` is (count, ..., invocations), with the axes of ``element``.
+        """
+        numbers = self.numbers[leaf]
+        count = len(value)
+        if self.space == "private" and element.shape == (1,) and isinstance(first, int):
+            row = numbers.values[first : first + count, element[0]]
+            np.copyto(row, value, where=lanes.mask)
+            return
+        places = lanes.spread(self._places(lanes, numbers, element, first, count))
+        active = places[..., lanes.mask]
+        given = np.broadcast_to(value, places.shape)[..., lanes.mask]
+        if self.space != "private":
+            lanes.settle(value)
+        if numbers.written is not None:
+            numbers.written[active] = True
+        if numbers.shadow is None:
+            numbers.flat[active] = given
+            return
+        visit = self._visit(lanes, active, at)
+        changes = (numbers.flat[active] != given).reshape(-1)
+        numbers.flat[active] = given
+        differs = (numbers.flat[active] != given).reshape(-1)
+        clash = numbers.shadow.write(visit, changes, differs)
+        self._report_race(lanes, numbers, visit, clash, "written")
 
-    def check_complete(self) -> None:
-        """Raise `ResultError` where an element was never written."""
-        if not self._is_written.all():
-            raise ResultError(f"never written: {self.name}[{int(self._is_written.argmin())}]")
+    def _places(
+        self, lanes: Lanes, numbers: Numbers, element: Data, first: Data | int, count: int
+    ) -> Any:
+        """Return the places of components in all numbers of a leaf, (count, ..., invocations)."""
+        cells = element * self.owners + self._owner(lanes)
+        rows = np.arange(count)[:, None] + first
+        return rows.reshape(count, *[1] * (cells.ndim - 1), -1) * numbers.width + cells
 
+    # Faults
 
-class WorkgroupMemory(Memory):
-    """An array of workgroup memory, which knows who read and wrote since the last barrier."""
+    def _visit(self, lanes: Lanes, active: Data, at: int) -> Visit:
+        """Describe the accesses of the active invocations to some places."""
+        lane = np.flatnonzero(lanes.mask)
+        repeats = active.size // max(len(lane), 1)
+        group = lanes.group_of_lane[lane]
+        return Visit(
+            active.reshape(-1),
+            np.tile(lanes.number[lane], repeats),
+            np.tile(lanes.stamps[self.space][group], repeats),
+            np.tile(lanes.stamps["any"][group], repeats),
+            np.tile(lanes.group[lane], repeats),
+            np.tile(lanes.subgroup[lane], repeats),
+            np.tile(lanes.subgroup_stamps[lanes.subgroup_of_lane[lane]], repeats),
+            at,
+        )
 
-    def start_workgroup(self) -> None:
-        """Forget all accesses and contents."""
-        self._filled: set[int] = set()
-        self.pass_barrier()
+    def index_of(self, numbers: Numbers, flat: int) -> int:
+        """Return the element that a flat place belongs to."""
+        return flat % numbers.width // self.owners
 
-    def pass_barrier(self) -> None:
-        """Forget the accesses before a barrier."""
-        self._writers: dict[int, str] = {}
-        self._readers: dict[int, list[tuple[str, Matrix | None]]] = defaultdict(list)
+    def _check_written(self, lanes: Lanes, numbers: Numbers, places: Data, at: int) -> None:
+        assert numbers.written is not None
+        wrong = ~numbers.written[places]
+        if not wrong.any():
+            return
+        first = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        lane = int(np.flatnonzero(lanes.mask)[first[-1]])
+        index = self.index_of(numbers, int(places[first]))
+        lanes.note(
+            "uninitialized",
+            at,
+            lane,
+            int(wrong.sum()),
+            f"{self.label(numbers, index)} is read before anything is written there",
+            {"variable": self.name, "index": index},
+        )
 
-    def read(self, index: int, operand: Matrix | None = None) -> Any:
-        """Return an element; the fault of a read into ``operand`` waits until it is used."""
-        self.check_index(index)
-        actor = self.turn.actor
-        fault: WorkgroupError | None = None
-        if index not in self._filled:
-            fault = UninitializedError("read before anything is written", self.access(index))
-        elif self._writers.get(index, actor) != actor:
-            fault = RaceError(f"read while {self._writers[index]} writes", self.access(index))
-        if fault is not None and operand is None:
-            raise fault
-        if operand is not None:
-            operand.fault = operand.fault or fault
-        self._readers[index].append((actor, operand))
-        return self.elements[index]
+    def _report_race(
+        self, lanes: Lanes, numbers: Numbers, visit: Visit, clash: Clash | None, verb: str
+    ) -> None:
+        if clash is None:
+            return
+        first = int(clash.wrong.argmax())
+        index = self.index_of(numbers, int(visit.at[first]))
+        where = int(clash.line[first])
+        line = lanes.findings.shown_line(where)
+        number, other = int(visit.lane[first]), int(clash.other[first])
+        apart = other // lanes.width != visit.group[first]
+        barrier = lanes.findings.barrier_name(_BARRIERS[self.space])
+        between = "another workgroup" if apart else f"no {barrier} between"
+        lanes.note(
+            "race",
+            visit.line,
+            int(np.flatnonzero(lanes.number == number)[0]),
+            int(clash.wrong.sum()),
+            f"{self.label(numbers, index)} is {verb}, and {clash.verb} by invocation "
+            f"{lanes.id_of_number(other)} in line {line}: {between}",
+            {"variable": self.name, "index": index, "other_line": lanes.findings.line_of(where)},
+        )
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        self.check_index(index)
-        actor = self.turn.actor
-        if self._writers.setdefault(index, actor) != actor:
-            raise RaceError(f"written while {self._writers[index]} writes", self.access(index))
-        for reader, operand in self._readers.get(index, ()):
-            if reader == actor:
-                continue
-            fault = RaceError(f"written while {reader} reads", self.access(index))
-            if operand is None or operand.is_used:
-                raise fault
-            operand.fault = fault
-        self._filled.add(index)
-        self.elements[index] = value
-
-
-class PrivateVariable:
-    """A variable of which each invocation has its own; ``make_zero()`` is its first value."""
-
-    def __init__(self, make_zero: Callable[[], object], turn: Turn) -> None:
-        self._make_zero, self._turn = make_zero, turn
-        self._values: dict[int, object] = {}
-
-    def start_workgroup(self) -> None:
-        """Forget all values."""
-        self._values.clear()
-
-    @property
-    def value(self) -> object:
-        """The value of the invocation whose turn it is."""
-        return self._values.get(self._turn.invocation, self._make_zero())
-
-    @value.setter
-    def value(self, value: object) -> None:
-        self._values[self._turn.invocation] = value
+    def label(self, numbers: Numbers, index: int) -> str:
+        """Return how messages call an element."""
+        return f"{self.name}[{index}]" if numbers.leaf.extents else self.name

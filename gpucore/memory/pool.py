@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gpucore.backends import Backend
 from gpucore.backends.free_list import FreeList
@@ -20,6 +20,7 @@ from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.integers import ceil_div
 from gpucore.memory.sharing import PlannedHandle, Scratch, Share, Slot, assign_slots
 from gpucore.not_copyable import NotCopyable
+from gpucore.sanitizer import checker
 
 __all__ = [
     "LIMIT_VARIABLE",
@@ -129,6 +130,13 @@ class Arena:
         target.free.put(handle)
 
 
+class Owner(Protocol):
+    """What takes a storage's memory back."""
+
+    def release(self, arena: Arena, handle: Any, nbytes: int) -> None:
+        """Queue the release of a storage's ``nbytes``; the collector may call it at any time."""
+
+
 class Storage(NotCopyable):
     """Device memory of one or more buffer views; it returns to its arena when the last one goes.
 
@@ -138,7 +146,7 @@ class Storage(NotCopyable):
 
     __slots__ = ("__weakref__", "_nbytes", "_pool", "arena", "handle")
 
-    def __init__(self, pool: Pool, arena: Arena, handle: Any, nbytes: int) -> None:
+    def __init__(self, pool: Owner, arena: Arena, handle: Any, nbytes: int) -> None:
         self._pool, self.arena, self.handle, self._nbytes = pool, arena, handle, nbytes
 
     def __del__(self) -> None:
@@ -157,7 +165,7 @@ class Pool:
 
     ``flush`` submits recorded commands; it is called before idle memory is freed to make room.
     ``limit`` is the most that may be reserved, in bytes. It may be set at any time, and memory that
-    is over it already stays.
+    is over it already stays. ``refused_at``: the bytes reserved when an allocation last failed.
     """
 
     def __init__(
@@ -166,6 +174,7 @@ class Pool:
         self._backend = backend
         self._flush = flush
         self.limit = limit
+        self.refused_at: int | None = None
         self._common = Arena()
         self._arenas = [self._common]
         self._handles: set[Any] = set()
@@ -208,6 +217,8 @@ class Pool:
         arena = self._arenas[-1]
         if arena is self._common:
             storage = Storage(self, arena, self._take(size), size)
+            if (sanitizer := checker()) is not None:
+                sanitizer.note_new(storage.handle, nbytes)
         else:
             self._check_size(size)
             planned = PlannedHandle(size)
@@ -265,6 +276,7 @@ class Pool:
 
     def _no_room_text(self, size: int, why: str) -> str:
         """Return the message of an allocation that failed after idle memory was freed."""
+        self.refused_at = self._reserved
         limit = "none set" if self.limit is None else size_text(self.limit)
         return (
             f"no room for a buffer of {size_text(size)} on {self._backend.info.name} "

@@ -139,7 +139,7 @@ class Graph(NotCopyable):
             first, *rest = parts if self._device.engine.under_way < len(self) else single
             self._device.stream.submit(first)
             for part in rest:
-                self._device.stream.send(part)
+                self._device.stream.deliver(part)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed.

@@ -15,6 +15,7 @@ from gpucore.memory.pool import Pool, Storage
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.recording.command_list import CommandList
+from gpucore.sanitizer import checker
 from gpucore.waiting import Lock, under_lock, wait_in_turns
 
 __all__ = ["RecordingDevice", "Stream", "StreamEvent"]
@@ -182,18 +183,18 @@ class Stream(NotCopyable):
     def launch(
         self,
         program: Any,
-        bind: Callable[[], Any],
+        bind: Callable[[], tuple[Any, tuple[tuple[Any, int], ...]]],
         grid: tuple[int, int, int],
         storages: tuple[Storage, ...],
         work: Work,
     ) -> None:
-        """Record a launch with the bind group that ``bind`` makes.
+        """Record a launch with the bind group that ``bind`` makes, and what is bound.
 
         While a graph is captured, ``storages`` are pinned, and ``bind`` is called when the capture
         ends. The caller has the lock.
         """
         region = self._regions.get(get_ident(), "") if self._regions else ""  # as `region`, quicker
-        self._record(lambda: Launch(program, bind(), grid, region, work), storages)
+        self._record(lambda: Launch(program, *bind(), grid, region, work), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
         """Record a copy of ``nbytes`` between two storages."""
@@ -212,7 +213,7 @@ class Stream(NotCopyable):
         if self._pinned is not None:
             self._pinned.append(storages)
             self._unsubmitted[self] = None
-        if len(self._commands) >= _MAX_RECORDED:
+        if len(self._commands) >= _MAX_RECORDED or checker() is not None:
             self.submit()
 
     @under_lock
@@ -234,7 +235,15 @@ class Stream(NotCopyable):
             self._unsubmitted.pop(self, None)
         lists = [each for each in (commands, *more) if each]
         if lists:
+            self.deliver(*lists)
+
+    def deliver(self, *lists: Sequence[Command]) -> None:
+        """Give lists to the engine, or to the sanitizer where it is on."""
+        sanitizer = checker()
+        if sanitizer is None:
             self.send(*lists)
+        else:
+            sanitizer.run(self._backend, lists)
 
     def submit_before_write(self, storage: Storage, nbytes: int) -> None:
         """Submit what must run before the host writes ``nbytes`` of ``storage``.

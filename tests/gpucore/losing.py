@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpucore import Device
-from gpucore.backends.cuda.backend import CudaBackend
-from gpucore.backends.cuda.errors import CudaError
+from gpucore.backends.drivers.backend import CardBackend
+from gpucore.backends.drivers.errors import DriverError
 
 
 def lose(device: Device) -> None:
@@ -14,7 +14,7 @@ def lose(device: Device) -> None:
     error that ends it.
     """
     engine = device.engine
-    if isinstance(engine, CudaBackend):
-        engine.failure("losing it", CudaError("cuStreamSynchronize", 719, "lost by a test"))
+    if isinstance(engine, CardBackend):
+        engine.failure("losing it", DriverError("cuStreamSynchronize", 719, "lost by a test"))
     else:
         engine._device.destroy()  # type: ignore[attr-defined]

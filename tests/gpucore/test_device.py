@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -38,6 +41,7 @@ def five_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters.dawn, "adapters", lambda: [SOFTWARE, LAPTOP, MATRIX])
     monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: [OPENGL, PLAIN])
     monkeypatch.setattr(adapters, "cuda_adapters", list)
+    monkeypatch.setattr(adapters, "hip_adapters", list)
 
 
 @pytest.fixture
@@ -45,6 +49,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters.dawn, "adapters", list)
     monkeypatch.setattr(adapters.wgpu_native, "adapters", list)
     monkeypatch.setattr(adapters, "cuda_adapters", list)
+    monkeypatch.setattr(adapters, "hip_adapters", list)
 
 
 @pytest.mark.usefixtures("five_adapters")
@@ -76,14 +81,61 @@ def test_names_choose(wanted: str, found: AdapterInfo) -> None:
 
 
 @pytest.mark.usefixtures("five_adapters")
-def test_cuda_is_taken_by_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_comes_first_where_it_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     card = fake_adapter("Radiant 1", "cuda", "", "discrete", "f16", "subgroups", "matrix-units")
-    monkeypatch.setattr(adapters, "cuda_adapters", lambda: [card])
     assert card.backend == "cuda"
-    assert Device.list()[-1] is adapters.choose("cuda") is card
-    assert adapters.choose("") is MATRIX
+    with monkeypatch.context() as patched:
+        patched.setattr(adapters, "cuda_adapters", lambda: [card])
+        assert Device.list() == [card, MATRIX, PLAIN, OPENGL, LAPTOP, SOFTWARE]
+        assert adapters.choose("radiant:1") is MATRIX
+        assert adapters.choose("vulkan") is adapters.choose("dawn") is MATRIX
+        patched.setattr(adapters.dawn, "adapters", lambda: pytest.fail("Dawn was started"))
+        for name in ("", "cuda", "discrete"):
+            assert adapters.choose(name) is card
+    old = dataclasses.replace(card, features=frozenset(("f16", "subgroups")))
+    monkeypatch.setattr(adapters, "cuda_adapters", lambda: [old])
+    assert adapters.choose("") is MATRIX, "the same card has matrix units there"
+    assert adapters.choose("cuda") is old
     monkeypatch.setattr(adapters.dawn, "adapters", lambda: [SOFTWARE])
-    assert adapters.choose("") is PLAIN
+    assert adapters.choose("") is old
+
+
+@pytest.mark.usefixtures("five_adapters")
+def test_hip_is_taken_by_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = fake_adapter("Radiant 7", "hip", "", "discrete", "f16", "subgroups")
+    monkeypatch.setattr(adapters, "hip_adapters", lambda: [card])
+    assert Device.list()[-1] is card
+    assert adapters.choose("") is MATRIX
+    assert adapters.choose("hip") is adapters.choose("radiant 7") is card
+
+
+def test_without_a_card_nobody_hears_of_cuda() -> None:
+    """Listing, choosing and errors are as if the engine did not exist; no module of it is left."""
+    program = """
+import sys
+from gpucore import Device, DeviceNotFoundError
+from gpucore.backends.webgpu import dawn, wgpu_native
+dawn.adapters = wgpu_native.adapters = list
+assert Device.list() == []
+for open in (Device.auto, lambda: Device.by_name("radiant"), Device.dawn):
+    try:
+        open()
+    except DeviceNotFoundError as error:
+        print(error)
+print([name for name in sys.modules if name.startswith(("nvidia", "cuda", "hip"))])
+print([name for name in sys.modules if name == "gpucore.backends.drivers.backend"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[-2:] == ["[]", "[]"]
+    assert len(lines) == 5
+    assert not re.search("cuda|nvrtc|rocm", done.stdout + done.stderr, re.IGNORECASE)
 
 
 @pytest.mark.usefixtures("five_adapters")
@@ -131,7 +183,7 @@ def test_present_adapters_are_listed_in_order() -> None:
 
 
 def test_selectors_open_what_they_say(device: Device) -> None:
-    selectors = {"wgpu": Device.wgpu, "dawn": Device.dawn, "cuda": Device.cuda}
+    selectors = {"wgpu": Device.wgpu, "dawn": Device.dawn, "cuda": Device.cuda, "hip": Device.hip}
     selector = selectors[device.info.engine]
     with_engine = selector()
     assert with_engine.info.engine == device.info.engine
@@ -157,6 +209,8 @@ def test_properties(device: Device) -> None:
         "matrix-units",
         "timestamps",
         "subgroup-size-control",
+        "cuda-kernels",
+        "ampere",
         "wgmma",
     }
     assert device.has_f16 == ("f16" in device.features)

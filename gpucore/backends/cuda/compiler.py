@@ -1,4 +1,4 @@
-"""NVRTC through ctypes, and the cache of what it compiled.
+"""NVRTC through ctypes.
 
 The library is that of the package ``nvidia-cuda-nvrtc``, else one that the system has.
 """
@@ -8,47 +8,23 @@ from __future__ import annotations
 import contextlib
 import ctypes as c
 import functools
-import hashlib
 import importlib.util
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
-from gpucore.backends.cuda.errors import CudaError
+from gpucore.backends.drivers.compiler import Compiler
 
-__all__ = ["Compiler", "cache_folder", "load_compiler"]
-
-CACHE_VARIABLE: Final = "GPUCORE_CUDA_CACHE"
-_OPTIONS: Final = ("--std=c++20", "-default-device", "--fmad=true", "--ftz=true")
-_P, _N = c.c_void_p, c.POINTER(c.c_size_t)
-_FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
-    "nvrtcVersion": (c.POINTER(c.c_int), c.POINTER(c.c_int)),
-    "nvrtcGetNumSupportedArchs": (c.POINTER(c.c_int),),
-    "nvrtcGetSupportedArchs": (_P,),
-    "nvrtcCreateProgram": (_P, c.c_char_p, c.c_char_p, c.c_int, _P, _P),
-    "nvrtcDestroyProgram": (_P,),
-    "nvrtcCompileProgram": (_P, c.c_int, _P),
-    "nvrtcGetProgramLogSize": (_P, _N),
-    "nvrtcGetProgramLog": (_P, _P),
-    "nvrtcGetCUBINSize": (_P, _N),
-    "nvrtcGetCUBIN": (_P, _P),
-}
+__all__ = ["CudaCompiler", "load_compiler"]
 
 
-class Compiler:
-    """NVRTC: `compile` may be called in any thread."""
+class CudaCompiler(Compiler):
+    """NVRTC."""
 
-    def __init__(self, library: Any) -> None:
-        self._library = library
-        for name, types in _FUNCTIONS.items():
-            function = getattr(library, name)
-            function.argtypes, function.restype = types, c.c_int
-        major, minor = c.c_int(), c.c_int()
-        library.nvrtcVersion(c.byref(major), c.byref(minor))
-        self.version = f"{major.value}.{minor.value}"
+    prefix = "nvrtc"
+    code_name = "CUBIN"
+    options = ("--std=c++20", "-default-device", "--fmad=true", "--ftz=true")
+    cache_name = "cuda"
 
     @functools.cached_property
     def architectures(self) -> tuple[int, ...]:
@@ -59,64 +35,13 @@ class Compiler:
         self._library.nvrtcGetSupportedArchs(found)
         return tuple(found)
 
-    def compile(self, text: str, architecture: str) -> bytes:
-        """Return the machine code of a CUDA C++ text. Raises `CudaError` with NVRTC's words."""
-        key = hashlib.sha256("\0".join((text, architecture, self.version, *_OPTIONS)).encode())
-        file = cache_folder() / f"{key.hexdigest()}.cubin"
-        try:
-            return file.read_bytes()
-        except OSError:
-            code = self._compile(text, architecture)
-        _store(file, code)
-        return code
-
-    def _compile(self, text: str, architecture: str) -> bytes:
-        library, program = self._library, c.c_void_p()
-        options = [f"--gpu-architecture={architecture}", *_OPTIONS]
-        array = (c.c_char_p * len(options))(*(option.encode() for option in options))
-        library.nvrtcCreateProgram(c.byref(program), text.encode(), b"kernel.cu", 0, None, None)
-        try:
-            code = library.nvrtcCompileProgram(program, len(options), array)
-            if code:
-                log = self._bytes("ProgramLog", program).rstrip(b"\0").decode(errors="replace")
-                raise CudaError("nvrtcCompileProgram", code, log.strip())
-            return self._bytes("CUBIN", program)
-        finally:
-            library.nvrtcDestroyProgram(c.byref(program))
-
-    def _bytes(self, what: str, program: c.c_void_p) -> bytes:
-        size = c.c_size_t()
-        getattr(self._library, f"nvrtcGet{what}Size")(program, c.byref(size))
-        data = c.create_string_buffer(size.value)
-        getattr(self._library, f"nvrtcGet{what}")(program, data)
-        return data.raw
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels: ``GPUCORE_CUDA_CACHE``, else the user's cache."""
-    if given := os.environ.get(CACHE_VARIABLE, ""):
-        return Path(given)
-    import platformdirs
-
-    return platformdirs.user_cache_path("avila", appauthor=False) / "cuda"
-
-
-def _store(file: Path, code: bytes) -> None:
-    """Write a file of the cache at once or not at all; a folder that cannot be written is left."""
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(code)
-        Path(name).replace(file)
-
 
 @functools.cache
-def load_compiler() -> Compiler | None:
+def load_compiler() -> CudaCompiler | None:
     """Load NVRTC; None where there is none."""
     for path in _libraries():
         with contextlib.suppress(OSError, AttributeError):
-            return Compiler(c.CDLL(path))
+            return CudaCompiler(c.CDLL(path))
     return None
 
 

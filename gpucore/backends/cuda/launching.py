@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes as c
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
-__all__ = ["Function", "LaunchSettings"]
+from gpucore.backends.drivers.driver import LaunchShape
+
+__all__ = ["CudaFunction", "LaunchSettings"]
 
 _CLUSTER: Final = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
 _FOLLOWS: Final = 6  # CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
@@ -32,31 +34,30 @@ class LaunchSettings(c.Structure):
     memory: int
 
     @classmethod
-    def of(
-        cls,
-        stream: c.c_void_p,
-        block: tuple[int, int, int],
-        memory: int,
-        *,
-        cluster: int = 1,
-        follows: bool = False,
-    ) -> Self:
-        """Return the settings of a kernel.
-
-        ``follows``: it may start before the launch ahead of it is done, and waits by itself.
-        """
-        given = [(_CLUSTER, (cluster, 1, 1))] if cluster > 1 else []
-        if follows:
+    def of(cls, stream: c.c_void_p, shape: LaunchShape) -> Self:
+        """Return the settings of a kernel."""
+        given = [(_CLUSTER, (shape.cluster, 1, 1))] if shape.cluster > 1 else []
+        if shape.follows:
             given.append((_FOLLOWS, (1, 0, 0)))
         attributes = (_Attribute * 2)()
         for attribute, (number, values) in zip(attributes, given, strict=False):
             attribute.id, attribute.value[:3] = number, values
-        sizes = (c.c_uint32 * 3)(), (c.c_uint32 * 3)(*block)
-        return cls(*sizes, memory, stream.value, attributes, len(given))
+        sizes = (c.c_uint32 * 3)(), (c.c_uint32 * 3)(*shape.block)
+        return cls(*sizes, shape.memory, stream.value, attributes, len(given))
 
 
-class Function(NamedTuple):
+class CudaFunction:
     """A kernel that was loaded: its address, and how it is launched."""
 
-    address: int
-    settings: LaunchSettings
+    __slots__ = ("_address", "_call", "_settings")
+
+    def __init__(self, address: int, settings: LaunchSettings, call: Any) -> None:
+        self._address = address
+        self._settings = settings
+        self._call = call
+
+    def launch(self, grid: tuple[int, int, int], pointers: Any) -> int:
+        """Launch it with an array of its parameters' addresses; return the result code."""
+        self._settings.grid[:] = grid
+        code: int = self._call(c.byref(self._settings), self._address, pointers, None)
+        return code

@@ -6,7 +6,7 @@ import ctypes as c
 from collections.abc import Iterable
 from typing import Any, Final, Self
 
-from gpucore.backends.cuda.driver import Driver
+from gpucore.backends.drivers.driver import Driver
 from gpucore.backends.native import TileMap
 
 __all__ = ["TensorMap"]
@@ -25,7 +25,7 @@ class TensorMap(c.Structure):
 
     @classmethod
     def encode(cls, driver: Driver, address: int, tiles: TileMap) -> Self:
-        """Return the map of a buffer at ``address``. Raises `CudaError`."""
+        """Return the map of a buffer at ``address``. Raises `DriverError`."""
         memory = c.create_string_buffer(c.sizeof(cls) + _ALIGNMENT)
         made = cls.from_address(-(-c.addressof(memory) // _ALIGNMENT) * _ALIGNMENT)
         made._memory = memory
@@ -41,11 +41,11 @@ class TensorMap(c.Structure):
         layout = 0, _SWIZZLES[tiles.row_bytes], _L2_256B, 0
         if tiles.corners is None:
             box, steps = _array(c.c_uint32, tiles.box), _array(c.c_uint32, [1] * rank)
-            driver("cuTensorMapEncodeTiled", *array, box, steps, *layout)
+            driver("tile_boxes", *array, box, steps, *layout)
         else:
             first, last = _array(c.c_int, tiles.corners[:2]), _array(c.c_int, tiles.corners[2:])
             steps = _array(c.c_uint32, [1, *[tiles.step] * (rank - 2), 1])
-            driver("cuTensorMapEncodeIm2col", *array, first, last, *tiles.box, steps, *layout)
+            driver("tile_windows", *array, first, last, *tiles.box, steps, *layout)
         return made
 
 

@@ -14,6 +14,7 @@ from gpucore.backends.interface import (
     Command,
     Launch,
     Pending,
+    Sharing,
     StagingStats,
 )
 from gpucore.backends.native import NativeCode
@@ -56,6 +57,10 @@ class WebGpuBackend:
     see `Encoding`. ``compilers`` make pipelines.
     """
 
+    reads_mapped = False
+    """Whether a buffer that the host may read may be copied from. It lies in the host's memory; one
+    that the host may only write lies on the card, where the host sees all of its memory."""
+
     def __init__(
         self,
         info: AdapterInfo,
@@ -67,6 +72,7 @@ class WebGpuBackend:
         compilers: Compilers,
     ) -> None:
         self.info = info
+        self.sharing: Sharing | None = None
         self.compilers = compilers
         self._device = device
         self._module = module
@@ -95,6 +101,21 @@ class WebGpuBackend:
 
     def free(self, handle: WebGpuBuffer) -> None:
         self._destroy(handle.raw)
+
+    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> WebGpuBuffer:
+        self.require_open("allocating")
+        data = bytearray(nbytes)
+        fill(memoryview(data))
+        usage = self._module.BufferUsage
+        mapped = usage.MAP_READ if self.reads_mapped else usage.MAP_WRITE
+        flags, size = usage.COPY_SRC | mapped, nbytes
+        try:
+            raw = self._device.create_buffer(size=size, usage=flags, mapped_at_creation=True)
+            raw.write_mapped(data)
+            raw.unmap()
+        except self.errors as error:
+            raise self.failure(f"allocating {size} bytes of the host", error) from None
+        return WebGpuBuffer(raw, size)
 
     def write(self, handle: WebGpuBuffer, data: memoryview, offset: int = 0) -> None:
         self.require_open("writing")

@@ -67,10 +67,11 @@ class WebGpuProgram:
     ``is_warm`` is true once a launch of it was submitted: a driver may compile at the first one.
     """
 
-    __slots__ = ("_native", "_pending", "_pipeline", "is_warm", "label")
+    __slots__ = ("_native", "_pending", "_pipeline", "is_warm", "label", "listing")
 
     def __init__(self, pending: PendingPipeline) -> None:
         self.label = ""
+        self.listing: Any = None
         self.is_warm = False
         self._pending = pending
         self._pipeline: Any = None

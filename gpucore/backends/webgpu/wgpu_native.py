@@ -27,6 +27,7 @@ _KINDS: dict[str, Kind] = {
     "VirtualGPU": "virtual",
 }
 _MAX_COMPILERS = 8
+_MAPPED = "mappable-primary-buffers"
 _FEATURES = {
     "shader-f16": "f16",
     "subgroup": "subgroups",
@@ -284,9 +285,10 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
     from wgpu.backends.wgpu_native._api import libf
 
     raw = _raw_adapters()[info.index]
-    features = [theirs for theirs in _FEATURES if theirs in raw.features]
+    features = [theirs for theirs in (*_FEATURES, _MAPPED) if theirs in raw.features]
     device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
     compilers = Compilers(0 if info.api == "gl" else _MAX_COMPILERS)
     backend = WgpuBackend(info, device, wgpu, lib, libf, ffi, compilers)
     backend.checks = checks
+    backend.reads_mapped = _MAPPED in features
     return backend

@@ -1,4 +1,4 @@
-"""WGSL as C++ for CUDA: a printer over the typed tree, and the prelude that its text uses.
+"""WGSL as C++ for CUDA and HIP: a printer over the typed tree, and the prelude that its text uses.
 
 Law: text work like the rest of `gpucore.wgsl`; it knows no driver and no compiler.
 """
@@ -10,5 +10,17 @@ from gpucore.wgsl.c_family.module import (
     PrintedKernel,
     print_kernel,
 )
+from gpucore.wgsl.c_family.targets import CUDA, HIP_32, HIP_64, TARGETS, Target
 
-__all__ = ["KERNEL", "MAX_BY_VALUE", "PrintedKernel", "UnsupportedError", "print_kernel"]
+__all__ = [
+    "CUDA",
+    "HIP_32",
+    "HIP_64",
+    "KERNEL",
+    "MAX_BY_VALUE",
+    "TARGETS",
+    "PrintedKernel",
+    "Target",
+    "UnsupportedError",
+    "print_kernel",
+]

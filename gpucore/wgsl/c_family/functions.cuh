@@ -1,4 +1,4 @@
-// WGSL's built-in functions on numbers, in C++ for CUDA; prelude.cuh comes before this.
+// WGSL's built-in functions on numbers, in C++; prelude.cuh comes before this.
 
 // Those of integers come first, since templates see what stands before them.
 W_DEV int w_abs(int a) { return a < 0 ? w_neg(a) : a; }
@@ -68,11 +68,6 @@ template <class T, int N> W_DEV w_vec<T, N> w_mix(w_vec<T, N> a, w_vec<T, N> b, 
     return w_mix(a, b, w_splat<T, N>(c));
 }
 W_DEV float w_fma(float a, float b, float c) { return fmaf(a, b, c); }
-W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
-    w_half r;
-    asm("fma.rn.f16 %0, %1, %2, %3;" : "=h"(r.bits) : "h"(a.bits), "h"(b.bits), "h"(c.bits));
-    return r;
-}
 W_MAP3(w_fma)
 W_DEV float w_ldexp(float a, int b) { return ldexpf(a, b); }
 W_DEV w_half w_ldexp(w_half a, int b) { return w_f16(ldexpf(w_f32(a), b)); }
@@ -270,8 +265,8 @@ W_DEV int w_dot4I8Packed(unsigned a, unsigned b) {
 
 // Atomics
 
-template <class T> W_DEV T w_atomicLoad(const w_atomic<T>* p) { return *(const volatile T*)&p->v; }
-template <class T> W_DEV void w_atomicStore(w_atomic<T>* p, T a) { *(volatile T*)&p->v = a; }
+template <class T> W_DEV T w_atomicLoad(const w_atomic<T>* p) { return w_relaxed_load(&p->v); }
+template <class T> W_DEV void w_atomicStore(w_atomic<T>* p, T a) { w_relaxed_store(&p->v, a); }
 #define W_ATOMIC(name, call)                                                                       \
     template <class T> W_DEV T name(w_atomic<T>* p, T a) { return call(&p->v, a); }
 W_ATOMIC(w_atomicAdd, atomicAdd)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from gpucore.wgsl.c_family.errors import unsupported_error
+from gpucore.wgsl.c_family.errors import UnsupportedError, unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter
 from gpucore.wgsl.c_family.spelling import (
     structure_text,
@@ -25,7 +25,9 @@ from gpucore.wgsl.c_family.spelling import (
     value_text,
 )
 from gpucore.wgsl.c_family.statements import StatementPrinter, indent
+from gpucore.wgsl.c_family.targets import CUDA, Target
 from gpucore.wgsl.constants import Constants, find_attribute
+from gpucore.wgsl.errors import locate
 from gpucore.wgsl.layout import (
     Layouts,
     Record,
@@ -56,14 +58,13 @@ from gpucore.wgsl.types.inference import infer_types
 from gpucore.wgsl.types.kinds import Array, Pointer, Scalar, Structure, is_abstract
 from gpucore.wgsl.values import Number
 
-__all__ = ["KERNEL", "MAX_BY_VALUE", "STATIC_SHARED", "PrintedKernel", "print_kernel"]
+__all__ = ["KERNEL", "MAX_BY_VALUE", "PrintedKernel", "print_kernel"]
 
 KERNEL: Final = "w_kernel"
 """The name of the kernel in the printed source."""
 
 MAX_BY_VALUE: Final = 1024
-STATIC_SHARED: Final = 49152
-"""Bytes of workgroup memory up to which a kernel need not ask for them at its launch."""
+"""Bytes of a uniform up to which it is a parameter of the kernel."""
 
 _XYZ: Final = "w_vec<unsigned, 3>{{{0}.x, {0}.y, {0}.z}}"
 _BUILT_INS: Final = {
@@ -75,10 +76,10 @@ _BUILT_INS: Final = {
         "blockIdx.z * W_Z + threadIdx.z}"
     ),
     "local_invocation_index": "w_index",
-    "subgroup_invocation_id": "w_index & 31u",
-    "subgroup_size": "32u",
-    "subgroup_id": "w_index >> 5",
-    "num_subgroups": "(W_X * W_Y * W_Z + 31u) / 32u",
+    "subgroup_invocation_id": "w_index % W_WAVE",
+    "subgroup_size": "W_WAVE",
+    "subgroup_id": "w_index / W_WAVE",
+    "num_subgroups": "(W_X * W_Y * W_Z + W_WAVE - 1u) / W_WAVE",
 }
 
 
@@ -101,15 +102,20 @@ class PrintedKernel:
 
 
 def print_kernel(
-    source: str, entry: str, constants: Mapping[str, Number], *, checks: bool
+    source: str,
+    entry: str,
+    constants: Mapping[str, Number],
+    *,
+    checks: bool,
+    target: Target = CUDA,
 ) -> PrintedKernel:
-    """Print a compute entry point of a WGSL source as CUDA C++. Raises `WgslError`.
+    """Print a compute entry point of a WGSL source for a target. Raises `WgslError`.
 
     With ``checks``, an index past an end becomes the last one, and workgroup memory is zero at the
     start.
     """
     module = parse(source)
-    return _Kernel(module, reflect(module), entry, constants, checks).print_all()
+    return _Kernel(module, reflect(module), entry, constants, checks, target).print_all()
 
 
 @functools.cache
@@ -125,9 +131,11 @@ class _Kernel:
         entry: str,
         constants: Mapping[str, Number],
         checks: bool,
+        target: Target,
     ) -> None:
         self._module = module
         self._checks = checks
+        self._target = target
         self._facts = infer_types(module, entry, constants)
         self._point = reflection.entry_points[entry]
         self._bindings = [b for b in reflection.bindings if b.name in self._point.resources]
@@ -152,7 +160,7 @@ class _Kernel:
         """Print the whole source."""
         functions = [line for f in self._facts.functions for line in self._function(f)]
         body = [*self._types(), *self._module_struct(functions), *self._kernel()]
-        launch_memory = self._memory if self._memory > STATIC_SHARED else 0
+        launch_memory = self._memory if self._is_asked_for else 0
         return PrintedKernel(_text_of(self._head()), _text_of(body), self._size, launch_memory)
 
     # Head: macros and the prelude
@@ -162,6 +170,8 @@ class _Kernel:
         yield f"#define W_X {x}u"
         yield f"#define W_Y {y}u"
         yield f"#define W_Z {z}u"
+        yield f"#define W_WAVE {self._target.lanes}u"
+        yield _prelude(self._target.head)
         yield _prelude("prelude")
         yield _prelude("functions")
         mentioned = self._module.source
@@ -169,7 +179,11 @@ class _Kernel:
             yield f"#define W_LANES {self._lanes()}"
             yield _prelude("subgroups")
         if "subgroup_matrix" in mentioned:
-            yield _prelude("units")
+            if not self._target.units:
+                message = f"matrix units cannot be printed for {self._target.name}"
+                at = mentioned.index("subgroup_matrix")
+                raise UnsupportedError(message, *locate(mentioned, at))
+            yield _prelude(self._target.units)
 
     def _lanes(self) -> str:
         """Return the mask of the lanes that call a subgroup's function together."""
@@ -177,13 +191,13 @@ class _Kernel:
             isinstance(d, Diagnostic) and d.rule == "subgroup_uniformity" and d.severity != "error"
             for d in self._module.directives
         )
-        threads = math.prod(self._size)
         if off:
-            return "__activemask()"
-        if threads % 32 == 0:
-            return "W_ALL"
+            return "W_ACTIVE"
+        last, present = divmod(math.prod(self._size), self._target.lanes)
+        if not present:
+            return "W_EVERY"
         index = "(threadIdx.x + W_X * (threadIdx.y + W_Y * threadIdx.z))"
-        return f"({index} / 32u == {threads // 32}u ? {(1 << threads % 32) - 1}u : W_ALL)"
+        return f"({index} / W_WAVE == {last}u ? (w_mask){(1 << present) - 1}ull : W_EVERY)"
 
     # Types and memory outside of functions
 
@@ -195,7 +209,7 @@ class _Kernel:
                 text = value_text(symbol.value, symbol.type)
                 yield f"static __constant__ const {type_name(symbol.type)} {symbol_name(symbol)} = "
                 yield f"    {text};"
-        if self._memory > STATIC_SHARED:
+        if self._is_asked_for:
             yield "extern __shared__ __align__(16) unsigned char w_shared[];"
             return
         for _, symbol in self._workgroup_variables():
@@ -238,6 +252,11 @@ class _Kernel:
     def _workgroup_variables(self) -> list[tuple[Variable, Symbol]]:
         return [pair for pair in self._facts.variables if pair[1].kind.startswith("workgroup")]
 
+    @property
+    def _is_asked_for(self) -> bool:
+        """True where a launch must ask for the workgroup memory."""
+        return self._memory > self._target.static_memory
+
     def _share_out(self) -> int:
         """Give each workgroup variable its place; return the bytes of all."""
         end = 0
@@ -254,7 +273,7 @@ class _Kernel:
         space = symbol.kind.partition(" ")[0]
         if space in ("storage", "uniform"):
             return f"(*{symbol_name(symbol)})"
-        if space == "workgroup" and self._memory > STATIC_SHARED:
+        if space == "workgroup" and self._is_asked_for:
             place = f"w_shared + {self._shared[symbol.name]}"
             return f"(*({type_name(symbol.type)}*)({place}))"
         return symbol_name(symbol)
@@ -323,7 +342,8 @@ class _Kernel:
             symbol = self._symbol(binding.name)
             name, pointer = symbol_name(symbol), self._pointer(symbol)
             if binding.address_space == "uniform" and binding.min_size <= MAX_BY_VALUE:
-                parameters.append(f"const __grid_constant__ {type_name(symbol.type)} {name}value")
+                mark = self._target.by_value
+                parameters.append(f"const {mark}{type_name(symbol.type)} {name}value")
                 setting.append(f"w_m.{name} = &{name}value;")
                 continue
             restrict = " __restrict__" if pointer.startswith("const ") else ""

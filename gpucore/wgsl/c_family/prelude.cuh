@@ -1,34 +1,15 @@
-// What printed kernels use: WGSL's types and built-in functions in C++ for CUDA.
+// What printed kernels use: WGSL's types and built-in functions in C++.
 //
+// The head of a target, cuda.cuh or hip.cuh, comes before this.
 // Names begin with w_, and those of a kernel end in _ or in a number: they never meet. Functions of
 // vectors apply the one of scalars to each part. Types have the sizes and alignments of WGSL; a
 // vector of three has no padding itself, so members and elements of arrays add it.
 // Integers wrap, shifts use the low five bits of the count, division by zero returns the dividend,
 // and conversions saturate, as in the WGSL specification, sections 8.7 and 15.7.6.
-#define W_DEV __device__ __forceinline__
 #define W_ALL 0xffffffffu
 
 // Numbers of 16 bits
 
-struct w_half {
-    unsigned short bits;
-};
-W_DEV w_half w_half_of(unsigned short bits) { w_half r; r.bits = bits; return r; }
-W_DEV float w_f32(w_half a) { float r; asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(a.bits)); return r; }
-W_DEV w_half w_f16(float a) {
-    w_half r;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r.bits) : "f"(a));
-    return r;
-}
-#define W_HALF(name, text)                                                                         \
-    W_DEV w_half name(w_half a, w_half b) {                                                        \
-        w_half r;                                                                                  \
-        asm(text " %0, %1, %2;" : "=h"(r.bits) : "h"(a.bits), "h"(b.bits));                        \
-        return r;                                                                                  \
-    }
-W_HALF(operator+, "add.rn.f16")
-W_HALF(operator-, "sub.rn.f16")
-W_HALF(operator*, "mul.rn.f16")
 W_DEV w_half operator/(w_half a, w_half b) { return w_f16(w_f32(a) / w_f32(b)); }
 W_DEV w_half operator-(w_half a) { return w_half_of(a.bits ^ 0x8000); }
 #define W_HALF_COMPARE(sign)                                                                       \
@@ -148,13 +129,11 @@ template <class T, int N, class... R> W_DEV w_vec<T, N> w_join(R... parts) {
 W_DEV int w_i32(int a) { return a; }
 W_DEV int w_i32(unsigned a) { return (int)a; }
 W_DEV int w_i32(bool a) { return a; }
-W_DEV int w_i32(float a) { return __float2int_rz(a); }
-W_DEV int w_i32(w_half a) { return __float2int_rz(w_f32(a)); }
+W_DEV int w_i32(w_half a) { return w_i32(w_f32(a)); }
 W_DEV unsigned w_u32(int a) { return (unsigned)a; }
 W_DEV unsigned w_u32(unsigned a) { return a; }
 W_DEV unsigned w_u32(bool a) { return a; }
-W_DEV unsigned w_u32(float a) { return __float2uint_rz(a); }
-W_DEV unsigned w_u32(w_half a) { return __float2uint_rz(w_f32(a)); }
+W_DEV unsigned w_u32(w_half a) { return w_u32(w_f32(a)); }
 W_DEV float w_f32(int a) { return (float)a; }
 W_DEV float w_f32(unsigned a) { return (float)a; }
 W_DEV float w_f32(bool a) { return a ? 1.0f : 0.0f; }

@@ -1,38 +1,36 @@
-// WGSL's functions of subgroups, which are warps of 32 lanes; W_LANES is the mask of those present.
+// WGSL's functions of subgroups, which have W_WAVE lanes; W_LANES is the mask of those present.
 // A lane that is not there, or not in W_LANES, takes no part: reductions use its neutral element.
 
+#define W_EVERY ((w_mask)~(w_mask)0)
+
 #define W_SHUFFLE(name, call, Number)                                                              \
-    W_DEV float name(float a, Number b) { return call(W_LANES, a, b); }                            \
-    W_DEV int name(int a, Number b) { return call(W_LANES, a, b); }                                \
-    W_DEV unsigned name(unsigned a, Number b) { return call(W_LANES, a, b); }                      \
+    W_DEV float name(float a, Number b) { return call(a, b); }                                     \
+    W_DEV int name(int a, Number b) { return call(a, b); }                                         \
+    W_DEV unsigned name(unsigned a, Number b) { return call(a, b); }                               \
     W_DEV w_half name(w_half a, Number b) {                                                        \
-        return w_half_of((unsigned short)call(W_LANES, (unsigned)a.bits, b));                      \
+        return w_half_of((unsigned short)call((unsigned)a.bits, b));                               \
     }                                                                                              \
     template <class T, int N> W_DEV w_vec<T, N> name(w_vec<T, N> a, Number b) {                     \
         w_vec<T, N> r;                                                                             \
         _Pragma("unroll") for (int i = 0; i < N; i++) r[i] = name(a[i], b);                        \
         return r;                                                                                  \
     }
-W_SHUFFLE(w_subgroupShuffle, __shfl_sync, unsigned)
-W_SHUFFLE(w_subgroupShuffleXor, __shfl_xor_sync, unsigned)
-W_SHUFFLE(w_subgroupShuffleUp, __shfl_up_sync, unsigned)
-W_SHUFFLE(w_subgroupShuffleDown, __shfl_down_sync, unsigned)
+W_SHUFFLE(w_subgroupShuffle, W_SHUFFLED, unsigned)
+W_SHUFFLE(w_subgroupShuffleXor, W_SHUFFLED_XOR, unsigned)
+W_SHUFFLE(w_subgroupShuffleUp, W_SHUFFLED_UP, unsigned)
+W_SHUFFLE(w_subgroupShuffleDown, W_SHUFFLED_DOWN, unsigned)
 template <class T> W_DEV T w_subgroupBroadcast(T a, unsigned lane) {
     return w_subgroupShuffle(a, lane);
 }
-W_DEV unsigned w_lane() {
-    unsigned r;
-    asm("mov.u32 %0, %%laneid;" : "=r"(r));
-    return r;
-}
 template <class T> W_DEV T w_subgroupBroadcastFirst(T a) {
-    return w_subgroupShuffle(a, (unsigned)__ffs((int)(W_LANES)) - 1u);
+    return w_subgroupShuffle(a, w_first(W_LANES));
 }
-W_DEV bool w_subgroupElect() { return w_lane() == (unsigned)__ffs((int)(W_LANES)) - 1u; }
-W_DEV bool w_subgroupAll(bool a) { return __all_sync(W_LANES, a); }
-W_DEV bool w_subgroupAny(bool a) { return __any_sync(W_LANES, a); }
+W_DEV bool w_subgroupElect() { return w_lane() == w_first(W_LANES); }
+W_DEV bool w_subgroupAll(bool a) { return W_EVERY_LANE(a); }
+W_DEV bool w_subgroupAny(bool a) { return W_ANY_LANE(a); }
 W_DEV w_vec<unsigned, 4> w_subgroupBallot(bool a) {
-    return w_vec<unsigned, 4>{__ballot_sync(W_LANES, a), 0u, 0u, 0u};
+    unsigned long long r = W_BALLOT(a);
+    return w_vec<unsigned, 4>{(unsigned)r, (unsigned)(r >> 32), 0u, 0u};
 }
 template <class T> W_DEV T w_quadBroadcast(T a, unsigned at) {
     return w_subgroupShuffle(a, (w_lane() & ~3u) + at);
@@ -41,19 +39,18 @@ template <class T> W_DEV T w_quadSwapX(T a) { return w_subgroupShuffleXor(a, 1u)
 template <class T> W_DEV T w_quadSwapY(T a) { return w_subgroupShuffleXor(a, 2u); }
 template <class T> W_DEV T w_quadSwapDiagonal(T a) { return w_subgroupShuffleXor(a, 3u); }
 
-// Whole warps exchange over distances 16, 8, 4, 2, 1; others go from lane to lane in their order.
+// Whole subgroups exchange over distances from half of them to 1; others go lane by lane, in order.
 #define W_REDUCE(name, combine)                                                                    \
     template <class T> W_DEV T name(T a) {                                                         \
-        unsigned lanes = W_LANES;                                                                  \
-        if (lanes == W_ALL) {                                                                      \
-            _Pragma("unroll") for (unsigned d = 16u; d != 0u; d >>= 1)                             \
+        w_mask lanes = W_LANES;                                                                    \
+        if (lanes == W_EVERY) {                                                                    \
+            _Pragma("unroll") for (unsigned d = W_WAVE / 2u; d != 0u; d >>= 1)                     \
                 a = combine(a, w_subgroupShuffleXor(a, d));                                        \
             return a;                                                                              \
         }                                                                                          \
-        unsigned first = (unsigned)__ffs((int)lanes) - 1u;                                         \
-        T r = w_subgroupShuffle(a, first);                                                         \
-        for (unsigned rest = lanes & (lanes - 1u); rest != 0u; rest &= rest - 1u)                  \
-            r = combine(r, w_subgroupShuffle(a, (unsigned)__ffs((int)rest) - 1u));                 \
+        T r = w_subgroupShuffle(a, w_first(lanes));                                                \
+        for (w_mask rest = lanes & (lanes - 1u); rest != 0u; rest &= rest - 1u)                    \
+            r = combine(r, w_subgroupShuffle(a, w_first(rest)));                                   \
         return r;                                                                                  \
     }
 W_REDUCE(w_subgroupAdd, w_add)
@@ -77,17 +74,17 @@ template <class T, int N> W_DEV void w_set(w_vec<T, N>& r, int a) {
         T r;                                                                                       \
         w_set(r, neutral);                                                                         \
         unsigned me = w_lane();                                                                    \
-        if (W_LANES == W_ALL) {                                                                    \
+        if (W_LANES == W_EVERY) {                                                                  \
             T sum = a;                                                                             \
-            _Pragma("unroll") for (unsigned d = 1u; d < 32u; d <<= 1) {                            \
+            _Pragma("unroll") for (unsigned d = 1u; d < W_WAVE; d <<= 1) {                         \
                 T before = w_subgroupShuffleUp(sum, d);                                            \
                 if (me >= d) sum = combine(before, sum);                                           \
             }                                                                                      \
             T before = w_subgroupShuffleUp(sum, 1u);                                               \
             return me == 0u ? r : before;                                                          \
         }                                                                                          \
-        for (unsigned rest = W_LANES; rest != 0u; rest &= rest - 1u) {                             \
-            unsigned lane = (unsigned)__ffs((int)rest) - 1u;                                       \
+        for (w_mask rest = W_LANES; rest != 0u; rest &= rest - 1u) {                               \
+            unsigned lane = w_first(rest);                                                         \
             T part = w_subgroupShuffle(a, lane);                                                   \
             if (lane < me) r = combine(r, part);                                                   \
         }                                                                                          \

@@ -130,21 +130,26 @@ def test_the_engines_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = project["optional-dependencies"]["cuda"]
     named = {*project["dependencies"], *(each.partition(";")[0].strip() for each in optional)}
-    assert set(examination.ENGINES.values()) <= named
-    assert {"cuda"} == examination.OPTIONAL
+    assert set(filter(None, examination.ENGINES.values())) <= named
+    assert {"cuda", "hip"} == examination.OPTIONAL
 
 
-@pytest.mark.parametrize("has_card", [True, False])
-def test_cuda_is_examined_where_it_is_of_use(
-    has_card: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cards", [("cuda",), ("hip",), ()])
+def test_engines_of_one_maker_are_examined_where_they_are_of_use(
+    cards: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a card nobody hears of it, whatever is installed."""
-    found = {"dawn": BOTH[0], "wgpu": BOTH[1], "cuda": EngineReport("cuda", "13.0", "failed: x")}
+    """Without a card nobody hears of them, whatever is installed."""
+    found = {"dawn": BOTH[0], "wgpu": BOTH[1]}
+    found |= {name: EngineReport(name, "13.0", "failed: x") for name in examination.OPTIONAL}
     monkeypatch.setattr(examination, "_examine_engine", lambda name, limit: (found[name], []))
-    machine = dataclasses.replace(LINUX, has_nvidia_card=has_card)
+    machine = dataclasses.replace(
+        LINUX, has_nvidia_card="cuda" in cards, has_amd_card="hip" in cards
+    )
     monkeypatch.setattr(examination, "describe_machine", lambda: machine)
-    names = [engine.name for engine in examination.examine().engines]
-    assert names == ["dawn", "wgpu", *(["cuda"] if has_card else [])]
+    report = examination.examine()
+    assert [engine.name for engine in report.engines] == ["dawn", "wgpu", *cards]
+    fixes = [each.fix for each in report.problems if "the engine hip" in each.what]
+    assert fixes == [examination.ROCM] * ("hip" in cards)
 
 
 def test_mesa_too_old_for_dawn() -> None:
@@ -271,7 +276,8 @@ def test_the_command_prints_json(device: Device) -> None:
     )
     report = json.loads(done.stdout)
     assert done.returncode == report["status"] <= 1
-    assert [engine["name"] for engine in report["engines"]] == ["dawn", "wgpu"]
+    optional = ["cuda"] if adapters.cuda_adapters() else []
+    assert [engine["name"] for engine in report["engines"]] == ["dawn", "wgpu", *optional]
     found = {each["backend"]: each for each in report["adapters"]}
     assert found[device.info.backend]["works"]
     assert found[device.info.backend]["limits"]["max_buffer_size"] > 0

@@ -11,10 +11,14 @@ import itertools
 import re
 from typing import Any, NamedTuple
 
-from gpucore.backends.cuda.backend import CudaBackend
 from gpucore.backends.cuda.cards import describe
-from gpucore.backends.cuda.compiler import Compiler
-from gpucore.backends.cuda.driver import _FUNCTIONS, Driver
+from gpucore.backends.cuda.compiler import CudaCompiler
+from gpucore.backends.cuda.driver import CudaDriver
+from gpucore.backends.drivers.backend import CardBackend
+from gpucore.backends.drivers.compiler import Toolchain
+from gpucore.backends.drivers.driver import Entry
+from gpucore.wgsl.c_family import CUDA
+from tests.gpucore.backends.arguments import check_arguments
 
 NOT_READY, ILLEGAL_ADDRESS = 600, 700
 
@@ -48,26 +52,33 @@ class FakeMap(NamedTuple):
 
 
 class FakeDriverLibrary:
-    """What `ctypes.CDLL` returns for the driver; ``calls`` has the names of the calls."""
+    """What `ctypes.CDLL` returns for the driver; ``calls`` has the names of the calls.
+
+    ``waits`` are the streams that wait for events.
+    """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.launches: list[FakeLaunch] = []
         self.maps: list[FakeMap] = []
+        self.waits: list[int] = []
         self.memory: dict[int, Any] = {}
         self.failing: dict[str, int] = {}
         self.busy = False
         self.attributes = {18: 0, 75: 9, 76: 0, 97: 232448}
+        self.version = 13000
         self._numbers = itertools.count(1)
         self._captured: list[Any] | None = None
         self.graphs: dict[int, list[Any]] = {}
-        for name in _FUNCTIONS:
-            setattr(self, name, self._function(name))
+        for entry in CudaDriver.entries.values():
+            setattr(self, entry.name, self._function(entry))
 
-    def _function(self, name: str) -> Any:
+    def _function(self, entry: Entry) -> Any:
+        name = entry.name
         work = getattr(self, method_name(name), None)
 
         def call(*arguments: Any) -> int:
+            check_arguments(name, entry.types, arguments)
             self.calls.append(name)
             if name in self.failing:
                 return self.failing[name]
@@ -81,7 +92,7 @@ class FakeDriverLibrary:
         return number
 
     def _driver_get_version(self, version: Any) -> None:
-        version._obj.value = 13000
+        version._obj.value = self.version
 
     def _device_get_count(self, count: Any) -> None:
         count._obj.value = 1
@@ -100,6 +111,9 @@ class FakeDriverLibrary:
 
     def _stream_create(self, stream: Any, flags: int) -> None:
         self._new(stream)
+
+    def _stream_wait_event(self, stream: int, event: int, flags: int) -> None:
+        self.waits.append(stream)
 
     def _event_create(self, event: Any, flags: int) -> None:
         self._new(event)
@@ -232,8 +246,10 @@ class FakeCompilerLibrary:
 
 def fake_backend(
     library: FakeDriverLibrary, nvrtc: FakeCompilerLibrary | None = None, *, checks: bool = True
-) -> CudaBackend:
+) -> CardBackend:
     """Return a backend on a fake driver and a fake compiler."""
-    driver = Driver(library)
-    compiler = Compiler(nvrtc or FakeCompilerLibrary())
-    return CudaBackend(describe(driver, 0), driver, compiler, "sm_90a", checks=checks)
+    driver = CudaDriver(library)
+    compiler = CudaCompiler(nvrtc or FakeCompilerLibrary())
+    return CardBackend(
+        describe(driver, 0), driver, Toolchain(compiler, "sm_90a", CUDA), checks=checks
+    )

@@ -14,16 +14,17 @@ import pytest
 from gpucore import (
     Device,
     DeviceLostError,
+    DeviceNotFoundError,
     GpuError,
     KernelCompileError,
     OutOfMemoryError,
     f32,
 )
 from gpucore.backends.cuda import cards
-from gpucore.backends.cuda.compiler import Compiler
-from gpucore.backends.cuda.driver import Driver
-from gpucore.backends.cuda.errors import CudaError
-from gpucore.backends.cuda.pending import Origin
+from gpucore.backends.cuda.compiler import CudaCompiler
+from gpucore.backends.cuda.driver import CudaDriver
+from gpucore.backends.drivers.errors import DriverError
+from gpucore.backends.drivers.pending import Origin
 from tests.gpucore.backends.cuda.fake_cuda import (
     ILLEGAL_ADDRESS,
     FakeCompilerLibrary,
@@ -31,6 +32,7 @@ from tests.gpucore.backends.cuda.fake_cuda import (
     fake_backend,
 )
 from tests.gpucore.kernels import AFFINE, INCREMENT
+from tests.gpucore.losing import lose
 
 UNIFORM = {"count": 4, "factor": 2, "shift": 0}
 
@@ -64,7 +66,7 @@ def test_what_the_card_tells(card: Device) -> None:
 
 def test_an_old_card_has_no_matrix_units(library: FakeDriverLibrary) -> None:
     library.attributes[75], library.attributes[76] = 7, 5
-    info = cards.describe(Driver(library), 0)
+    info = cards.describe(CudaDriver(library), 0)
     assert "matrix-units" not in info.features
     assert info.matrix_shapes == ()
 
@@ -135,7 +137,7 @@ def test_times_are_those_of_events(card: Device) -> None:
 
 
 def test_times_count_over_several_origins(library: FakeDriverLibrary) -> None:
-    driver = Driver(library)
+    driver = CudaDriver(library)
     first = Origin(driver, 10)
     second = Origin(driver, 30, first)
     third = Origin(driver, 70, second)
@@ -185,8 +187,24 @@ def test_an_illegal_address_is_a_loss(card: Device, library: FakeDriverLibrary) 
         with pytest.raises(DeviceLostError, match="the device was lost") as caught:
             call()
         assert "device.reopen()" in str(caught.value)
+    library.failing["cuStreamSynchronize"] = ILLEGAL_ADDRESS
     card.close()
     assert "cuDevicePrimaryCtxReset_v2" in library.calls
+
+
+def test_a_context_that_others_can_use_is_not_reset(
+    card: Device, library: FakeDriverLibrary
+) -> None:
+    other = Device(fake_backend(library))
+    x = card.buffer_from_array(np.zeros(64, np.float32))
+    lose(card)
+    with pytest.raises(DeviceLostError):
+        x.read()
+    card.close()
+    assert "cuDevicePrimaryCtxReset_v2" not in library.calls
+    assert "cuStreamDestroy_v2" in library.calls
+    other.close()
+    assert library.memory == {}
 
 
 def test_compile_errors(library: FakeDriverLibrary) -> None:
@@ -218,8 +236,8 @@ def test_checks_are_printed_where_the_device_has_them(library: FakeDriverLibrary
 def test_cards_that_nvrtc_does_not_know_are_left_out(
     library: FakeDriverLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cards, "load_driver", lambda: Driver(library))
-    monkeypatch.setattr(cards, "load_compiler", lambda: Compiler(FakeCompilerLibrary()))
+    monkeypatch.setattr(cards, "load_driver", lambda: CudaDriver(library))
+    monkeypatch.setattr(cards, "load_compiler", lambda: CudaCompiler(FakeCompilerLibrary()))
     assert [info.name for info in cards.adapters()] == ["fake card"]
     library.attributes[75] = 7
     assert cards.adapters() == []
@@ -227,12 +245,36 @@ def test_cards_that_nvrtc_does_not_know_are_left_out(
     assert cards.adapters() == []
 
 
+def test_a_driver_too_old_for_nvrtc_shows_no_card(
+    library: FakeDriverLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "load_driver", lambda: CudaDriver(library))
+    monkeypatch.setattr(cards, "load_compiler", lambda: CudaCompiler(FakeCompilerLibrary()))
+    library.version = 12080
+    assert cards.adapters() == []
+    with pytest.raises(DeviceNotFoundError, match=r"CUDA 13 or newer, got CUDA 12\.8: update"):
+        cards.find_adapters()
+
+
+def test_a_card_that_does_not_open_says_so(
+    library: FakeDriverLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "load_driver", lambda: CudaDriver(library))
+    monkeypatch.setattr(cards, "load_compiler", lambda: CudaCompiler(FakeCompilerLibrary()))
+    (info,) = cards.adapters()
+    library.failing["cuDevicePrimaryCtxRetain"] = 46
+    with pytest.raises(DeviceNotFoundError, match=r"cannot be opened: cuDevicePrimaryCtxRetain"):
+        cards.open_adapter(info)
+    library.failing["cuDeviceGetCount"] = 3
+    assert cards.adapters() == []
+
+
 def test_errors_name_function_code_and_words() -> None:
-    error = CudaError("cuInit", 2, "out of memory")
+    error = DriverError("cuInit", 2, "out of memory")
     assert str(error) == "cuInit: out of memory (2)"
     assert error.is_out_of_memory
     assert not error.is_loss
-    assert CudaError("cuEventQuery", 719, "launch failure").is_loss
+    assert DriverError("cuEventQuery", 719, "launch failure").is_loss
 
 
 def test_nothing_of_cuda_is_imported_before_adapters_are_asked_for() -> None:

@@ -107,10 +107,10 @@ struct Outer { @align(64) one: u32, two: array<Inner, 2>, three: vec3h }
 
 def test_the_lanes_of_the_last_subgroup() -> None:
     text = print_kernel(f"{HEAD} y[0] = subgroupAdd(t); }}", "main", {}, checks=False).text
-    assert "/ 32u == 1u ? 255u : W_ALL)" in text, "40 invocations are 32 and 8"
+    assert "/ W_WAVE == 1u ? (w_mask)255ull : W_EVERY)" in text, "40 invocations are 32 and 8"
     off = "diagnostic(off, subgroup_uniformity);" + HEAD
     text = print_kernel(f"{off} y[0] = subgroupAdd(t); }}", "main", {}, checks=False).text
-    assert "#define W_LANES __activemask()" in text
+    assert "#define W_LANES W_ACTIVE" in text
 
 
 def test_much_workgroup_memory_is_asked_for_at_the_launch() -> None:

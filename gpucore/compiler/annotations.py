@@ -1,0 +1,109 @@
+"""What annotations mean: arrays, scalars, vectors, matrices, structures, known numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gpucore.wgsl.types.kinds import (
+    BOOL,
+    F16,
+    F32,
+    I32,
+    U32,
+    Matrix,
+    Scalar,
+    Structure,
+    Type,
+    Vector,
+)
+
+__all__ = ["ArrayType", "ConstantType", "fields_of", "scalar_type", "type_of_object"]
+
+_SCALARS: Final = {"f32": F32, "f16": F16, "i32": I32, "u32": U32}
+_PYTHON: Final[dict[object, Scalar]] = {int: I32, float: F32, bool: BOOL}
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """``Array[f32]`` or ``Array[f32, 2]``: an element type, and the number of axes."""
+
+    element: object
+    rank: int = 1
+
+    def __post_init__(self) -> None:
+        if self.rank not in range(1, 9):
+            raise TypeError(f"an array must have 1 to 8 axes, got {self.rank!r}")
+
+    def __repr__(self) -> str:
+        name = getattr(self.element, "__name__", repr(self.element))
+        return f"Array[{name}]" if self.rank == 1 else f"Array[{name}, {self.rank}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantType:
+    """``Const[int]``: a number that is known when the kernel is compiled, once for each value."""
+
+    kind: type
+
+    def __post_init__(self) -> None:
+        if self.kind not in (int, float, bool):
+            raise TypeError(f"Const takes int, float or bool, got {self.kind!r}")
+
+
+def scalar_type(marker: object) -> Scalar | None:
+    """Return the scalar that a dtype marker, ``int``, ``float`` or ``bool`` means; None for others.
+
+    A number of Python's is one of 32 bits here.
+    """
+    if isinstance(marker, type) and (found := _PYTHON.get(marker)) is not None:
+        return found
+    name: object = getattr(marker, "wgsl", None)
+    return _SCALARS.get(name) if isinstance(name, str) else None
+
+
+def type_of_object(
+    marker: object, structures: MutableMapping[str, Structure] | None = None
+) -> Type | None:
+    """Return the type of values that an annotation means; None where it means none.
+
+    A dataclass is a structure, and is added to ``structures``.
+    """
+    shape: object = getattr(marker, "gpu_shape", None)
+    match shape:
+        case (int(count), str(name)):
+            return Vector(count, _SCALARS[name])
+        case (int(columns), int(rows), str(name)):
+            return Matrix(columns, rows, _SCALARS[name])
+    if isinstance(marker, type) and dataclasses.is_dataclass(marker) and structures is not None:
+        return _structure(marker, structures)
+    return scalar_type(marker)
+
+
+def _structure(marker: type, structures: MutableMapping[str, Structure]) -> Structure | None:
+    """Return a dataclass as a structure; None where a field has no type of WGSL."""
+    members: list[tuple[str, Type]] = []
+    for name, annotation in fields_of(marker).items():
+        type_ = type_of_object(annotation, structures)
+        if type_ is None or type_ == BOOL:
+            return None
+        members.append((name, type_))
+    found = Structure(marker.__name__, tuple(members))
+    if structures.setdefault(found.name, found) != found:
+        raise TypeError(f"two dataclasses are called {found.name}: rename one")
+    return found
+
+
+def fields_of(marker: type) -> dict[str, Any]:
+    """Return the annotations of a dataclass's fields by name; text is resolved in its module."""
+    names = [each.name for each in dataclasses.fields(marker)]
+    module = sys.modules.get(marker.__module__)
+    try:
+        hints = typing.get_type_hints(marker, vars(module) if module is not None else None)
+    except NameError:
+        hints = {each.name: each.type for each in dataclasses.fields(marker)}
+    return {name: hints[name] for name in names}

@@ -1,0 +1,176 @@
+"""Expressions: from the typed form to WGSL's syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from gpucore.compiler import ir
+from gpucore.compiler.emission.division import needs_function
+from gpucore.compiler.emission.trees import call, literal, number, type_name
+from gpucore.compiler.errors import Place
+from gpucore.compiler.flexible import close
+from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Member, Name, Unary
+from gpucore.wgsl.types.kinds import U32, Type, Vector
+
+__all__ = ["ExpressionWriter", "Outside"]
+
+
+class Outside(Protocol):
+    """The names outside of the function that is written: arrays, parameters, built-in values."""
+
+    atomics: frozenset[str]
+
+    def at(self, place: Place) -> int:
+        """Return the number of a place, which a node of the tree keeps."""
+
+    def array(self, array: ir.ArrayRef) -> Name:
+        """Return the variable of an array."""
+
+    def argument(self, name: str, at: int) -> Expression:
+        """Return the value of a parameter."""
+
+    def extent(self, array: ir.ArrayRef, axis: int, at: int) -> Expression:
+        """Return the size of an array along an axis."""
+
+    def built_in(self, name: str, at: int) -> Expression:
+        """Return a value that the GPU gives."""
+
+    def function(self, function: ir.Function) -> str:
+        """Return the name of a function."""
+
+    def division(self, operator: str, type_: Type) -> str | None:
+        """Return the name of the function that divides integers; None for WGSL's operator."""
+
+
+class ExpressionWriter:
+    """Writes the expressions of one function."""
+
+    def __init__(self, outside: Outside, names: Mapping[ir.Variable, str]) -> None:
+        self.outside = outside
+        self.names = names
+
+    def write(self, node: ir.Expression) -> Expression:
+        """Return the WGSL of an expression."""
+        at = self.outside.at(node.place)
+        match node:
+            case ir.Constant():
+                return literal(node, at)
+            case ir.Read(variable=variable):
+                return Name(self.names[variable], at=at)
+            case ir.Argument(name=name):
+                return self.outside.argument(name, at)
+            case ir.Extent(array=array, axis=axis):
+                return self.outside.extent(array, axis, at)
+            case ir.BuiltIn(name=name):
+                return self.outside.built_in(name, at)
+            case ir.Load(element=element):
+                return self._load(element, at)
+            case ir.Element():
+                return self.place_of(node)
+            case _:
+                return self._compound(node, at)
+
+    def _compound(self, node: ir.Expression, at: int) -> Expression:
+        match node:
+            case ir.Unary():
+                return self._unary(node, at)
+            case ir.Binary(operator=operator, left=left, right=right):
+                sides = self.write(left), self.write(right)
+                if needs_function(node) and (
+                    name := self.outside.division(operator, close(node.type))
+                ):
+                    return call(name, *sides, at=at)
+                return Binary(operator, *sides, at=at)
+            case ir.Call(function=function, arguments=arguments):
+                return self._call(node, function, arguments, at)
+            case ir.Invoke(function=function, arguments=arguments):
+                parts = tuple(self.write(each) for each in arguments)
+                return call(self.outside.function(function), *parts, at=at)
+            case ir.Convert():
+                return self._convert(node, at)
+            case ir.Construct(arguments=arguments):
+                parts = tuple(self.write(each) for each in arguments)
+                return Call(type_name(node.type), parts, at=at)
+            case _:
+                return self._part(node, at)
+
+    def _part(self, node: ir.Expression, at: int) -> Expression:
+        match node:
+            case ir.Member(value=value, name=name):
+                return Member(self.write(value), name, at=at)
+            case ir.Item(value=value, index=index):
+                return Index(self.write(value), self.write(index), at=at)
+            case ir.Atomic(function=function, element=element, arguments=arguments):
+                parts = tuple(self.write(each) for each in arguments)
+                return call(function, Unary("&", self.place_of(element), at=at), *parts, at=at)
+            case _:
+                raise AssertionError(f"{node} has no WGSL")
+
+    def _unary(self, node: ir.Unary, at: int) -> Expression:
+        operand = self.write(node.operand)
+        type_ = close(node.type)
+        if node.operator == "-" and type_ == U32:
+            return Binary("-", number(0, U32), operand, at=at)
+        if node.operator == "-" and isinstance(type_, Vector) and type_.scalar == U32:
+            zero = Call(type_name(type_), (number(0, U32),), at=at)
+            return Binary("-", zero, operand, at=at)
+        return Unary(node.operator, operand, at=at)
+
+    def _call(
+        self, node: ir.Call, function: str, arguments: tuple[ir.Expression, ...], at: int
+    ) -> Expression:
+        parts = tuple(self.write(each) for each in arguments)
+        type_ = close(node.type)
+        scalar = type_.scalar if isinstance(type_, Vector) else type_
+        if function == "abs" and scalar == U32:  # OpenGL errs in it
+            return parts[0]
+        if function == "sign" and scalar == U32:
+            one: Expression = Call(type_name(type_), (number(1, U32),), at=at)
+            return call("min", parts[0], one, at=at)
+        return call(function, *parts, at=at)
+
+    def _convert(self, node: ir.Convert, at: int) -> Expression:
+        target = type_name(node.type)
+        value = self.write(node.value)
+        if close(node.type) == close(node.value.type):
+            return value
+        if node.bits:
+            return Call(Name("bitcast", (target,), at=at), (value,), at=at)
+        return Call(target, (value,), at=at)
+
+    # Arrays
+
+    def place_of(self, node: ir.Element) -> Expression:
+        """Return an element as a place in memory."""
+        at = self.outside.at(node.place)
+        return Index(self.outside.array(node.array), self._offset(node, at), at=at)
+
+    def _offset(self, node: ir.Element, at: int) -> Expression:
+        """Return the index of an element in the memory of its array, row by row."""
+        first, *others = node.indices
+        if not others:
+            return self.write(first)
+        offset = self._index_u32(first, at)
+        for axis, index in enumerate(others, 1):
+            size = self._size(node.array, axis, at)
+            row = Binary("*", offset, size, at=at)
+            offset = Binary("+", row, self._index_u32(index, at), at=at)
+        return offset
+
+    def _size(self, array: ir.ArrayRef, axis: int, at: int) -> Expression:
+        if array.extents:
+            return number(array.extents[axis], U32)
+        return self.outside.extent(array, axis, at)
+
+    def _index_u32(self, index: ir.Expression, at: int) -> Expression:
+        if isinstance(index, ir.Constant):
+            return literal(ir.Constant(U32, index.place, index.value), at)
+        value = self.write(index)
+        return value if close(index.type) == U32 else call("u32", value, at=at)
+
+    def _load(self, element: ir.Element, at: int) -> Expression:
+        place = self.place_of(element)
+        if element.array.name in self.outside.atomics:
+            return call("atomicLoad", Unary("&", place, at=at), at=at)
+        return place

@@ -1,0 +1,174 @@
+"""Calls in a kernel: conversions, functions of numbers, and what only a GPU has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gpucore.compiler import ir
+from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError, Place
+from gpucore.compiler.flexible import describe_type, is_integer, meet, seen
+from gpucore.compiler.lowering.device_functions import call_device_function
+from gpucore.compiler.lowering.functions import call_function
+from gpucore.compiler.lowering.names import function_name
+from gpucore.compiler.lowering.operators import convert, literal_of
+from gpucore.compiler.lowering.scope import Scope
+from gpucore.compiler.lowering.values import Known, Value
+from gpucore.compiler.lowering.vectors import VECTOR_FUNCTIONS, call_vector_function, construct
+from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
+
+__all__ = ["call_known", "expression_of"]
+
+NOTHING: Final = Known(None)
+
+
+def expression_of(value: Value, place: Place) -> ir.Expression:
+    """Return a value of the GPU. Raises `KernelTypeError` for what is none."""
+    if isinstance(value, ir.Expression):
+        return value
+    if isinstance(value, ir.ArrayRef):
+        raise KernelTypeError(
+            f"{value.name} is an array: take an element, as {value.name}[i]", place
+        )
+    raise KernelTypeError(f"a number must stand here, got {value}", place)
+
+
+def call_known(scope: Scope, function: Known, arguments: list[Value], place: Place) -> Value:
+    """Return the value of a call of an object of Python. Raises `PythonKernelError`."""
+    target = scope.type_of(function.object)
+    if isinstance(target, Scalar):
+        return _conversion(target, arguments, place)
+    if isinstance(target, Vector | Matrix):
+        parts = [expression_of(each, place) for each in arguments]
+        return construct(target, parts, place)
+    source = getattr(function.object, "gpu_source", None)
+    if callable(source):
+        return call_device_function(scope, source(), arguments, place)
+    name = function_name(function.object)
+    if name in VECTOR_FUNCTIONS:
+        parts = [expression_of(each, place) for each in arguments]
+        return call_vector_function(str(name), parts, place)
+    if name in _SPECIAL:
+        return _SPECIAL[name](scope, arguments, place)
+    if name is not None:
+        return call_function(name, [expression_of(each, place) for each in arguments], place)
+    raise KernelSyntaxError(
+        f"{function} is no function of kernels: use those of math, NumPy or gpucore that the GPU "
+        "has, or decorate your own with @gpu_function",
+        place,
+    )
+
+
+def _conversion(target: Scalar, arguments: list[Value], place: Place) -> ir.Expression:
+    if len(arguments) != 1:
+        raise KernelTypeError(f"{target.name}(...) takes 1 argument, got {len(arguments)}", place)
+    return convert(expression_of(arguments[0], place), target, place)
+
+
+def _len(scope: Scope, arguments: list[Value], place: Place) -> Value:
+    if len(arguments) != 1 or not isinstance(arguments[0], ir.ArrayRef):
+        raise KernelTypeError("len takes one array", place)
+    return extent(arguments[0], 0, place)
+
+
+def extent(array: ir.ArrayRef, axis: int, place: Place) -> ir.Expression:
+    """Return the size of an array along an axis."""
+    if array.extents:
+        return ir.Constant(U32, place, array.extents[axis])
+    return ir.Extent(U32, place, array, axis)
+
+
+def _barrier(scope: Scope, arguments: list[Value], place: Place) -> Value:
+    if arguments:
+        raise KernelTypeError("barrier takes no arguments", place)
+    scope.block.append(ir.Evaluate(ir.Call(U32, place, "barrier", ()), place))
+    return NOTHING
+
+
+def _shared_array(scope: Scope, arguments: list[Value], place: Place) -> Value:
+    """Declare an array in shared memory; the statement that assigns it gives the name."""
+    if len(arguments) < 2:
+        raise KernelTypeError("shared takes a type and sizes, as shared(f32, 256)", place)
+    element = scope.type_of(arguments[0].object) if isinstance(arguments[0], Known) else None
+    if element is None:
+        raise KernelTypeError("shared takes a type first, as shared(f32, 256)", place)
+    sizes = [_size(each, place) for each in arguments[1:]]
+    name = f"shared_{len(scope.program.shared) + 1}"
+    array = ir.ArrayRef(name, element, len(sizes), "workgroup", place, tuple(sizes))
+    scope.program.shared.append(array)
+    return array
+
+
+def _size(value: Value, place: Place) -> int:
+    number = literal_of(value) if isinstance(value, ir.Expression) else None
+    if number is None and isinstance(value, ir.Constant):
+        number = value.value
+    if not isinstance(number, int) or number < 1:
+        raise KernelTypeError(
+            "the sizes of shared memory must be integers above 0 that are known before the "
+            "launch: literals, constants of the module, or Const parameters",
+            place,
+        )
+    return number
+
+
+def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
+    count = {"atomicLoad": 1, "atomicCompareExchangeWeak": 3}.get(function, 2)
+
+    def call(scope: Scope, arguments: list[Value], place: Place) -> Value:
+        if len(arguments) != count or not isinstance(arguments[0], ir.Load):
+            raise KernelTypeError(
+                f"an atomic function takes {count} arguments, an element of an array first, as in "
+                "atomic_add(x[i], 1)",
+                place,
+            )
+        element = arguments[0].element
+        values = [expression_of(each, place) for each in arguments[1:]]
+        if not is_integer(element.type):
+            raise KernelTypeError(
+                f"atomic functions take i32 and u32, got {describe_type(element.type)}", place
+            )
+        for value in values:
+            if meet(element.type, value.type) is None:
+                raise KernelTypeError(
+                    f"the array has {describe_type(element.type)}, got "
+                    f"{describe_type(value.type)}: convert it",
+                    value.place,
+                )
+        return ir.Atomic(element.type, place, function, element, tuple(values))
+
+    return call
+
+
+def _bitcast(scope: Scope, arguments: list[Value], place: Place) -> Value:
+    if len(arguments) != 2 or not isinstance(arguments[0], Known):
+        raise KernelTypeError("bitcast takes a type and a value, as bitcast(u32, x)", place)
+    target = scope.type_of(arguments[0].object)
+    value = expression_of(arguments[1], place)
+    if target not in (F32, I32, U32) or seen(value.type) == F16:
+        raise KernelTypeError(
+            "bitcast takes one of f32, i32, u32 first, and a value of 32 bits", place
+        )
+    return ir.Convert(target, place, value, bits=True)
+
+
+def _range(scope: Scope, arguments: list[Value], place: Place) -> Value:
+    raise KernelSyntaxError("range stands in a for loop only, as in for i in range(n):", place)
+
+
+_SPECIAL: Final[Mapping[str | None, Callable[[Scope, list[Value], Place], Value]]] = {
+    "len": _len,
+    "barrier": _barrier,
+    "shared": _shared_array,
+    "bitcast": _bitcast,
+    "range": _range,
+    "static_range": _range,
+    "atomic_add": _atomic("atomicAdd"),
+    "atomic_sub": _atomic("atomicSub"),
+    "atomic_min": _atomic("atomicMin"),
+    "atomic_max": _atomic("atomicMax"),
+    "atomic_and": _atomic("atomicAnd"),
+    "atomic_or": _atomic("atomicOr"),
+    "atomic_xor": _atomic("atomicXor"),
+    "atomic_exchange": _atomic("atomicExchange"),
+}

@@ -1,0 +1,10 @@
+"""Passes over the typed form: what is never used is dropped, what is known is computed.
+
+Law: pure text work; a pass gives a kernel that computes the same.
+"""
+
+from gpucore.compiler.passes.constants import fold_constants
+from gpucore.compiler.passes.copies import drop_copies
+from gpucore.compiler.passes.dead_code import drop_dead_code
+
+__all__ = ["drop_copies", "drop_dead_code", "fold_constants"]

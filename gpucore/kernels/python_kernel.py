@@ -1,0 +1,262 @@
+"""`GpuKernel`: a Python function as a kernel, compiled when it is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gpucore.arguments.grids import Grid, Groups
+from gpucore.buffer import Buffer
+from gpucore.compiler import (
+    CompiledKernel,
+    FunctionSource,
+    PythonKernelError,
+    Variant,
+    compile_kernel,
+    read_function,
+    read_interface,
+)
+from gpucore.compiler.dependencies import Dependencies
+from gpucore.device import Device
+from gpucore.dtypes import DTYPES
+from gpucore.errors import ArgumentError, KernelCompileError
+from gpucore.integers import ceil_div
+from gpucore.kernel import Kernel
+from gpucore.kernels.binding import bind_arguments, require_arrays
+from gpucore.kernels.call_types import R_co, S_co, TypedCall
+from gpucore.kernels.disk_cache import compiler_stamp, load_kernel, store_kernel
+from gpucore.kernels.launching import (
+    broadcast_modes,
+    broadcast_shape,
+    covering_groups,
+    spread,
+    uniform_values,
+)
+from gpucore.kernels.specializing import constant_values, type_values
+from gpucore.per_device import PerDevice
+from gpucore.sanitizer import CheckedText
+from gpucore.wgsl.c_family import print_kernel
+
+__all__ = ["GpuKernel"]
+
+
+_WGSL = re.compile(r"^WGSL does not (parse|compile): ")
+
+
+class GpuKernel(TypedCall[S_co, R_co]):
+    """A kernel made of a Python function by `gpu_kernel`; call it with buffers and numbers.
+
+    The grid follows from the arrays that the function indexes with `global_id`;
+    ``kernel[grid](...)`` gives the number of workgroups instead. The launch is recorded, and
+    nothing waits.
+
+    >>> from gpucore import Array, Device, f32, global_id, gpu_kernel
+    >>> @gpu_kernel
+    ... def scale(a: f32, x: Array[f32]):
+    ...     i = global_id.x
+    ...     if i < len(x):
+    ...         x[i] = a * x[i]
+    >>> x = Device.null().buffer(f32, 1000)
+    >>> scale(2.0, x)
+    >>> scale[4](2.0, x)
+    """
+
+    def __init__(self, function: Callable[..., object], workgroup_size: Grid | None = None) -> None:
+        self.__wrapped__ = function
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self._workgroup = _workgroup(function.__name__, workgroup_size)
+        self._read: _Source | None = None
+        self._kernels: PerDevice[dict[Variant, Kernel]] = PerDevice(lambda device: {})
+
+    def __repr__(self) -> str:
+        return f"GpuKernel({self.__name__})"
+
+    if not TYPE_CHECKING:
+
+        def __call__(self, *arguments: Any, **named: Any) -> Any:
+            """Record a launch; return the result of an elementwise kernel.
+
+            Raises `PythonKernelError` where the function cannot become a kernel, `ArgumentError`,
+            `DTypeError` and `ShapeError` where arguments do not fit.
+            """
+            return self._launch(None, arguments, named)
+
+    def __getitem__(self, grid: Grid) -> Callable[..., Any]:
+        """Return the kernel with a grid: the number of workgroups as x, (x, y) or (x, y, z)."""
+
+        def launch(*arguments: Any, **named: Any) -> Any:
+            return self._launch(grid, arguments, named)
+
+        return launch
+
+    def compile(self, variant: Variant | None = None) -> CompiledKernel:
+        """Return the WGSL with what a launch binds. Raises `PythonKernelError`."""
+        return self._source.compile(variant or self._default_variant())
+
+    def source(self, language: str = "wgsl", **constants: float) -> str:
+        """Return the kernel in a language, wgsl or cuda.
+
+        ``constants`` are values of ``Const`` parameters; 1 for those that are not given. Raises
+        `PythonKernelError`, `ArgumentError`.
+        """
+        if language not in ("wgsl", "cuda"):
+            raise ArgumentError(f"language must be wgsl or cuda, got {language!r}")
+        variant = replace(self._default_variant(), constants=tuple(constants.items()))
+        compiled = self.compile(variant)
+        if language == "wgsl":
+            return compiled.wgsl
+        return print_kernel(compiled.wgsl, compiled.entry, {}, checks=True).body
+
+    @property
+    def version(self) -> object:
+        """An object that is another one after the function, or what it depends on, has changed."""
+        return self._source
+
+    def key(self) -> str:
+        """Return a hash of the function's text and of what it depends on."""
+        return self._source.dependencies.key(repr(self._default_variant()))
+
+    @property
+    def _source(self) -> _Source:
+        if self._read is None or self._read.dependencies.changed:
+            self._read = _Source(read_function(self.__wrapped__))
+            self._kernels = PerDevice(lambda device: {})
+        return self._read
+
+    # Launching
+
+    def _launch(self, grid: Grid | None, arguments: Sequence[Any], named: dict[str, Any]) -> Any:
+        interface = self._source.interface
+        call = bind_arguments(self.__name__, interface.parameters, arguments, named)
+        variant = replace(
+            self._default_variant(),
+            constants=constant_values(self.__name__, interface, call),
+            types=type_values(self.__name__, interface, call),
+        )
+        compiled = self.compile(variant)
+        device = require_arrays(self.__name__, compiled.signature.arrays, call)
+        if compiled.signature.result is not None:
+            return self._launch_form(device, grid, variant, call)
+        if grid is None:
+            grid = covering_groups(compiled, call)
+            if (wide := spread(device, grid)) is not None:
+                variant, grid = replace(variant, wide=True), wide
+        self._record(device, variant, call, grid)
+        return None
+
+    def _default_variant(self) -> Variant:
+        """Return what is compiled without a call."""
+        return Variant(self._workgroup)
+
+    def _require_no_grid(self, grid: Grid | None) -> None:
+        """Raise `ArgumentError` for a grid of a kernel that has a result."""
+        if grid is not None:
+            raise ArgumentError(
+                f"kernel {self.__name__} makes its result: its grid follows from its arrays, call "
+                f"{self.__name__}(...)"
+            )
+
+    def _launch_form(
+        self, device: Device, grid: Grid | None, variant: Variant, call: dict[str, Any]
+    ) -> Any:
+        """Allocate the result and record a launch over its elements; arrays are broadcast."""
+        self._require_no_grid(grid)
+        signature = self.compile(variant).signature
+        assert signature.result is not None
+        shape = broadcast_shape(self.__name__, signature.arrays, call)
+        modes = broadcast_modes(signature.arrays, call, shape)
+        rank = len(shape) if "strided" in modes else 1
+        variant = replace(variant, modes=modes, rank=rank)
+        made: Buffer[Any] = device.buffer(DTYPES[signature.result.dtype], shape)
+        groups = (ceil_div(made.size, self.compile(variant).workgroup[0]), 1, 1)
+        if (wide := spread(device, groups)) is not None:
+            variant, groups = replace(variant, wide=True), wide
+        self._record(device, variant, {**call, signature.result.name: made}, groups, shape)
+        return made
+
+    def _record(
+        self,
+        device: Device,
+        variant: Variant,
+        call: Mapping[str, Any],
+        groups: Grid,
+        shape: tuple[int, ...] = (),
+    ) -> None:
+        compiled = self.compile(variant)
+        arguments: list[Any] = [call[array.name] for array in compiled.arrays]
+        if compiled.fields:
+            arguments.append(uniform_values(compiled, call, shape))
+        self.kernel_on(device, variant)(*arguments, grid=groups)
+
+    def kernel_on(self, device: Device, variant: Variant | None = None) -> Kernel:
+        """Return the kernel on a device, compiled once. Raises `PythonKernelError`."""
+        variant = variant or self._default_variant()
+        kernels = self._kernels.of(device)
+        if variant not in kernels:
+            compiled = self.compile(variant)
+            try:
+                kernels[variant] = device.compile_kernel(
+                    compiled.wgsl, compiled.entry, label=self.__name__
+                )
+            except KernelCompileError as error:
+                raise _in_python(compiled, error) from None
+            kernels[variant].listing.checked = lambda: self._text_to_check(variant)
+        return kernels[variant]
+
+    def _text_to_check(self, variant: Variant) -> CheckedText:
+        """Return what the sanitizer runs for a variant: it shows divisions by zero."""
+        from gpucore.interpreter import SourceLine
+
+        compiled = self.compile(replace(variant, plain=True))
+
+        def origin(at: int) -> SourceLine | None:
+            place = compiled.place_of(at)
+            return None if place is None else SourceLine(*place)
+
+        return CheckedText(compiled.wgsl, origin)
+
+
+class _Source:
+    """A function's source, what it depends on, and what has been compiled of it."""
+
+    def __init__(self, function: FunctionSource) -> None:
+        self._function = function
+        self._compiled: dict[Variant, CompiledKernel] = {}
+        self.interface = read_interface(function)
+        self.dependencies = Dependencies(function)
+
+    def compile(self, variant: Variant) -> CompiledKernel:
+        """Return a variant, compiled once: here, or by an earlier process."""
+        if variant not in self._compiled:
+            key = self.dependencies.key(repr(variant), compiler_stamp())
+            kernel = load_kernel(key)
+            if kernel is None:
+                kernel = compile_kernel(self._function, variant)
+                store_kernel(key, kernel)
+            self._compiled[variant] = kernel
+        return self._compiled[variant]
+
+
+def _workgroup(kernel: str, given: Grid | None) -> Groups | None:
+    """Return three sizes. Raises `ArgumentError`."""
+    if given is None:
+        return None
+    sizes = given if isinstance(given, tuple) else (given,)
+    if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
+        raise ArgumentError(
+            f"kernel {kernel}: workgroup_size must be 1 to 3 integers above 0, got {given!r}"
+        )
+    x, y, z = (*sizes, 1, 1)[:3]
+    return x, y, z
+
+
+def _in_python(compiled: CompiledKernel, error: KernelCompileError) -> KernelCompileError:
+    """Return an error about WGSL as one about the Python that it was made of."""
+    place = compiled.place_at(error.line, error.column)
+    if place is None:
+        return error
+    message = _WGSL.sub("", error.message).replace("'workgroupBarrier'", "barrier()")
+    return PythonKernelError(message, place)

@@ -1,0 +1,70 @@
+"""Which invocation runs: the ids that the GPU gives to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpucore.dtypes import u32
+from gpucore.language.outside import outside_error
+
+__all__ = [
+    "Ids",
+    "global_id",
+    "local_id",
+    "local_index",
+    "num_workgroups",
+    "workgroup_id",
+    "workgroup_size",
+]
+
+
+class Ids:
+    """Three numbers of an invocation, u32, along x, y and z."""
+
+    def __init__(self, gpu_name: str) -> None:
+        self.gpu_name = gpu_name
+
+    @property
+    def x(self) -> u32:
+        """The number along x."""
+        raise outside_error(f"{self.gpu_name}.x")
+
+    @property
+    def y(self) -> u32:
+        """The number along y."""
+        raise outside_error(f"{self.gpu_name}.y")
+
+    @property
+    def z(self) -> u32:
+        """The number along z."""
+        raise outside_error(f"{self.gpu_name}.z")
+
+    def __repr__(self) -> str:
+        return self.gpu_name
+
+
+class _Index:
+    """One number of an invocation."""
+
+    def __init__(self, gpu_name: str) -> None:
+        self.gpu_name = gpu_name
+
+    def __repr__(self) -> str:
+        return self.gpu_name
+
+
+global_id = Ids("global_id")
+"""The place of an invocation in the whole grid."""
+local_id = Ids("local_id")
+"""The place of an invocation in its workgroup."""
+workgroup_id = Ids("workgroup_id")
+"""The place of the workgroup in the grid."""
+num_workgroups = Ids("num_workgroups")
+"""The number of workgroups."""
+workgroup_size = Ids("workgroup_size")
+"""The number of invocations of a workgroup."""
+if TYPE_CHECKING:
+    local_index = u32()
+else:
+    local_index = _Index("local_index")
+"""The number of an invocation in its workgroup, row by row."""
