@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
+from typing import Final
 
 from diffusion.errors import SettingsError
 
-__all__ = ["check_integer", "check_network", "check_number", "check_side", "check_text"]
+__all__ = [
+    "bytes_of",
+    "check_integer",
+    "check_network",
+    "check_number",
+    "check_side",
+    "check_text",
+    "read_bytes",
+]
 
+_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 MOST_PROMPT = 65536
 """Characters: 128 chunks of 75 tokens are some 50,000, and editing needs more."""
 MOST_SIDE = 16384
@@ -55,3 +66,24 @@ def check_number(name: str, value: object, least: float, most: float) -> None:
         raise SettingsError(name, value, "must be a number")
     if not (math.isfinite(value) and least <= value <= most):
         raise SettingsError(name, value, f"must be a number from {least} to {most}")
+
+
+def bytes_of(text: str) -> int:
+    """Return a size such as ``8GB`` or ``512 MiB`` in bytes; both units are powers of 1024.
+
+    Raises `ValueError`.
+    """
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise ValueError("must be a size such as 8GB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def read_bytes(name: str, value: object) -> int | None:
+    """Return a number of bytes, or a text as `bytes_of` reads it; None passes."""
+    try:
+        found = bytes_of(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise SettingsError(name, value, str(error)) from None
+    check_integer(name, found, 1, 2**50)
+    return found if isinstance(found, int) else None

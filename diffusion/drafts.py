@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["draft_folder", "lock_file", "open_draft", "sweep_drafts"]
+__all__ = ["draft_folder", "lock_file", "open_draft", "replace_file", "sweep_drafts"]
 
 _NAME: Final = re.compile(r"\.avila-[0-9a-f]{16}\.tmp")
 _YOUNG: Final = 60
@@ -65,6 +65,15 @@ def draft_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a draft beside ``path``, and rename it over ``path`` at the end. Raises `OSError`."""
+    sweep_drafts(path.parent)
+    with open_draft(path.parent) as file:
+        yield file
+    Path(file.name).replace(path)
 
 
 def sweep_drafts(folder: Path) -> None:

@@ -200,6 +200,9 @@ class Settings:
                 self.hires.scale,
                 "hires fix does not go with an init image; enlarge that first",
             )
+        if self.latents is not None and self.hires is not None and self.hires.first is not None:
+            hint = "must not be given with the picture of a first pass, which is not drawn"
+            raise SettingsError("latents", self.latents.shape, hint)
         self._check_arrays()
 
     def _check_present(self) -> None:

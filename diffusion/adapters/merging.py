@@ -48,9 +48,9 @@ class Merger:
         counts = self.device.buffer_from_array(np.zeros(1), u32)
         before, self._reloaded = self._reloaded, after
         try:
-            before |= self._direct.restore()
+            before |= self._direct.restore(direct)
             self._refill(before | after, after, adapters, counts)
-            self._direct.merge(names, adapters, counts)
+            self._direct.merge(direct, adapters, counts)
             if found := int(counts.read()[0]):
                 raise overflow_error(adapters, found)
         except BaseException:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from diffusion.checkpoints.single_file.module_names import unet_names
-from diffusion.models.module import Module, Table
+from diffusion.models.module import Module
 from diffusion.models.unet_config import UNetConfig
+from diffusion.models.weights import Table
 
 __all__ = ["AdaptedModule", "spell_modules"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -144,15 +144,21 @@ class RankBank:
         device = next(iter(self.layers.values())).down.device
         failures = device.buffer_from_array(np.zeros(1), u32)
         self.place(slot, adapters, failures)
+        trim_idle_memory(device)
         if found := int(failures.read()[0]):
             raise overflow_error(adapters, found)
 
     def place(self, slot: int, adapters: Sequence[MergedAdapter], failures: Buffer[u32]) -> None:
-        """Do what `fill` does; ``failures`` counts the numbers that the bank cannot hold."""
+        """Do what `fill` does; ``failures`` counts the numbers that the bank cannot hold.
+
+        All matrices are uploaded before the first launch: between launches an upload waits.
+        """
+        moves: list[_Move] = []
         for each in self.size.layers:
             down, up, _ = self.layers[each.layer.layer]
-            _SlotOfLayer(each, self.size.ranks, slot, down, up, failures).fill(adapters)
-            trim_idle_memory(down.device)
+            moves += _SlotOfLayer(each, self.size.ranks, slot, down, up).moves(adapters)
+        for source, target, region in moves:
+            place_matrix(source, target, region, failures)
 
     def updates(self, chosen: Buffer[u32]) -> Updates:
         """Return what networks read, with the slot of each image."""
@@ -169,6 +175,14 @@ def _shapes(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int
     return (*layer.shape, width), (width // layer.groups, layer.offsets[-1])
 
 
+class _Move(NamedTuple):
+    """A matrix of a file, and the place in a bank that it goes to."""
+
+    source: Source
+    target: Buffer[Any]
+    region: Region
+
+
 class _SlotOfLayer(NamedTuple):
     """The matrices of a layer in a slot, laid out as `_shapes` says."""
 
@@ -177,10 +191,9 @@ class _SlotOfLayer(NamedTuple):
     slot: int
     down: Buffer[Any]
     up: Buffer[Any]
-    failures: Buffer[u32]
 
-    def fill(self, adapters: Sequence[MergedAdapter]) -> None:
-        """Write the ranks of all adapters side by side, and zeros after them."""
+    def moves(self, adapters: Sequence[MergedAdapter]) -> Iterator[_Move]:
+        """Yield what puts the ranks of all adapters side by side, and zeros after them."""
         for index, parameter in enumerate(self.layer.parameters):
             found = [
                 (merged, merged.strength(parameter))
@@ -192,26 +205,27 @@ class _SlotOfLayer(NamedTuple):
                 group = replace(merged.adapter.changes[parameter].group, most_rank=merged.rank)
                 rank = rank_of_factors(group)
                 last = number == len(found) - 1
-                self._place(index, first, self.ranks - first if last else rank, group, strength)
+                count = self.ranks - first if last else rank
+                yield from self._moves(index, first, count, group, strength)
                 first += rank
             if not found:
-                self._place(index, 0, self.ranks, None, 0.0)
+                yield from self._moves(index, 0, self.ranks, None, 0.0)
 
-    def _place(
+    def _moves(
         self, index: int, first: int, count: int, group: TensorGroup | None, strength: float
-    ) -> None:
-        """Write ``count`` ranks of weight ``index`` from ``first`` on: those of a group, zeros."""
+    ) -> Iterator[_Move]:
+        """Yield ``count`` ranks of weight ``index`` from ``first`` on: those of a group, zeros."""
         device, layer = self.down.device, self.layer.layer
         inputs, pitch = math.prod(layer.shape), self.down.shape[-1]
         down, up = _sources(device, group, strength, inputs)
         at = self.slot * inputs * pitch + index * self.ranks + first
         narrow = Region(at, pitch, inputs, count, math.prod(layer.shape[:-1]))
-        place_matrix(down, self.down, narrow, self.failures)
+        yield _Move(down, self.down, narrow)
         _, high, width = self.up.shape
         start, end = layer.offsets[index : index + 2]
         line = self.slot * high + (index * self.ranks + first) % high
         wide = Region(line * width + start, width, count, end - start)
-        place_matrix(up, self.up, wide, self.failures)
+        yield _Move(up, self.up, wide)
 
 
 def _sources(

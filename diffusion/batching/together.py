@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Final
 
 from diffusion.batching.batcher import Batcher
@@ -74,15 +75,15 @@ def pictures_and_calls(
     pictures: list[Picture] = []
     for part in pipeline.parts(settings):
         with closing(pipeline.events_and_calls(part)) as events:
-            estimate: LatentsEstimate | None = None
+            go_on: Callable[[], Event | Reading | UNetCall] = partial(next, events)
             while True:
                 try:
-                    found = events.send(estimate)
+                    found = go_on()
                 except StopIteration:
                     break
-                estimate = None
+                go_on = partial(next, events)
                 if isinstance(found, UNetCall):
-                    estimate = yield from ask_driver(found, events)
+                    go_on = yield from ask_driver(found, events)
                 elif is_before_other_work(found):
                     yield None
                 elif isinstance(found, Result):

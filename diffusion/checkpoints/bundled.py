@@ -14,6 +14,7 @@ __all__ = [
     "BUNDLED_GUIDANCE",
     "BUNDLED_SPLIT_GUIDANCE",
     "BUNDLED_STEPS",
+    "bundled_controls",
     "bundled_loras",
     "bundled_model",
     "default_settings",
@@ -45,12 +46,16 @@ def bundled_model() -> Path:
 
 def bundled_loras(model: str | Path | None) -> Path | None:
     """Return the folder of the LoRAs that come with a model: the bundled one; None for others."""
-    is_bundled = model is None or _is_bundled(model)
-    return bundled_model() / "loras" if is_bundled else None
+    return bundled_model() / "loras" if _is_bundled(model) else None
 
 
-def _is_bundled(name: str | Path) -> bool:
-    return str(name) == BUNDLED and not Path(name).exists()
+def bundled_controls(model: str | Path | None) -> Path | None:
+    """Return the folder of the control networks that come with a model; None for most models."""
+    return bundled_model() / "controls" if _is_bundled(model) else None
+
+
+def _is_bundled(name: str | Path | None) -> bool:
+    return name is None or (str(name) == BUNDLED and not Path(name).exists())
 
 
 def named_model(name: str | Path | None) -> Path:

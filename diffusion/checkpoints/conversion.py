@@ -6,7 +6,7 @@ function here warns of infinities and NaN in what it writes.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +26,7 @@ from diffusion.checkpoints.safetensors import (
     WriteObserver,
     write_safetensors,
 )
-from diffusion.checkpoints.safetensors.element_types import FLOATING
+from diffusion.checkpoints.safetensors.element_types import FLOATING, WEIGHTS
 from diffusion.checkpoints.single_file import CONFIG_KEY
 from diffusion.checkpoints.single_file.families import UNET_PREFIX, VAE_PREFIX
 from diffusion.checkpoints.single_file.module_names import is_vae_projection, unet_names, vae_names
@@ -77,24 +77,32 @@ def save_tensors(file: SafetensorsFile, path: Path, dtype: str | None = None) ->
 
 def save_single(model: ModelFolder, path: Path, dtype: str | None = None) -> None:
     """Write a model as a single file. Raises ``ModelFormatError``, ``OutputError``."""
-    sources, counter = _single_tensors(model), NonFiniteCounter(path)
-    tensors = single_layout(model, dtype)
-    notes = {**_METADATA, CONFIG_KEY: json.dumps(_configs(model))}
-
-    def read(name: str) -> NDArray[Any]:
-        return _read_tensor(sources[name]).reshape(tensors[name][1])
-
-    write_safetensors(path, tensors, read, notes, counter.count)
+    tensors, counter = SingleTensors(model), NonFiniteCounter(path)
+    write_safetensors(path, tensors.layout(dtype), tensors.read, tensors.notes, counter.count)
     counter.warn()
 
 
-def single_layout(model: ModelFolder, dtype: str | None = None) -> dict[str, tuple[str, Shape]]:
-    """Return the element type and shape of each tensor of the file that ``save_single`` writes."""
-    sources = _single_tensors(model)
-    return {
-        name: (_common_type(parameters, dtype), _single_shape(name, parameters))
-        for name, parameters in sources.items()
-    }
+class SingleTensors:
+    """The tensors of the single file that a model makes, under that file's names.
+
+    ``notes``: the file's metadata, with the folder's configs.
+    """
+
+    def __init__(self, model: ModelFolder) -> None:
+        self._parameters = _single_tensors(model)
+        self._shapes = {name: _single_shape(name, p) for name, p in self._parameters.items()}
+        self.notes: Mapping[str, str] = {**_METADATA, CONFIG_KEY: json.dumps(_configs(model))}
+
+    def layout(self, dtype: str | None = None) -> dict[str, tuple[str, Shape]]:
+        """Return the element type and shape of each tensor; ``dtype``: None for their own."""
+        return {
+            name: (_common_type(parameters, dtype), self._shapes[name])
+            for name, parameters in self._parameters.items()
+        }
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Return the values of a tensor."""
+        return _read_tensor(self._parameters[name]).reshape(self._shapes[name])
 
 
 def _single_tensors(model: ModelFolder) -> dict[str, list[Parameter]]:
@@ -102,7 +110,7 @@ def _single_tensors(model: ModelFolder) -> dict[str, list[Parameter]]:
     parts: dict[str, dict[int, Parameter]] = {}
     for part, prefix, namer in _parts(model):
         weights = model.weights(part)
-        for name in weights.entries.keys() - IGNORED_NAMES:
+        for name in sorted(weights.entries.keys() - IGNORED_NAMES):
             found = namer(name)
             if found is None:
                 reason = "must have a name in single files, got none"
@@ -236,8 +244,14 @@ def _read_tensor(parameters: list[Parameter]) -> NDArray[Any]:
 
 
 def _stored_type(entry: TensorEntry, dtype: str | None) -> str:
-    """Return the element type to store; only weights change theirs."""
-    return dtype if dtype is not None and entry.dtype in FLOATING else entry.dtype
+    """Return the element type to store; only weights change theirs.
+
+    Blocks, which safetensors lacks, and 8-bit floats with a scale become F16.
+    """
+    if entry.dtype not in WEIGHTS:
+        return entry.dtype
+    plain = entry.dtype in FLOATING and entry.scale is None
+    return dtype or (entry.dtype if plain else "F16")
 
 
 def _common_type(parameters: list[Parameter], dtype: str | None) -> str:

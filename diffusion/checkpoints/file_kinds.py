@@ -23,6 +23,7 @@ class FileKind(NamedTuple):
 
 
 SAFETENSORS = FileKind("this is a safetensors file", "give it a name that ends in .safetensors")
+GGUF = FileKind("this is a GGUF file", "give it a name that ends in .gguf")
 _PICKLE = FileKind(
     "this is a Python pickle (an old PyTorch checkpoint); it can run code when it is loaded, "
     "so it was not opened",
@@ -85,7 +86,7 @@ _SIGNS: tuple[tuple[re.Pattern[bytes], FileKind], ...] = (
     (re.compile(rb"\x28\xb5\x2f\xfd"), _archive("Zstandard")),
     (re.compile(rb"BZh[1-9]1AY"), _archive("bzip2")),
     (re.compile(rb".{257}ustar", re.DOTALL), _archive("tar")),
-    (re.compile(rb"GGUF"), _foreign("a GGUF file")),
+    (re.compile(rb"GGUF"), GGUF),
     (re.compile(rb"(?:lmgg|fmgg|tjgg|algg)"), _foreign("an old file of ggml")),
     (re.compile(rb"\x08[\x01-\x20](?:\x12[\x01-\x40][\w. -]{2}|:)"), _foreign("an ONNX model")),
     (re.compile(rb"....TFL3", re.DOTALL), _foreign("a TensorFlow Lite model")),

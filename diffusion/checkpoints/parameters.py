@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from diffusion.checkpoints.parameter_names import IGNORED_NAMES, model_kind
-from diffusion.checkpoints.safetensors.element_types import FLOATING
+from diffusion.checkpoints.safetensors.element_types import WEIGHTS
 from diffusion.checkpoints.safetensors.entries import TensorEntry
 from diffusion.errors import FilePath, ModelMismatchError, Shape
 
@@ -24,7 +24,7 @@ def check_parameters(
         for name in shared
         if found[name].shape != tuple(expected[name])
     ]
-    mistyped = [(name, found[name].dtype) for name in shared if found[name].dtype not in FLOATING]
+    mistyped = [(name, found[name].dtype) for name in shared if found[name].dtype not in WEIGHTS]
     if missing or extra or misshapen or mistyped:
         raise ModelMismatchError(
             file,

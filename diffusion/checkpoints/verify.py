@@ -8,7 +8,7 @@ from typing import Final
 from diffusion.checkpoints import ModelFolder, Weights
 from diffusion.checkpoints.model_folder import Part
 from diffusion.checkpoints.nonfinite import count_nonfinite
-from diffusion.errors import ModelFormatError, list_items, quote
+from diffusion.errors import NAME_LENGTH, ModelFormatError, list_items, quote
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
 from diffusion.models.unet import UNet
@@ -45,7 +45,8 @@ def check_finite(opened: Mapping[Part, Weights], tensors: Iterable[tuple[Part, s
         values = opened[part].read(name)
         count = count_nonfinite(values)
         if count:
-            bad.setdefault(part, []).append(f"{quote(name)} ({count} of {values.size})")
+            text = f"{quote(name, NAME_LENGTH)} ({count} of {values.size})"
+            bad.setdefault(part, []).append(text)
     for part, names in bad.items():
         reason = list_items("numbers must be finite, got infinities or NaN in", names)
         raise ModelFormatError(opened[part].path, part, reason, _DAMAGED)

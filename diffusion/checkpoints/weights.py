@@ -1,6 +1,10 @@
 """The tensors of one part of a model, from one file or several, under the model's own names."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,8 +16,13 @@ from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.parameter_names import NameTable, translate_name
 from diffusion.checkpoints.parameters import check_parameters
 from diffusion.checkpoints.safetensors import SafetensorsFile, TensorEntry, open_safetensors
+from diffusion.checkpoints.safetensors.element_types import BLOCKS
+from diffusion.checkpoints.safetensors.scales import with_scales
 from diffusion.errors import ModelFormatError, Shape, quote
+from gpustd.quantization import QuantizedTensor
 
+_MOST_AHEAD = 96 << 20
+"""Bytes of tensors, as f32, that are read before they are asked for."""
 MAX_SHARDS = 256
 """How many files the weights of one part may be split into."""
 
@@ -25,6 +34,9 @@ class ParameterSource(NamedTuple):
     file: SafetensorsFile
     stored_name: str
     entry: TensorEntry
+
+
+_Read = Callable[[str], QuantizedTensor | NDArray[Any]]
 
 
 class Weights:
@@ -46,6 +58,28 @@ class Weights:
             {name: source.entry for name, source in self._sources.items()}
         )
 
+    @property
+    def order(self) -> list[str]:
+        """The names in the order of their places in the files, one file after another."""
+        files = {id(source.file): number for number, source in enumerate(self._sources.values())}
+        places = ((files[id(s.file)], s.entry.offset, name) for name, s in self._sources.items())
+        return [name for _, _, name in sorted(places)]
+
+    @contextmanager
+    def reading(self, *, quantized: bool = False) -> Iterator[_Read]:
+        """Return `read` for a context in which the tensors are asked for in their `order`.
+
+        ``quantized``: return `read_quantized`. The next ones are read by a thread meanwhile, at
+        most some 100 MB. Others than the next are read when they are asked for.
+        """
+        with ThreadPoolExecutor(1) as reader:
+            read = self.read_quantized if quantized else self.read
+            ahead = _Ahead(self, read, reader)
+            try:
+                yield ahead.read
+            finally:
+                ahead.cancel()
+
     def without(self, prefixes: tuple[str, ...]) -> "Weights":
         """Return the tensors whose names begin with none of ``prefixes``."""
         kept = (each for each in self._sources.values() if not each.name.startswith(prefixes))
@@ -60,10 +94,65 @@ class Weights:
         source = self._sources[name]
         return source.file.read_entry(source.entry)
 
+    def read_quantized(self, name: str) -> QuantizedTensor | NDArray[Any]:
+        """Copy one tensor out as it is stored; see ``SafetensorsFile.read_quantized``."""
+        source = self._sources[name]
+        return source.file.read_quantized(source.entry)
+
+    def block_format(self, name: str) -> str | None:
+        """Return the format of the blocks that `read_quantized` gives for a tensor, if it does."""
+        entry = self._sources[name].entry
+        plain = entry.axes in (None, tuple(range(len(entry.shape))))
+        return BLOCKS.get(entry.dtype) if plain else None
+
+
+class _Ahead:
+    """Tensors that a thread reads before they are asked for."""
+
+    def __init__(self, weights: Weights, read: _Read, reader: ThreadPoolExecutor) -> None:
+        self._weights, self._read_one, self._reader = weights, read, reader
+        self._left = deque(weights.order)
+        self._names = set(self._left)
+        self._coming: deque[tuple[str, Future[QuantizedTensor | NDArray[Any]]]] = deque()
+        self._bytes = 0
+
+    def read(self, name: str) -> QuantizedTensor | NDArray[Any]:
+        """Return a tensor, and have the next ones read."""
+        if name not in self._names:  # it came before
+            return self._read_one(name)
+        found: Future[QuantizedTensor | NDArray[Any]] | None = None
+        while found is None:
+            self._begin(at_least=1)
+            first, future = self._coming.popleft()
+            self._bytes -= self._size(first)
+            self._names.discard(first)
+            found = future if first == name else None
+        self._begin(used=self._size(name))
+        return found.result()
+
+    def _begin(self, at_least: int = 0, used: int = 0) -> None:
+        """Have tensors read while they, and ``used`` bytes, are few."""
+        while self._left:
+            size = self._size(self._left[0])
+            if self._bytes + used + size > _MOST_AHEAD and len(self._coming) >= at_least:
+                return
+            name = self._left.popleft()
+            self._bytes += size
+            self._coming.append((name, self._reader.submit(self._read_one, name)))
+
+    def _size(self, name: str) -> int:
+        return 4 * math.prod(self._weights.entries[name].shape)
+
+    def cancel(self) -> None:
+        """Read no more."""
+        for _, future in self._coming:
+            future.cancel()
+
 
 def open_weights(path: Path, names: NameTable) -> Weights:
     """Open ``*.safetensors``, or ``*.json``: the index of weights split over several files."""
     files = _open_shards(path) if path.suffix == ".json" else [open_safetensors(path)]
+    files = [with_scales(file) for file in files]
     return Weights(
         path,
         (

@@ -139,8 +139,8 @@ def check_requests(series: Series) -> Checked:
         check_settings(request.settings)
         check_names(request.settings, request.options.lora_folder())
         request.options.inversion.folder()
-        check_control_names(request.settings, request.options.controls.folder())
-        check_image_prompt_names(request.settings, request.options.controls.folder())
+        check_control_names(request.settings, request.options.control_folder())
+        check_image_prompt_names(request.settings, request.options.control_folder())
         check_upscaler_names(request.settings, request.options.upscaling.folder())
         find_networks(request)
         total += request.settings.count

@@ -17,7 +17,7 @@ from diffusion.control import ControlFolder
 from diffusion.errors import SettingsError, quote
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import parse_infotext
-from diffusion.infotext.to_settings import DTYPE
+from diffusion.infotext.to_settings import DTYPE, WEIGHTS
 from diffusion.infotext.unreproduced import unreproduced_settings
 from diffusion.settings import Settings
 from diffusion.tasks import is_network_upscaler
@@ -35,6 +35,7 @@ __all__ = [
     "refiner_switch_of",
     "report_other_networks",
     "report_unreproduced",
+    "weights_of",
 ]
 
 
@@ -49,6 +50,11 @@ def read_picture_text(picture: Path) -> str:
 def dtype_of(text: str) -> str | None:
     """Return the ``--dtype`` that a picture's text names, if any; it is not checked."""
     return parse_infotext(text).settings.get(DTYPE)
+
+
+def weights_of(text: str) -> str | None:
+    """Return the ``--weights`` that a picture's text names, if any; it is not checked."""
+    return parse_infotext(text).settings.get(WEIGHTS)
 
 
 def refiner_switch_of(text: str) -> float | None:
@@ -68,10 +74,13 @@ def report_other_networks(text: str, provenance: Mapping[str, Mapping[str, str]]
     found = parse_infotext(text).settings
     refiner = found.get("Refiner")
     refiner_hash = refiner and refiner.rpartition("[")[2].rstrip("]")
+    hires = found.get("Hires checkpoint")
+    hires_hash = hires and hires.rpartition("[")[2].rstrip("]")
     for part, name, expected_hash, without in (
         ("model", found.get("Model", ""), found.get("Model hash"), ""),
         ("VAE", found.get("VAE", ""), found.get("VAE hash"), "the model's own; give --vae"),
         ("refiner", refiner, refiner_hash, "the model alone; give --refiner"),
+        ("hires checkpoint", hires, hires_hash, "the model itself in both passes"),
     ):
         loaded = provenance.get(part.lower())
         if expected_hash is not None and (loaded is None or loaded["hash"] != expected_hash):

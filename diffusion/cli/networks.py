@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffusion.cli.from_picture import dtype_of, refiner_switch_of
+from diffusion.checks import read_bytes
+from diffusion.cli.from_picture import dtype_of, refiner_switch_of, weights_of
 from diffusion.cli.options.model import ModelOptions, Refiner
 from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
@@ -58,8 +59,10 @@ def find_networks(request: Request) -> Networks:
     """Return the networks that a request names. Raises `SettingsError`."""
     model, usual_switch = request.options.model, None
     if request.earlier_text is not None:
-        model = replace(model, dtype=model.dtype or dtype_of(request.earlier_text))
-        usual_switch = refiner_switch_of(request.earlier_text)
+        text = request.earlier_text
+        model = replace(model, dtype=model.dtype or dtype_of(text))
+        model = replace(model, weights=model.weights or weights_of(text))
+        usual_switch = refiner_switch_of(text)
     refiner = request.options.refiner.refiner(usual_switch)
     model.check()
     if refiner is not None and request.settings.hires is not None:
@@ -80,11 +83,14 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     """Load the networks of a request. Raises as `ModelOptions.load`."""
     names, preview = find_networks(request), request.options.preview.source
     model, refiner = names.model, names.refiner
-    pipeline = model.load(device, preview)
+    most = read_bytes("vram", model.vram)
+    if most is not None and refiner is not None:
+        model = replace(model, vram=str(most // 2))  # each plans as if it were alone
+    pipeline = model.load(device, preview, request.settings)
     pipeline.loras.folder = request.options.lora_folder()
     pipeline.loras.mode = names.lora_mode
     pipeline.inversions.folder = request.options.inversion.folder()
-    pipeline.controls.folder = request.options.controls.folder()
+    pipeline.controls.folder = request.options.control_folder()
     pipeline.upscalers.folder = request.options.upscaling.folder()
     provenance = {
         "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
@@ -92,11 +98,14 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     }
     if model.dtype is not None:
         provenance["model"]["dtype"] = model.dtype
+    if model.weights is not None:
+        provenance["model"]["weights"] = model.weights
     if model.vae is not None:
         provenance["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
     generate: Generate = pipeline.generate
     if refiner is not None:
-        second = model.for_refiner(refiner.path).load(device, preview)
+        second = model.for_refiner(refiner.path).load(device, preview, request.settings)
+        device.pool.limit = most or device.pool.limit
         provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
         second.inversions.folder = pipeline.inversions.folder
         generate = _with_refiner(pipeline, second, refiner.switch)

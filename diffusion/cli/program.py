@@ -22,7 +22,10 @@ from diffusion.cli.commands import (
     img2img,
     info,
     inpaint,
+    kernel,
     model,
+    model_convert,
+    plan,
     serve,
     tune,
     txt2img,
@@ -42,7 +45,8 @@ READER_GONE = 1
 __all__ = ["COMMANDS", "app", "run"]
 
 COMMANDS = (
-    *(txt2img, img2img, inpaint, upscale, batch, info, model, convert, serve, config, tune, doctor),
+    *(txt2img, img2img, inpaint, upscale, batch, plan, info, model, model_convert, convert),
+    *(serve, config, tune, kernel, doctor),
 )
 """The modules of the commands. Importing one adds its command to the program."""
 
@@ -69,6 +73,7 @@ _complete_commands(
         *app.registered_commands,
         *model.models.registered_commands,
         *config.configs.registered_commands,
+        *kernel.kernels.registered_commands,
     ]
 )
 

@@ -84,7 +84,7 @@ class CommandLine:
             settings = find_earlier_loras(settings, request.earlier_text, folder)
             words = request.options.inversion.folder()
             settings = find_earlier_inversions(settings, request.earlier_text, words)
-            control_folder = request.options.controls.folder()
+            control_folder = request.options.control_folder()
             settings = find_earlier_controls(settings, control_folder)
             settings = find_earlier_image_prompts(settings, control_folder)
             typed = self.values.get("hires_upscaler")

@@ -44,6 +44,7 @@ SPELLINGS: Final[Mapping[str, Sequence[str]]] = {
     "--variation-seed": ("--subseed",),
     "--seed-resize": ("--seed-resize-from",),
     "--preview-vae": ("--taesd",),
+    "--unet": ("--diffusion-model",),
     "--token-merging": ("--token-merging-ratio", "--tome"),
     "--token-merging-hires": ("--token-merging-ratio-hr",),
     "--deep-cache": ("--deepcache",),
@@ -60,8 +61,19 @@ SPELLINGS: Final[Mapping[str, Sequence[str]]] = {
 """Other spellings of options and arguments. Those of another option of the command do not count."""
 
 ORDER: Final = (
-    *("txt2img", "img2img", "inpaint", "upscale", "batch", "serve", "info", "model", "config"),
-    *("doctor", "tune", "convert"),
+    *(
+        "txt2img",
+        "img2img",
+        "inpaint",
+        "upscale",
+        "batch",
+        "plan",
+        "serve",
+        "info",
+        "model",
+        "config",
+    ),
+    *("doctor", "tune", "convert", "kernel"),
 )
 """The commands, in the order of use."""
 

@@ -19,6 +19,7 @@ from diffusion.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
+from diffusion.client.job_json import Models
 from diffusion.client.policy import Policy
 from diffusion.client.records import (
     ControlModel,
@@ -31,6 +32,7 @@ from diffusion.client.records import (
     PictureRecord,
     PreprocessorRecord,
     ThresholdRecord,
+    VaeRecord,
 )
 from diffusion.client.sync_client import Client
 
@@ -50,6 +52,7 @@ __all__ = [
     "JobEndedError",
     "LoraRecord",
     "Model",
+    "Models",
     "NotFoundError",
     "NotSignedInError",
     "PictureRecord",
@@ -59,5 +62,6 @@ __all__ = [
     "ServerBusyError",
     "ThresholdRecord",
     "UnreachableError",
+    "VaeRecord",
     "WaitTimeoutError",
 ]

@@ -92,6 +92,7 @@ class Methods:
     loras = _Method(Operations.loras)
     embeddings = _Method(Operations.embeddings)
     control_models = _Method(Operations.control_models)
+    vaes = _Method(Operations.vaes)
     preprocessors = _Method(Operations.preprocessors)
     refresh_adapters = _Method(Operations.refresh_adapters)
     make_map = _Method(Operations.make_map)

@@ -21,7 +21,7 @@ from diffusion.client.errors import (
     WaitTimeoutError,
 )
 from diffusion.client.exchange import Call, Exchange, Pause, perform, read_json
-from diffusion.client.job_json import Drawing, encode_picture, job_body
+from diffusion.client.job_json import Drawing, Models, encode_picture, job_body
 from diffusion.client.policy import Policy
 from diffusion.client.records import (
     ControlModel,
@@ -31,6 +31,7 @@ from diffusion.client.records import (
     LoraRecord,
     Model,
     PreprocessorRecord,
+    VaeRecord,
     read_record,
 )
 from diffusion.errors import SettingsError
@@ -60,7 +61,7 @@ class Operations:
         self,
         drawing: Drawing,
         *,
-        model: str | None = None,
+        model: str | Models | None = None,
         priority: int = 0,
         key: str | None = None,
         preview_every: int | None = None,
@@ -193,6 +194,10 @@ class Operations:
         """Return the ControlNets and T2I-Adapters that `Control` may name."""
         call = Call("GET", "/api/v1/control-models")
         return (yield from self._rows(call, "control_models", ControlModel))
+
+    def vaes(self) -> Exchange[list[VaeRecord]]:
+        """Return the VAEs that `Models` may name in place of a model's own."""
+        return (yield from self._rows(Call("GET", "/api/v1/vaes"), "vaes", VaeRecord))
 
     def preprocessors(self) -> Exchange[list[PreprocessorRecord]]:
         """Return what makes maps of pictures, with the numbers that each reads."""

@@ -24,6 +24,7 @@ __all__ = [
     "PictureRecord",
     "PreprocessorRecord",
     "ThresholdRecord",
+    "VaeRecord",
     "read_record",
 ]
 
@@ -155,6 +156,13 @@ class ControlModel:
 
     name: str
     title: str
+
+
+@dataclass(frozen=True)
+class VaeRecord:
+    """A VAE by its name, which `Models` may have."""
+
+    name: str
 
 
 @dataclass(frozen=True)

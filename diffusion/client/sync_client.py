@@ -17,7 +17,7 @@ from diffusion.client.connections import client_headers, client_timeout
 from diffusion.client.errors import AnswerError, ClientError, UnreachableError
 from diffusion.client.exchange import Answer, Call, Exchange, Lost, Pause, error_of
 from diffusion.client.following import Following
-from diffusion.client.job_json import Drawing
+from diffusion.client.job_json import Drawing, Models
 from diffusion.client.methods import BlockingRunner, Methods
 from diffusion.client.operations import Operations, id_of
 from diffusion.client.policy import Policy
@@ -73,7 +73,11 @@ class Client(Methods, BlockingRunner):
     # ------------------------------------------------------------------ jobs
 
     def draw(
-        self, drawing: Drawing, *, model: str | None = None, timeout: float | None = None
+        self,
+        drawing: Drawing,
+        *,
+        model: str | Models | None = None,
+        timeout: float | None = None,
     ) -> list[Image.Image]:
         """Draw, wait, and return the pictures. Where the wait is broken off, the job is cancelled.
 

@@ -12,7 +12,7 @@ from diffusion.control.choice import (
     Control,
     check_controls,
 )
-from diffusion.control.folder import NO_CONTROLS, ControlFolder
+from diffusion.control.folder import NO_CONTROLS, ControlFolder, FolderWords, NetworkFolder
 from diffusion.control.image_prompt import (
     COMBINATIONS,
     SCALINGS,
@@ -41,7 +41,9 @@ __all__ = [
     "WEIGHT_TYPES",
     "Control",
     "ControlFolder",
+    "FolderWords",
     "ImagePrompt",
+    "NetworkFolder",
     "Preprocessor",
     "Threshold",
     "check_controls",

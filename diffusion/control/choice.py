@@ -14,7 +14,7 @@ from diffusion.control.preprocessors import find_preprocessor
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS
 from diffusion.tasks.choices import Choice
-from diffusion.tasks.resizing import RESIZE_MODES
+from diffusion.tasks.resizing import PIXEL_RESIZES, RESIZE_MODES
 
 __all__ = [
     "KINDS",
@@ -33,7 +33,7 @@ MOST_CONTROLS: Final = 10
 MOST_WEIGHT: Final = 10.0
 MOST_RESOLUTION: Final = 4096
 
-RESIZES: Final = tuple(each for each in RESIZE_MODES if each.name != "pad")
+RESIZES: Final = tuple(PIXEL_RESIZES)
 """How a map comes to the size drawn."""
 
 MODES: Final = Catalogue(

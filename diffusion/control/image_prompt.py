@@ -14,7 +14,7 @@ from diffusion.control.choice import MOST_WEIGHT, PASSES, check_picture, is_path
 from diffusion.control.weight_types import WEIGHT_TYPES
 from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
-from diffusion.tasks.resizing import RESIZE_MODES
+from diffusion.tasks.resizing import PIXEL_RESIZES
 
 __all__ = ["COMBINATIONS", "SCALINGS", "ImagePrompt", "check_image_prompts"]
 
@@ -125,7 +125,7 @@ class ImagePrompt:
             (PASSES, self.passes),
         ):
             names.find(name)
-        if RESIZE_MODES.find(self.resize).name == "pad":
+        if PIXEL_RESIZES.get(self.resize) is None:
             raise SettingsError("ip resize", self.resize, "must be crop, stretch or fill")
         _check_layers(self.layer_weights)
 

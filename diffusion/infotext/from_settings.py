@@ -8,13 +8,20 @@ from pathlib import Path
 from diffusion.adapters.tags import add_tags
 from diffusion.infotext.grammar import write_infotext
 from diffusion.infotext.guidance_fields import write_guidance
-from diffusion.infotext.to_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
+from diffusion.infotext.to_settings import (
+    AXIS,
+    DTYPE,
+    NOISE,
+    SAMPLING_KEYS,
+    WEIGHTS,
+    ZERO_SNR,
+)
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SamplerChoice, find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, ScheduleChoice, find_schedule
 from diffusion.settings import Settings
-from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, Inpaint, Variation
+from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, InitImage, Inpaint, Variation
 
 __all__ = ["infotext_from_settings", "other_networks_fields"]
 
@@ -70,11 +77,7 @@ def infotext_from_settings(
     if settings.variation is not None:
         pairs |= _variation_fields(settings.variation, number)
     if settings.init_image is not None:
-        pairs["Denoising strength"] = settings.init_image.strength
-        if settings.init_image.upscaler is not None:
-            pairs["Upscaler"] = _upscaler_label(settings.init_image.upscaler)
-        if settings.init_image.inpaint is not None:
-            pairs |= _inpaint_fields(settings.init_image.inpaint)
+        pairs |= _init_image_fields(settings.init_image)
     if settings.hires is not None:
         first = settings.sampler or "", settings.schedule or AUTOMATIC
         pairs |= _hires_fields(settings.hires, *first)
@@ -86,18 +89,22 @@ def infotext_from_settings(
 def other_networks_fields(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
     """Return the fields of networks beside the model, and of the type that they compute in.
 
-    ``about``: names and hashes of the ``vae`` and the ``refiner`` where there are such, and the
-    ``model``'s ``dtype`` where one was chosen. ``switch``: the share of the steps before the
-    refiner.
+    ``about``: names and hashes of the ``vae``, the ``refiner`` and the model of ``hires`` where
+    there are such, and the ``model``'s ``dtype`` and ``weights`` where such were chosen.
+    ``switch``: the share of the steps before the refiner.
     """
     pairs: Pairs = {}
     if "dtype" in about["model"]:
         pairs[DTYPE] = about["model"]["dtype"]
+    if "weights" in about["model"]:
+        pairs[WEIGHTS] = about["model"]["weights"]
     if "vae" in about:
         pairs |= {"VAE": about["vae"]["name"], "VAE hash": about["vae"]["hash"]}
     if "refiner" in about and switch is not None:
         pairs["Refiner"] = "{name} [{hash}]".format(**about["refiner"])
         pairs["Refiner switch at"] = switch
+    if "hires" in about:
+        pairs["Hires checkpoint"] = "{name} [{hash}]".format(**about["hires"])
     return pairs
 
 
@@ -127,11 +134,25 @@ def _variation_fields(variation: Variation, number: int) -> Pairs:
     return pairs
 
 
+def _init_image_fields(start: InitImage) -> Pairs:
+    """Return the fields of image to image, without defaults but the strength."""
+    pairs: Pairs = {"Denoising strength": start.strength}
+    if start.noise != 1:
+        pairs["Noise multiplier"] = start.noise
+    if start.upscaler is not None:
+        pairs["Upscaler"] = _upscaler_label(start.upscaler)
+    return pairs | (_inpaint_fields(start.inpaint) if start.inpaint is not None else {})
+
+
 def _inpaint_fields(inpaint: Inpaint) -> Pairs:
     """Return the fields of inpainting, without defaults."""
     pairs: Pairs = {}
     if inpaint.blur:
         pairs["Mask blur"] = inpaint.blur
+    if inpaint.blur_down is not None and inpaint.blur_down != inpaint.blur:
+        pairs["Mask blur down"] = inpaint.blur_down
+    if inpaint.soft:
+        pairs["Soft mask"] = "True"
     if inpaint.invert:
         pairs["Mask mode"] = "Inpaint not masked"
     content = CONTENTS.find(inpaint.content)
@@ -156,6 +177,8 @@ def _hires_fields(hires: Hires, sampler: SamplerChoice, schedule: ScheduleChoice
         "Hires upscale": hires.scale,
         "Hires upscaler": _upscaler_label(hires.upscaler),
     }
+    if hires.first is not None:
+        pairs["First pass"] = "given"
     if hires.steps is not None:
         pairs["Hires steps"] = hires.steps
     if hires.sampler is not None:

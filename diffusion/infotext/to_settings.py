@@ -26,6 +26,7 @@ __all__ = [
     "FIRST_PASS",
     "HIRES_RESIZE",
     "SAMPLING_KEYS",
+    "WEIGHTS",
     "seamless_axes",
     "settings_from_infotext",
 ]
@@ -60,6 +61,9 @@ ZERO_SNR: Final = "Zero Terminal SNR"
 
 DTYPE: Final = "Compute dtype"
 """Our own: the type that the networks compute in, where one was chosen."""
+
+WEIGHTS: Final = "Weights"
+"""Our own: the format that weights were quantised in, where one was chosen."""
 
 FIRST_PASS: Final = "First pass size"
 """The WebUI's of 2022: ``Size`` is the result's. 0x0 stands for about 512 by 512 pixels."""

@@ -20,6 +20,7 @@ from diffusion.infotext.to_settings import (
     HIRES_RESIZE,
     NOISE,
     SAMPLING_KEYS,
+    WEIGHTS,
 )
 from diffusion.samplers import find_sampler_and_schedule
 
@@ -59,6 +60,7 @@ READ: Final = frozenset(
         FIRST_PASS,
         HIRES_RESIZE,
         NOISE,
+        WEIGHTS,
         *GUIDANCE_KEYS,
         *SAMPLING_KEYS.values(),
     }
@@ -67,6 +69,7 @@ READ: Final = frozenset(
 
 NETWORKS: Final = frozenset(
     {
+        "Hires checkpoint",
         "Lora hashes",
         "Model",
         "Model hash",

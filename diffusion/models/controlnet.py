@@ -14,9 +14,10 @@ from diffusion.models.layers import (
     apply_parts,
     repeat_images,
 )
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
 from diffusion.models.transformer import PromptKeys
 from diffusion.models.unet import Encoder, FeatureEmbedding, Residuals
+from diffusion.models.weights import Parameter
 from gpucore import ArgumentError
 from gpustd import add, gemm, mean, slice_axis
 

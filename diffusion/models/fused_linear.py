@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from diffusion.models.layers import Activations, Linear
 from diffusion.models.low_rank import update_of_rows
-from diffusion.models.module import Parameter
-from gpustd import concat, gemm
+from diffusion.models.quantized.factor import Operand
+from diffusion.models.weights import Parameter, Weight, WeightGroup
+from gpucore import Buffer
+from gpustd import QuantizedWeight, concat, gemm
 
 __all__ = ["FusedLinear"]
 
 
-class FusedLinear:
+class FusedLinear(WeightGroup):
     """Linear layers of the same input as one matrix product: results lie side by side.
 
     ``layers``: in the order of their results. ``offsets``: the first channel of each layer's
@@ -20,26 +23,22 @@ class FusedLinear:
     """
 
     def __init__(self, layers: Sequence[Linear], *, few_rows: bool = False) -> None:
-        weights = [layer.weight.buffer for layer in layers]
+        weights = [layer.weight.factor for layer in layers]
         biases = [layer.bias.buffer for layer in layers if layer.bias]
         self._few_rows = few_rows
         self.layers = tuple(layers)
         self.offsets = [0]
         for weight in weights:
             self.offsets.append(self.offsets[-1] + weight.shape[1])
-        self._weight = concat(weights, axis=1)
-        self._bias = concat(biases, axis=0) if biases else None
+        self.weight = Operand.of(_side_by_side(weights))
+        self.bias = Weight(concat(biases, axis=0)) if biases else None
         for parameter in self.read_parameters(layers):
             parameter.release()
 
     @property
-    def weight(self) -> Activations:
-        """The weights on the device, side by side."""
-        return self._weight
-
-    def replace_weight(self, weight: Activations) -> None:
-        """Take other weights, of the same shape."""
-        self._weight = weight
+    def weights(self) -> list[Weight]:
+        """Its weights, made of those of the layers."""
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
 
     @staticmethod
     def read_parameters(layers: Sequence[Linear]) -> list[Parameter]:
@@ -49,5 +48,19 @@ class FusedLinear:
 
     def __call__(self, x: Activations) -> Activations:
         """Map (..., inputs) to (..., all outputs)."""
-        addend = update_of_rows(self, x)
-        return gemm(x, self._weight, bias=self._bias, addend=addend, few_rows=self._few_rows)
+        update = update_of_rows(self)
+        weight, bias = self.weight.factor, self.bias.buffer if self.bias else None
+        return gemm(x, weight, bias=bias, update=update, few_rows=self._few_rows)
+
+
+def _side_by_side(
+    weights: Sequence[Buffer[Any] | QuantizedWeight],
+) -> Buffer[Any] | QuantizedWeight:
+    """Return matrices as one; one that is not quantised has all of them expanded."""
+    quantized = [weight for weight in weights if isinstance(weight, QuantizedWeight)]
+    plain = [weight for weight in weights if isinstance(weight, Buffer)]
+    if not plain:
+        return QuantizedWeight.join(quantized)
+    dtype = plain[0].dtype
+    expanded = (w if isinstance(w, Buffer) else w.expand(dtype) for w in weights)
+    return concat(list(expanded), axis=1)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from diffusion.ambient import Ambient
 from diffusion.models.low_rank import update_of_conv, update_of_rows
-from diffusion.models.module import Module, Parameter, Table
-from gpucore import Buffer, ShapeError, i32
+from diffusion.models.module import Module, residence
+from diffusion.models.quantized.factor import Factor
+from diffusion.models.weights import Parameter, Table, Weight
+from gpucore import Buffer, DType, ShapeError, i32
 from gpustd import (
+    QuantizedWeight,
     embedding,
     fused_conv2d,
     gemm,
@@ -46,6 +49,9 @@ Activations = Buffer[Any]
 Part = Callable[[Activations], Activations]
 Upsampling = Literal["", "twice", "about"]
 
+_LEAST_SIDE_OF_BLOCKS: Final = 32
+"""Side of images where Winograd's weights, made of blocks at each call, are worth their time."""
+
 _wrap: Ambient[Wrap] = Ambient("wrap", "")
 
 
@@ -80,7 +86,7 @@ class Linear(Module):
     def __init__(
         self, inputs: int, outputs: int, *, bias: bool = True, few_rows: bool = False
     ) -> None:
-        self.weight = Parameter((outputs, inputs), "linear")
+        self.weight = Factor((outputs, inputs), "linear")
         self.bias = Parameter((outputs,), "vector") if bias else None
         self._few_rows = few_rows
 
@@ -93,13 +99,26 @@ class Linear(Module):
     ) -> Activations:
         return gemm(
             x,
-            self.weight.buffer,
+            self.weight.factor,
             bias=self.bias.buffer if self.bias else None,
             activation=activation,
             residual=residual,
-            addend=update_of_rows(self, x),
+            update=update_of_rows(self),
             few_rows=self._few_rows,
         )
+
+
+class Transform(NamedTuple):
+    """Weights of a quicker convolution, made of the file's: their kind, and Winograd's block."""
+
+    kind: Literal["winograd", "upsampling"]
+    block: int = 2
+
+    def __call__(self, weight: Activations) -> Activations:
+        """Return the transformed weights."""
+        if self.kind == "upsampling":
+            return upsampling_weights(weight)
+        return winograd_weights(weight, self.block)
 
 
 class Conv2d(Module):
@@ -122,32 +141,48 @@ class Conv2d(Module):
         side: int | None = None,
         upsampling: Upsampling = "",
     ) -> None:
-        self.weight = Parameter((outputs, inputs, kernel, kernel), "conv")
+        self.weight = Factor((outputs, inputs, kernel, kernel), "conv")
         self.bias = Parameter((outputs,), "vector") if bias else None
         self._stride = stride
         self._padding = padding
         self._side = side
         self._upsampling = upsampling
-        self._winograd_weights: Activations | None = None
-        self._upsampling_weights: Activations | None = None
+        self._transform: Transform | None = None
+        self._transformed: Weight | None = None
 
     def rearranged_parameters(self) -> list[Parameter]:
         return [self.weight]
 
     def after_load(self) -> None:
-        weight = self.weight.buffer
+        self._transformed = None
+        self._transform = self._choose_transform()
+        # Beside blocks, each call makes them: they would take more than quantising saves.
+        keeps = residence.get().transformed and not self.weight.is_quantized
+        if self._transform is not None and keeps:
+            self._transformed = Weight(self._transform(self.weight.buffer))
+            self.weight.release()
+
+    def _choose_transform(self) -> Transform | None:
+        """Return what makes the weights of the fastest algorithm; None for those of the file."""
+        weight = self.weight.factor
         if (weight.shape[0], self._stride, self._padding) != (3, 1, 1):
-            return
+            return None
         inputs, outputs = weight.shape[2:]
-        block = winograd_block(
-            weight.device, weight.dtype, inputs, outputs, self._side, doubles=bool(self._upsampling)
-        )
-        if block:
-            self._winograd_weights = winograd_weights(weight, block)
-            self.weight.release()
-        elif self._upsampling == "twice":
-            self._upsampling_weights = upsampling_weights(weight)
-            self.weight.release()
+        dtype, doubles = self.weight.dtype, bool(self._upsampling)
+        block = winograd_block(weight.device, dtype, inputs, outputs, self._side, doubles=doubles)
+        if block and (not self.weight.is_quantized or (self._side or 0) >= _LEAST_SIDE_OF_BLOCKS):
+            return Transform("winograd", block)
+        return Transform("upsampling") if self._upsampling == "twice" else None
+
+    @property
+    def is_transformed(self) -> bool:
+        """Tell whether it computes with weights that are made of the file's."""
+        return self._transform is not None
+
+    @property
+    def transformed_weight(self) -> Weight | None:
+        """The transformed weights, where they are kept."""
+        return self._transformed
 
     def __call__(
         self,
@@ -162,7 +197,8 @@ class Conv2d(Module):
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
         residual = update_of_conv(self, x, self._window(upsample), second, residual)
-        if self._upsampling_weights is not None:
+        transform = self._transform
+        if transform is not None and transform.kind == "upsampling":
             twice = upsample == (2 * x.shape[1], 2 * x.shape[2])
             if not twice or second is not None or per_image is not None:
                 raise ShapeError(
@@ -171,16 +207,16 @@ class Conv2d(Module):
                 )
             return upsampling_conv2d(
                 x,
-                self._upsampling_weights,
+                self._transformed_now(transform, x.dtype),
                 bias=bias,
                 residual=residual,
                 activation=activation,
                 wrap=_wrap.get(),
             )
-        if self._winograd_weights is not None:
+        if transform is not None:
             return winograd_conv2d(
                 x,
-                self._winograd_weights,
+                self._transformed_now(transform, x.dtype),
                 bias=bias,
                 second=second,
                 per_image=per_image,
@@ -192,7 +228,7 @@ class Conv2d(Module):
             )
         return fused_conv2d(
             x,
-            self.weight.buffer,
+            self.weight.factor,
             bias=bias,
             stride=self._stride,
             padding=self._padding,
@@ -205,6 +241,13 @@ class Conv2d(Module):
             wrap=_wrap.get() if self._padding else "",
         )
 
+    def _transformed_now(self, transform: Transform, dtype: type[DType]) -> Activations:
+        """Return the transformed weights, made now where they are not kept."""
+        if self._transformed is not None:
+            return self._transformed.buffer
+        weight = self.weight.factor
+        return transform(weight.expand(dtype) if isinstance(weight, QuantizedWeight) else weight)
+
     def _window(self, upsample: tuple[int, int] | None) -> Window:
         """Return the positions of the kernel on its image, as they are now."""
         given = self._padding
@@ -216,17 +259,17 @@ class PointwiseConv(Module):
     """A 1x1 convolution whose file shape is (out, in, 1, 1): a `Linear` over the channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        self.weight = Parameter((outputs, inputs, 1, 1), "conv")
+        self.weight = Factor((outputs, inputs, 1, 1), "conv")
         self.bias = Parameter((outputs,), "vector")
 
     def __call__(self, x: Activations, *, residual: Activations | None = None) -> Activations:
-        weight = self.weight.buffer
+        weight = self.weight.factor
         return gemm(
             x,
-            weight.view(weight.shape[2:]),
+            weight.view((weight.shape[2], weight.shape[3])),
             bias=self.bias.buffer,
             residual=residual,
-            addend=update_of_rows(self, x),
+            update=update_of_rows(self),
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from diffusion.ambient import Ambient
 from gpucore import Buffer, u32
 from gpustd.matmul.conv import Window
-from gpustd.matmul.low_rank import low_rank_conv2d, low_rank_update
+from gpustd.matmul.low_rank import LowRank, low_rank_conv2d
 
 __all__ = ["LayerUpdate", "Updates", "update_of_conv", "update_of_rows", "updates"]
 
@@ -46,13 +46,13 @@ def updates(found: Updates | None) -> AbstractContextManager[None]:
     return _updates.around(found)
 
 
-def update_of_rows(layer: object, x: Buffer[Any]) -> Buffer[Any] | None:
-    """Return what is added to a layer's product with ``x`` (images, ..., K); None for nothing."""
+def update_of_rows(layer: object) -> LowRank | None:
+    """Return what is added to a layer's product with the rows of images; None for nothing."""
     found = _updates.get()
     if found is None or layer not in found.layers:
         return None
     down, up, groups = found.layers[layer]
-    return low_rank_update(x, down, up, found.chosen, groups)
+    return LowRank(down, up, found.chosen, groups)
 
 
 def update_of_conv(

@@ -10,107 +10,52 @@ In profiles, each module records in a region of its own, named as in its parent:
 from __future__ import annotations
 
 import functools
-import sys
+import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, Literal
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diffusion.ambient import Ambient
+from diffusion.models.weights import (
+    LEAST_PARKED,
+    FileArray,
+    Parameter,
+    Weight,
+    WeightGroup,
+    largest_buffer,
+)
 from gpucore import Buffer, Device, DType, LimitError, f32
-from gpustd import cast, transpose
+from gpucore.backends.trace import TraceBackend
 
 __all__ = [
-    "Layout",
     "Module",
     "Observer",
-    "Parameter",
-    "Table",
-    "largest_buffer",
+    "Residence",
+    "buffers_of",
+    "is_traced",
     "load",
     "observe_modules",
+    "parked_bytes",
+    "release_weights",
+    "residence",
+    "settle",
     "trim_idle_memory",
 ]
 
-Layout = Literal["plain", "vector", "linear", "conv"]
 Observer = Callable[[str, Any], None]
 """A function of a module's region and its result."""
 
-_BUFFER_LIMITS: Final = ("max_buffer_size", "max_storage_buffer_binding_size")
+_LEAST_PARKED_NUMBERS: Final = LEAST_PARKED // 2
+_MOST_UNDER_WAY: Final = 128 << 20
+"""Bytes of weights that are written, beyond which `load` waits for the device."""
 _MOST_IDLE = 32 << 20
 """Idle bytes of the device's pool, beyond which they are given back while weights load."""
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
-
-_AXES: dict[Layout, tuple[int, ...]] = {"linear": (1, 0), "conv": (2, 3, 1, 0)}
-
-
-class Parameter:
-    """A weight: its shape in the file, and its buffer once loaded.
-
-    ``layout`` is its order on the device: ``plain`` as in the file; ``vector`` in f32 (biases and
-    norms); ``linear`` (out, in) as (in, out); ``conv`` (out, in, kh, kw) as (kh, kw, in, out).
-    """
-
-    def __init__(self, shape: tuple[int, ...], layout: Layout = "plain") -> None:
-        self.shape = shape
-        self.layout: Layout = layout
-        self._buffer: Buffer[Any] | None = None
-
-    @property
-    def buffer(self) -> Buffer[Any]:
-        """The weight on the device. Raises `RuntimeError` before `load`."""
-        if self._buffer is None:
-            raise RuntimeError(f"a parameter of shape {self.shape} is used before it is loaded")
-        return self._buffer
-
-    def replace(self, buffer: Buffer[Any]) -> None:
-        """Take another buffer of the same layout on the device."""
-        self._buffer = buffer
-
-    @property
-    def is_filled(self) -> bool:
-        """Tell whether it has a buffer of its own."""
-        return self._buffer is not None
-
-    def release(self) -> None:
-        """Give the memory back, once another buffer holds the weight."""
-        self._buffer = None
-
-    def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
-        """Upload ``array`` (of the file's shape) and lay it out on the device."""
-        dtype = f32 if self.layout == "vector" else dtype
-        self._lay_out(device.buffer_from_array(np.ascontiguousarray(array), dtype))
-
-    def fill_from(self, weight: Buffer[f32], dtype: type[DType]) -> None:
-        """Round a weight of the file's shape that lies on the device, and lay it out."""
-        self._lay_out(cast(weight, f32 if self.layout == "vector" else dtype))
-
-    def _lay_out(self, buffer: Buffer[Any]) -> None:
-        axes = _AXES.get(self.layout)
-        self._buffer = buffer if axes is None else transpose(buffer, axes)
-
-
-class Table(Parameter):
-    """A weight (rows, channels) whose rows are looked up: in parts where one buffer is too small.
-
-    The token embedding of SD 1.x takes 152 MB in f32, and Mesa's software renderer binds 134 MB.
-    """
-
-    def __init__(self, rows: int, channels: int) -> None:
-        super().__init__((rows, channels))
-        self.parts: list[Buffer[Any]] = []
-
-    def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
-        rows = max(1, largest_buffer(device) // max(1, self.shape[1] * dtype.itemsize))
-        pieces = [array[first : first + rows] for first in range(0, len(array), rows)]
-        self.parts = [device.buffer_from_array(np.ascontiguousarray(p), dtype) for p in pieces]
-
-    def release(self) -> None:
-        self.parts = []
 
 
 class Module:
@@ -123,12 +68,24 @@ class Module:
         if "__call__" in vars(cls):
             cls.__call__ = _record_in_region(cls.__call__)  # type: ignore[method-assign]
 
+    parks = False
+    """Whether weights of its own lie in memory of the host, see `Residence`."""
+
     def after_load(self) -> None:
-        """Rearrange weights. `load` calls it once all are on the device, children first."""
+        """Rearrange weights. `load` calls it once the `rearranged_parameters` are filled."""
 
     def rearranged_parameters(self) -> list[Parameter]:
         """Return the parameters that `after_load` reads: it needs all of them filled."""
         return []
+
+    def own_weights(self) -> Iterator[Weight]:
+        """Yield the weights of this module's attributes, also those that `after_load` made."""
+        for value in vars(self).values():
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, Weight):
+                    yield each
+                elif isinstance(each, WeightGroup):
+                    yield from each.weights
 
     def modules(self) -> Iterator[Module]:
         """Yield all modules inside, children first, and this one last."""
@@ -190,32 +147,156 @@ def _flatten(name: str, value: object) -> Iterator[tuple[str, Parameter | Module
             yield from _flatten(f"{name}.{index}", item)
 
 
-def largest_buffer(device: Device) -> int:
-    """Return the bytes of the largest buffer that a kernel can read on a device."""
-    return min(device.limits.get(name, sys.maxsize) for name in _BUFFER_LIMITS)
+def buffers_of(network: Module) -> Iterator[Buffer[Any]]:
+    """Yield all that a network's weights take on the device all the time."""
+    for module in network.modules():
+        for weight in module.own_weights():
+            yield from weight.on_device
+
+
+def parked_bytes(network: Module) -> int:
+    """Return the bytes of a network's weights in memory of the host."""
+    modules = network.modules()
+    return sum(weight.host_bytes for module in modules for weight in module.own_weights())
+
+
+class Residence(NamedTuple):
+    """Where the weights of a network that is loaded stay.
+
+    ``host_share``: the share of the bytes that lie in memory of the host, 0 to 1. Layers all over
+    the network lie there, so that copies and computing alternate. ``transformed``: weights that are
+    made of the file's for quicker convolutions stay on the device; else each call makes them.
+    Neither changes a bit of any result.
+    """
+
+    host_share: float = 0.0
+    transformed: bool = True
+
+
+residence: Ambient[Residence] = Ambient("residence", Residence())
+
+
+def release_weights(network: Module) -> None:
+    """Give all weights back; `load` fills them again."""
+    for module in network.modules():
+        for weight in module.own_weights():
+            weight.release()
+
+
+class _Unit:
+    """Parameters that are placed together, and their owner, which may rearrange them."""
+
+    def __init__(self, owner: Module, parameters: list[Parameter], *, rearranges: bool) -> None:
+        self.owner, self._rearranges = owner, rearranges
+        self.left = {id(each) for each in parameters}
+        self.size = sum(math.prod(each.shape) for each in parameters)
+
+    def note_filled(self, parameter: Parameter, *, parks: bool) -> None:
+        """Rearrange, then park the owner's weights, once all parameters are filled."""
+        self.left.discard(id(parameter))
+        if self.left:
+            return
+        if self._rearranges:
+            self.owner.after_load()
+        self.owner.parks |= parks
+        settle(self.owner)
+
+
+def settle(module: Module) -> None:
+    """Move weights of a module's own to memory of the host, if it is one that parks."""
+    if module.parks:
+        for weight in module.own_weights():
+            weight.park()
+
+
+def _units(network: Module) -> dict[int, _Unit]:
+    """Return the unit of each parameter, by its id."""
+    units: dict[int, _Unit] = {}
+    for module in network.modules():
+        group = module.rearranged_parameters()
+        units |= dict.fromkeys(map(id, group), _Unit(module, group, rearranges=True))
+    for module in network.modules():
+        own = [each for _, each in _members(module) if isinstance(each, Parameter)]
+        rest = [each for each in own if id(each) not in units]
+        units |= dict.fromkeys(map(id, rest), _Unit(module, rest, rearranges=False))
+    return units
+
+
+def _parked_units(network: Module, units: Mapping[int, _Unit], share: float) -> set[_Unit]:
+    """Return the units that lie on the host: about a share of the bytes, evenly spread."""
+    due, found = 0.0, set[_Unit]()
+    in_order = dict.fromkeys(units[id(each)] for _, each in network.parameters())
+    for unit in (each for each in in_order if each.size >= _LEAST_PARKED_NUMBERS):
+        due += share * unit.size
+        if due > unit.size / 2:
+            found.add(unit)
+            due -= unit.size
+    return found
 
 
 def load(
-    module: Module, read: Callable[[str], NDArray[Any]], device: Device, dtype: type[DType]
+    module: Module,
+    read: Callable[[str], FileArray],
+    device: Device,
+    dtype: type[DType],
+    names: Iterable[str] | None = None,
+    blocks: Callable[[str], str | None] = lambda _: None,
 ) -> None:
     """Fill every parameter with the array that ``read`` gives for its name; name the regions.
 
-    Warns of weights beyond the range of ``dtype``, which become infinite. Raises `LimitError`.
+    ``names``: all of them in the order of the file, and maybe others; None for the network's own.
+    ``blocks``: tells the format of those that ``read`` gives quantised.
+    Weights stay where the `residence` around says. Warns of weights beyond the range of ``dtype``,
+    which become infinite. Raises `LimitError`.
     """
-    for name, parameter in module.parameters():
-        array = read(name)
-        try:
-            with np.errstate(over="raise"):
-                parameter.fill(array, device, dtype)
-        except FloatingPointError:
-            message = f"{name} holds weights beyond the range of {dtype.name}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-            with np.errstate(over="ignore"):
-                parameter.fill(array, device, dtype)
-        except LimitError:
-            raise _limit_error(name, array.size * dtype.itemsize, device, dtype) from None
+    _name_regions(module, device)
+    for each in module.modules():
+        each.parks = False
+    parameters, units = dict(module.parameters()), _units(module)
+    parked = _parked_units(module, units, residence.get().host_share)
+    written = 0
+    for name in parameters if names is None else filter(parameters.__contains__, names):
+        parameter = parameters[name]
+        _fill(parameter, name, read, device, dtype, blocks(name))
+        unit = units[id(parameter)]
+        unit.note_filled(parameter, parks=unit in parked)
         trim_idle_memory(device)
-    _finish(module, device)
+        written += math.prod(parameter.shape) * dtype.itemsize
+        if written > _MOST_UNDER_WAY:
+            device.synchronize()  # engines keep what is written until then
+            written = 0
+
+
+def _fill(
+    parameter: Parameter,
+    name: str,
+    read: Callable[[str], FileArray],
+    device: Device,
+    dtype: type[DType],
+    blocks: str | None,
+) -> None:
+    """Fill a parameter with what ``read`` gives, or take its memory on a traced device."""
+    if is_traced(device):
+        parameter.reserve(device, dtype, blocks)
+        return
+    array = read(name)
+    try:
+        with np.errstate(over="raise"):
+            parameter.fill(array, device, dtype)
+    except FloatingPointError:
+        message = f"{name} holds weights beyond the range of {dtype.name}"
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
+        with np.errstate(over="ignore"):
+            parameter.fill(array, device, dtype)
+    except LimitError:
+        raise _limit_error(
+            name, math.prod(parameter.shape) * dtype.itemsize, device, dtype
+        ) from None
+
+
+def is_traced(device: Device) -> bool:
+    """Tell whether a device only counts memory, so that no weight needs to be read."""
+    return isinstance(device.engine, TraceBackend)
 
 
 def _limit_error(name: str, nbytes: int, device: Device, dtype: type[DType]) -> LimitError:
@@ -228,14 +309,12 @@ def _limit_error(name: str, nbytes: int, device: Device, dtype: type[DType]) -> 
     )
 
 
-def _finish(module: Module, device: Device) -> None:
-    """Name the regions of all modules inside; call `after_load` of each, children first."""
+def _name_regions(module: Module, device: Device) -> None:
+    """Name the regions of all modules inside as in their parents."""
     for name, member in _members(module):
         if isinstance(member, Module):
             member._place = device, name
-            _finish(member, device)
-    module.after_load()
-    trim_idle_memory(device)
+            _name_regions(member, device)
 
 
 def trim_idle_memory(device: Device) -> None:

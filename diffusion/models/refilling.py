@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from diffusion.models.module import Module, Parameter, trim_idle_memory
+from diffusion.models.module import Module, settle, trim_idle_memory
+from diffusion.models.weights import Parameter
 from gpucore import Buffer, Device, DType, f32
 
 __all__ = ["Source", "refill"]
@@ -34,11 +35,14 @@ def refill(
                 _fill(parameter, source(names_of[id(parameter)]), device, dtype)
                 left.discard(id(parameter))
             module.after_load()
+            settle(module)
             trim_idle_memory(device)
     for name, parameter in parameters.items():
         if id(parameter) in left:
             _fill(parameter, source(name), device, dtype)
             trim_idle_memory(device)
+    for module in network.modules():
+        settle(module)
 
 
 def _fill(

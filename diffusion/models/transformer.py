@@ -14,8 +14,9 @@ from diffusion.models.layers import (
     PointwiseConv,
     repeat_images,
 )
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
 from diffusion.models.self_attention import attend, column_sums
+from diffusion.models.weights import Parameter
 from gpucore import Buffer, f32
 from gpustd import add, attention, concat, multiply, self_attention, slice_axis
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from diffusion.models.features import DeepFeature, current_deep_feature, scale_features
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
 from diffusion.models.self_attention.probe import current_probe
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
+from diffusion.models.weights import Parameter
 from gpucore import ArgumentError
 from gpustd import add, nn
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Conv2d, Linear, PointwiseConv
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
+from diffusion.models.weights import Parameter
 from gpucore import Buffer
 
 __all__ = ["UpdatedLayer", "layers_of"]
@@ -36,18 +37,32 @@ class UpdatedLayer:
     def matrix(self) -> Buffer[Any] | None:
         """The weights (inputs tap by tap, outputs) on the device; None where they lie otherwise."""
         if isinstance(self.layer, FusedLinear):
-            return self.layer.weight
-        if not self.layer.weight.is_filled:
+            weight = self.layer.weight
+            return None if weight.is_quantized else weight.buffer
+        if self.is_quantized or not self.layer.weight.is_filled or self._is_transformed:
             return None
         return self.layer.weight.buffer.view((math.prod(self.shape), self.offsets[-1]))
+
+    @property
+    def is_quantized(self) -> bool:
+        """Tell whether the weights are quantised."""
+        return self.layer.weight.is_quantized
+
+    @property
+    def is_parked(self) -> bool:
+        """Tell whether the weights lie in memory of the host."""
+        return self.layer.weight.is_parked
+
+    @property
+    def _is_transformed(self) -> bool:
+        return isinstance(self.layer, Conv2d) and self.layer.is_transformed
 
     def replace_matrix(self, matrix: Buffer[Any]) -> None:
         """Take other weights, which lie as those of `matrix`."""
         if isinstance(self.layer, FusedLinear):
-            self.layer.replace_weight(matrix)
+            self.layer.weight.replace(matrix)
         else:
-            shape = self.layer.weight.buffer.shape
-            self.layer.weight.replace(matrix.view(shape))
+            self.layer.weight.replace(matrix.view(self.layer.weight.laid_out))
 
     @property
     def groups(self) -> int:
@@ -80,7 +95,7 @@ def _fused_layers(network: Module) -> Iterator[FusedLinear]:
 
 
 def _layer(
-    layer: Layer, weights: list[Parameter], names: dict[int, str], shape: tuple[int, ...]
+    layer: Layer, weights: Sequence[Parameter], names: dict[int, str], shape: tuple[int, ...]
 ) -> UpdatedLayer:
     offsets = [0]
     for weight in weights:

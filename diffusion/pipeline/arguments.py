@@ -11,6 +11,9 @@ from PIL import Image
 
 from diffusion.errors import SettingsError
 from diffusion.images import read_image
+from diffusion.models.quantized import WEIGHT_NAMES
+from diffusion.samplers import SamplerChoice
+from diffusion.settings import Settings, random_seed
 from gpucore import Device, DType, f16, f32
 
 __all__ = [
@@ -18,8 +21,10 @@ __all__ = [
     "Size",
     "as_image",
     "open_device",
+    "prompt_settings",
     "read_dtype",
     "read_size",
+    "read_weights",
 ]
 
 PictureLike: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
@@ -28,7 +33,7 @@ PictureLike: TypeAlias = Image.Image | str | os.PathLike[str] | NDArray[np.gener
 Size: TypeAlias = tuple[int, int] | int | None
 """Width and height, one number for a square, or None for the model's."""
 
-_DTYPES = {"f16": f16, "f32": f32}
+_DTYPES: dict[str, type[DType]] = {"f16": f16, "f32": f32}
 
 
 def read_size(size: Size) -> tuple[int | None, int | None]:
@@ -78,6 +83,16 @@ def read_dtype(dtype: type[DType] | str | None) -> type[DType] | None:
     raise SettingsError("dtype", getattr(dtype, "__name__", dtype), "must be f16 or f32")
 
 
+def read_weights(name: str | None) -> str | None:
+    """Return a name in `WEIGHT_NAMES` in lower case. Raises `SettingsError`."""
+    if name is None:
+        return None
+    plain = str(name).strip().lower()
+    if plain not in WEIGHT_NAMES:
+        raise SettingsError("weights", name, f"must be one of {', '.join(WEIGHT_NAMES)}")
+    return plain
+
+
 def open_device(device: Device | str | None) -> Device:
     """Return the device, or open the one of that name; None is the best. Kernels are trusted."""
     if device is None:
@@ -89,3 +104,18 @@ def open_device(device: Device | str | None) -> Device:
         hint = "must be a Device, or a name such as 'cpu' or 'dawn-vulkan'"
         raise SettingsError("device", given, hint)
     return device
+
+
+def prompt_settings(
+    prompt: str,
+    negative: str,
+    size: Size,
+    steps: int | None,
+    guidance: float | None,
+    sampler: SamplerChoice | None,
+    seed: int | None,
+) -> Settings:
+    """Return the settings of one picture; a seed of None is a random one."""
+    width, height = read_size(size)
+    chosen = random_seed() if seed is None else seed
+    return Settings(prompt, negative, width, height, steps, guidance, sampler, seed=chosen)

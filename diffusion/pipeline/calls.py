@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
 
 E = TypeVar("E")
 R = TypeVar("R")
+Y = TypeVar("Y")
 
 LatentsEstimate: TypeAlias = Estimate[Latents]
 
@@ -75,6 +77,9 @@ class Reading:
     """A moment at which a run would wait for the device; it may have other work first."""
 
 
+Driven: TypeAlias = Generator[Y, LatentsEstimate | None, None]
+"""A run, by all that it yields: `WithCalls` with its calls."""
+
 WithCalls: TypeAlias = Generator[E | UNetCall, LatentsEstimate | None, None]
 """A run whose driver makes the calls: it is sent the estimate after each, and None otherwise."""
 
@@ -82,36 +87,38 @@ Calls: TypeAlias = Generator[UNetCall, LatentsEstimate | None, R]
 """A part of a driver that yields calls to a driver of its own, and returns R."""
 
 
-def ask_driver(call: UNetCall, run: WithCalls[Any]) -> Calls[LatentsEstimate]:
-    """Yield a call of a run to one's own driver; return its estimate.
+def ask_driver(call: UNetCall, run: Driven[Y]) -> Calls[Callable[[], Y]]:
+    """Yield a call of a run to one's own driver; return what lets the run go on with the answer.
 
-    Where the driver throws an error, the run gets it first, to say what to do.
+    Where the driver throws an error, the run gets it, to say what to do or to begin once more.
     """
     try:
         estimate = yield call
     except GpuError as error:
-        run.throw(error)
-        raise
+        return partial(run.throw, error)
     assert estimate is not None
-    return estimate
+    return partial(run.send, estimate)
 
 
 def answer_alone(run: WithCalls[E | Reading]) -> Generator[E]:
     """Yield what a run yields, and make its calls alone."""
     with closing(run):
-        estimate: LatentsEstimate | None = None
+        go_on: Callable[[], E | Reading | UNetCall] = partial(next, run)
         while True:
             try:
-                found = run.send(estimate)
+                found = go_on()
             except StopIteration:
                 return
-            estimate = None
-            if not isinstance(found, UNetCall):
-                if not isinstance(found, Reading):
-                    yield found
-                continue
-            try:
-                estimate = found.answer()
-            except GpuError as error:
-                run.throw(error)  # the run says what to do
-                raise
+            go_on = partial(next, run)
+            if isinstance(found, UNetCall):
+                go_on = _answer_call(found, run)
+            elif not isinstance(found, Reading):
+                yield found
+
+
+def _answer_call(call: UNetCall, run: Driven[Y]) -> Callable[[], Y]:
+    """Make a call; return what lets its run go on, with the estimate or the error."""
+    try:
+        return partial(run.send, call.answer())
+    except GpuError as error:
+        return partial(run.throw, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,12 +17,15 @@ from diffusion.pipeline.overflow import OverflowWatch
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.pipeline.vae import decode
 from diffusion.settings import Settings
+from gpucore import Device
 from gpustd import nn
 
 __all__ = ["Event", "Result", "Stage", "Step"]
 
 _SHRINK: Final = 2
 """Latents a side that become one in a small preview."""
+
+_LOOK_SECONDS: Final = 0.002
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,13 @@ class Step:
         """
         return self._watch.begin_check()
 
-    def preview(self, small: bool = False) -> list[Image.Image]:
+    def preview(
+        self, small: bool = False, is_unwanted: Callable[[], bool] | None = None
+    ) -> list[Image.Image]:
         """Decode the images as the network sees them now, with the quick VAE if there is one.
 
-        ``small``: with half the sides, in a quarter of the time. Raises `NotFiniteError`.
+        ``small``: with half the sides, in a quarter of the time. Once ``is_unwanted()`` is true,
+        what the device has not finished is not waited for. Raises `NotFiniteError`.
         """
         colours, latents = self._networks.colours, self._denoised
         if colours is not None:
@@ -80,7 +87,14 @@ class Step:
         with queue_of(networks.device).turn:
             if small and min(latents.shape[1:3]) >= _SHRINK:
                 latents = nn.avg_pool2d(latents, _SHRINK)
-            return [each.image for each in decode(networks, latents, self._tiling)]
+            images = list[Image.Image]()
+            decoding = decode(networks, latents, self._tiling)
+            while _reach(networks.device, is_unwanted):
+                decoded = next(decoding, None)
+                if decoded is None:
+                    return images
+                images.append(decoded.image)
+            return images
 
     def latents(self) -> NDArray[np.float32]:
         """Read the denoised latents (images, h, w, C)."""
@@ -97,6 +111,18 @@ class Step:
         another shape.
         """
         self._x.write(latents.astype(np.float32))
+
+
+def _reach(device: Device, is_unwanted: Callable[[], bool] | None) -> bool:
+    """Wait for what is recorded; tell whether it is reached before it is unwanted."""
+    if is_unwanted is None:
+        return True
+    event = device.new_event().record()
+    while not event.is_complete:
+        if is_unwanted():
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return not is_unwanted()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.vae import draw_latents, moments
 from diffusion.tasks.init_image import PreparedImage
 from diffusion.tasks.inpaint import CONTENTS, latent_mask
+from diffusion.tasks.resampling import weights
 
 __all__ = ["EncodedImage", "join_mask", "reads_mask"]
 
@@ -22,7 +24,8 @@ Array = NDArray[np.float32]
 class EncodedImage:
     """The latents of a prepared image. It is encoded once; each image draws with its own noise.
 
-    ``content``: a name in `CONTENTS`, which says what the masked part starts from.
+    ``content``: a name in `CONTENTS`, which says what the masked part starts from. ``soft``: as of
+    `latent_mask`.
     """
 
     def __init__(
@@ -31,6 +34,8 @@ class EncodedImage:
         prepared: PreparedImage,
         content: str = "original",
         tiling: str = "auto",
+        *,
+        soft: bool = False,
     ) -> None:
         self.prepared = prepared
         self._networks = networks
@@ -42,7 +47,7 @@ class EncodedImage:
         if prepared.mask is not None:
             factor = networks.folder.vae.downscale
             width, height = prepared.image.size
-            self.mask = latent_mask(prepared.mask, (width // factor, height // factor))
+            self.mask = latent_mask(prepared.mask, (width // factor, height // factor), soft=soft)
             outside = (np.asarray(prepared.mask) < 128)[None, :, :, None]
             self._pixels_outside_mask = self._pixels * outside
 
@@ -60,8 +65,7 @@ class EncodedImage:
 
         ``unit_noise``: the noise that will be added, for the content ``latent_noise``.
         """
-        scaling = self._networks.vae_config.scaling_factor
-        drawn = draw_latents(self._moments, noise.encoding(0), scaling)
+        drawn = self._draw(self._moments, noise, 0)
         if self.mask is None or self._content in ("original", "fill"):
             return drawn
         mask = self.mask[None, :, :, None]
@@ -70,9 +74,21 @@ class EncodedImage:
 
     def mask_channels(self, noise: LatentNoise) -> Array:
         """Return an inpainting UNet's further channels (B, h, w, 1 + C): mask, masked latents."""
+        outside = self._draw(self._moments_outside_mask, noise, 1)
+        return join_mask(None if self.mask is None else np.round(self.mask), outside)
+
+    def _draw(self, moments: Array, noise: LatentNoise, number: int) -> Array:
+        """Return latents drawn from moments, at the size of the noise."""
         scaling = self._networks.vae_config.scaling_factor
-        outside = draw_latents(self._moments_outside_mask, noise.encoding(1), scaling)
-        return join_mask(self.mask, outside)
+        if self.prepared.latents is None:
+            return draw_latents(moments, noise.encoding(number), scaling)
+        height, width = moments.shape[:2]
+        own = replace(noise, height=height, width=width)
+        drawn = draw_latents(moments, own.encoding(number), scaling)
+        down = weights("linear", height, noise.height)
+        across = weights("linear", width, noise.width)
+        found: Array = np.einsum("yh,bhwc,xw->byxc", down, drawn, across).astype(np.float32)
+        return found
 
 
 def join_mask(mask: Array | None, outside: Array) -> Array:

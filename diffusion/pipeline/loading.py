@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple, cast
 
 from diffusion.checkpoints import ModelFolder, SeparateVae, Weights
+from diffusion.checkpoints.model_folder import Part
 from diffusion.errors import ModelFormatError
+from diffusion.memory import EVERYTHING, Placement
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
-from diffusion.models.module import Module, load
+from diffusion.models.module import Module, load, release_weights
+from diffusion.models.quantized import WHOLE, Quantizer, block_format_of
+from diffusion.models.quantized.factor import Factor
 from diffusion.models.unet import UNet
 from diffusion.pipeline.autoencoder import Autoencoder, vae_of
 from diffusion.pipeline.networks import Networks
@@ -17,7 +22,14 @@ from diffusion.text.encoders import TextEncoders
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, DType, f16, f32
 
-__all__ = ["best_dtype", "load_networks", "load_tokenizers"]
+__all__ = [
+    "best_dtype",
+    "load_autoencoder",
+    "load_networks",
+    "load_tokenizers",
+    "place_networks",
+    "reload_networks",
+]
 
 
 def best_dtype(device: Device) -> type[DType]:
@@ -32,39 +44,42 @@ def load_networks(
     folder: ModelFolder,
     device: Device,
     dtype: type[DType] | None = None,
-    *,
     vae: SeparateVae | None = None,
     preview: SeparateVae | None = None,
+    placement: Placement = EVERYTHING,
+    weights: str | None = None,
 ) -> Networks:
     """Check all weights against the model's parameters, then upload them.
 
     ``dtype``: None for `best_dtype`. The VAE of an XL model whose config says ``force_upcast`` is
     f32 in any case, because its activations overflow f16. ``vae`` takes the place of the model's
-    own; ``preview`` is for `Networks.for_preview` alone.
+    own; ``preview`` is for `Networks.for_preview` alone. ``placement``: where weights lie.
+    ``weights``: a name in `WEIGHT_NAMES` of the block format that weights of UNet and text encoders
+    are quantised in, see `Quantizer`; ``f16`` expands those that are quantised in the file, which
+    else stay so.
     Raises `ModelFormatError`, `ModelMismatchError`.
     """
     chosen = dtype or best_dtype(device)
     unet = UNet(folder.unet)
-    sources = [
+    vae_sources = [
         vae or SeparateVae(folder.vae, folder.weights("vae")),
         *([preview] if preview else []),
     ]
-    vaes = [_autoencoder(source, folder, chosen, device) for source in sources]
+    vaes = [_autoencoder(source, folder, chosen, device) for source in vae_sources]
     encoders = {
         part: (ProjectedClipTextModel if part == "text_encoder_2" else ClipTextModel)(config)
         for part, config in folder.text_encoders.items()
     }
-    pairs: list[tuple[Module, Weights, type[DType]]] = [
-        *((module, folder.weights(part), chosen) for part, module in encoders.items()),
-        (unet, folder.weights("unet"), chosen),
-        *((vae.network, vae.source.weights, vae.dtype) for vae in vaes),
+    components = [
+        *(Component(part, each, folder.weights(part), chosen) for part, each in encoders.items()),
+        Component("unet", unet, folder.weights("unet"), chosen),
+        *(Component("vae", each.network, each.source.weights, each.dtype) for each in vaes),
     ]
-    for module, weights, _ in pairs:
-        weights.check({name: parameter.shape for name, parameter in module.parameters()})
+    for each in components:
+        each.weights.check({name: parameter.shape for name, parameter in each.module.parameters()})
     tokenizers = load_tokenizers(folder)
-    with device.region("loading"):
-        for module, weights, module_dtype in pairs:
-            load(module, weights.read, device, module_dtype)
+    for each in components:
+        each.load(device, placement, weights)
     device.trim()
     text = [
         TextEncoder(device, tokenizer, module, folder.is_xl)
@@ -78,8 +93,92 @@ def load_networks(
         unet=unet,
         autoencoder=vaes[0],
         preview=vaes[1] if preview else None,
+        weights=weights,
+        placement=placement,
         noise=replace(NoiseSchedule.from_config(folder.scheduler), large=folder.is_xl),
     )
+
+
+def load_autoencoder(source: SeparateVae, networks: Networks) -> Autoencoder:
+    """Load another VAE for a model that is loaded. Raises as `load_networks`."""
+    found = _autoencoder(source, networks.folder, networks.dtype, networks.device)
+    shapes = {name: parameter.shape for name, parameter in found.network.parameters()}
+    source.weights.check(shapes)
+    with networks.device.region("loading"):
+        load(found.network, source.weights.read, networks.device, found.dtype)
+    networks.device.trim()
+    return found
+
+
+class Component(NamedTuple):
+    """A network of a model, its file's weights, and the type that it computes in."""
+
+    name: str
+    module: Module
+    weights: Weights
+    dtype: type[DType]
+
+    def load(self, device: Device, placement: Placement, weights: str | None) -> None:
+        """Fill the network, whose weights lie where ``placement`` says; see `load_networks`."""
+        source, quantizer = self.weights, self._quantizer(weights)
+        keeps = weights != WHOLE
+        layers = {
+            name: each.shape for name, each in self.module.parameters() if isinstance(each, Factor)
+        }
+
+        def blocks(name: str) -> str | None:
+            """Return the format of a weight that is or becomes quantised."""
+            found = source.block_format(name) if keeps else None
+            if found or quantizer is None or name not in layers:
+                return found
+            return quantizer.format_of(name, layers[name])
+
+        around = placement.around(self.name)
+        with device.region("loading"), around, source.reading(quantized=keeps) as stored:
+            read = quantizer.reader(stored, frozenset(layers)) if quantizer else stored
+            load(self.module, read, device, self.dtype, source.order, blocks)
+
+    def _quantizer(self, weights: str | None) -> Quantizer | None:
+        """Return what quantises this network's weights, if they are to be."""
+        name = None if weights is None else block_format_of(weights)
+        takes = name is not None and isinstance(self.module, (UNet, ClipTextModel))
+        return Quantizer(name) if name is not None and takes else None
+
+
+def place_networks(networks: Networks, placement: Placement) -> Networks:
+    """Load anew those networks whose weights are to lie elsewhere; nothing may be captured of them.
+
+    The networks are the same objects. Merged adapters are gone from those that were loaded.
+    """
+    folder, device = networks.folder, networks.device
+    modules = networks.weight_modules()
+    vaes = {"vae": networks.autoencoder, "preview": networks.preview}
+    moved = [name for name in modules if networks.placement.differs_in(name, placement)]
+    for name in moved:
+        release_weights(modules[name])
+    device.trim()
+    for name in moved:
+        vae = vaes.get(name)
+        source = folder.weights(cast(Part, name)) if vae is None else vae.source.weights
+        dtype = networks.dtype if vae is None else vae.dtype
+        Component(name, modules[name], source, dtype).load(device, placement, networks.weights)
+    device.trim()
+    return replace(networks, placement=placement)
+
+
+def reload_networks(networks: Networks, device: Device, placement: Placement) -> Networks:
+    """Return the same networks, loaded anew from their files onto another device."""
+    preview = None if networks.preview is None else networks.preview.source
+    loaded = load_networks(
+        networks.folder,
+        device,
+        networks.dtype,
+        vae=networks.autoencoder.source,
+        preview=preview,
+        placement=placement,
+        weights=networks.weights,
+    )
+    return replace(loaded, colours=networks.colours)
 
 
 def _autoencoder(

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.errors import SettingsError
+from diffusion.memory import EVERYTHING, Placement
 from diffusion.models.config import TinyVaeConfig, VaeConfig
 from diffusion.models.layers import Activations
 from diffusion.models.low_rank import updates
+from diffusion.models.module import Module
+from diffusion.models.quantized.presence import has_quantized_weights
 from diffusion.models.tiny_vae import TinyVae
 from diffusion.models.unet import UNet, guidance_features, size_features
 from diffusion.models.vae import Vae
@@ -39,7 +42,8 @@ class Networks:
 
     ``dtype``: the type that UNet and text encoders compute in. ``preview``: a quick autoencoder for
     previews. ``seamless``: axes along which a picture's opposite edges meet.
-    ``colours``: those of latents, for previews without a network.
+    ``colours``: those of latents, for previews without a network. ``weights``: the format that
+    weights were quantised in at loading. ``placement``: of the weights.
     """
 
     device: Device
@@ -52,6 +56,8 @@ class Networks:
     noise: NoiseSchedule
     seamless: Wrap = ""
     colours: LatentColours | None = None
+    weights: str | None = None
+    placement: Placement = EVERYTHING
 
     @property
     def vae(self) -> Vae | TinyVae:
@@ -77,6 +83,19 @@ class Networks:
     def tokenizer(self) -> ClipTokenizer:
         """The tokenizer that cuts prompts into chunks."""
         return self.text.tokenizer
+
+    @property
+    def has_quantized_weights(self) -> bool:
+        """Tell whether layers of the UNet or of a text encoder have quantised weights."""
+        networks = (self.unet, *(encoder.network for encoder in self.text.encoders))
+        return any(has_quantized_weights(network) for network in networks)
+
+    def weight_modules(self) -> dict[str, Module]:
+        """Return all networks by their names in the model's folder."""
+        encoders = zip(self.folder.text_encoders, self.text.encoders, strict=True)
+        found: dict[str, Module] = {part: encoder.network for part, encoder in encoders}
+        found |= {"unet": self.unet, "vae": self.vae}
+        return found if self.preview is None else {**found, "preview": self.preview.network}
 
     def release(self) -> None:
         """Give the memory of captured text encoders and autoencoders back."""

@@ -220,7 +220,8 @@ def base_pass(
         prepared = settings.init_image.prepare((settings.width or 0, settings.height or 0))
         inpaint = settings.init_image.inpaint
         content = inpaint.content if inpaint else "original"
-        encoded = EncodedImage(networks, prepared, content, settings.vae_tiling)
+        soft = inpaint is not None and inpaint.soft
+        encoded = EncodedImage(networks, prepared, content, settings.vae_tiling, soft=soft)
     prompts, scale = _read_prompts(networks, settings, schedule)
     _check_guidance(networks, settings, schedule, prompts)
     chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer, words)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterator
-from contextlib import aclosing, closing, nullcontext
+from collections.abc import Callable, Generator, Hashable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.adapters import NO_LORAS, LoraFolder
-from diffusion.checkpoints import ModelFile, open_model, open_vae
-from diffusion.checkpoints.bundled import bundled_loras, default_settings, named_model
+from diffusion.checkpoints import open_model, open_vae
+from diffusion.checkpoints.bundled import (
+    bundled_controls,
+    bundled_loras,
+    default_settings,
+    named_model,
+)
 from diffusion.checkpoints.hashing import short_weights_hash
 from diffusion.checkpoints.quick_preview import find_preview
 from diffusion.checkpoints.single_file import Prediction
@@ -25,21 +31,22 @@ from diffusion.control import NO_CONTROLS, ControlFolder
 from diffusion.errors import SettingsError
 from diffusion.images import to_pixels, to_rgb
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
+from diffusion.memory import EVERYTHING, Budget, Placement
 from diffusion.pipeline.arguments import (
     PictureLike,
-    Size,
     as_image,
     open_device,
     read_dtype,
-    read_size,
+    read_weights,
 )
 from diffusion.pipeline.calls import Reading, WithCalls
 from diffusion.pipeline.control import ControlledModel, LoadedControls
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.image_prompts import LoadedImagePrompts
-from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.loading import load_autoencoder, load_networks, reload_networks
 from diffusion.pipeline.lora import LoraMode, Loras
+from diffusion.pipeline.memory import MemoryBudget, PlacedModel, load_within, with_tiles
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.passes import (
     Pass,
@@ -49,17 +56,14 @@ from diffusion.pipeline.passes import (
     with_image_prompts,
     word_fields,
 )
-from diffusion.pipeline.picture import Picture
+from diffusion.pipeline.picture import Picture, PictureMethods
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_cache import RunCache
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.pipeline.vae import decode, moments
-from diffusion.pipeline.worker_thread import in_thread
 from diffusion.prompts import EMPHASES, WordTable
 from diffusion.release import version
-from diffusion.samplers import SamplerChoice
-from diffusion.settings import Defaults, Settings, random_seed
-from diffusion.tasks import InitImage, Inpaint
+from diffusion.settings import Defaults, Settings
 from diffusion.text.inversions import NO_INVERSIONS, InversionFolder, InversionWords
 from diffusion.text.prompt_embeddings import PromptEmbeddings
 from diffusion.upscaling import NO_UPSCALERS, LoadedUpscalers
@@ -69,7 +73,7 @@ from gpustd.matmul.conv import Wrap
 __all__ = ["Pipeline"]
 
 
-class Pipeline:
+class Pipeline(PictureMethods, PlacedModel):
     """A loaded Stable Diffusion model. ``Pipeline.load()`` takes the bundled one.
 
     Several threads may use one, or several on one device. Pictures are drawn one by one, in no
@@ -99,6 +103,7 @@ class Pipeline:
         self.controls = LoadedControls(model, controls, self.cache.denoisers.release)
         self.image_prompts = LoadedImagePrompts(networks, self.cache.denoisers.release)
         self.upscalers = LoadedUpscalers(networks.device, networks.dtype, NO_UPSCALERS)
+        self.memory = MemoryBudget()
         self._owns_device = False
         self._separate_vae: str | None = None
         self._chosen_dtype: str | None = None
@@ -114,43 +119,60 @@ class Pipeline:
         preview: str | Path | None = None,
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
+        unet: str | Path | None = None,
         loras: str | Path | None = None,
         embeddings: str | Path | None = None,
+        weights: str | None = None,
+        vram: int | str | Budget | None = None,
     ) -> Pipeline:
         """Load a model on a device: the best if None, or one by its name, such as ``cpu``.
 
-        ``model``: a folder in the diffusers layout, a single ``.safetensors`` file, ``owner/name``
-        from the cache of downloads, or None for the bundled one.
+        ``model``: a folder in the diffusers layout, a single ``.safetensors`` or ``.gguf`` file,
+        ``owner/name`` from the cache of downloads, or None for the bundled one.
 
-        ``vae``: the folder or file of a VAE to use in place of the model's own. ``preview``: of
-        one for `Step.preview` alone, such as TAESD, or a name in `PREVIEW_METHODS`.
+        ``vae``: the folder or file of a VAE to use in place of the model's own. ``unet``: the file
+        of a UNet, likewise. ``preview``: a VAE for `Step.preview` alone, such as TAESD, or a name
+        in `PREVIEW_METHODS`.
         ``dtype``: ``f16`` or ``f32``, as marker or name. ``tokenizer`` and ``prediction``: these
         are missing in a single file; see `open_model`. ``loras``: the folder of the LoRAs that
-        prompts name. ``embeddings``: that of the textual inversions.
+        prompts name. ``embeddings``: that of the textual inversions. ``weights``: a block format of
+        `WEIGHT_NAMES`, such as ``q8_0``, that the networks' weights are kept in.
+        ``vram``: the most memory that the device gives, in bytes or as "4G"; see docs/memory.md.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
-        folder = open_model(named_model(model), tokenizer=tokenizer, prediction=prediction)
-        for name, given in (("tokenizer", tokenizer), ("prediction", prediction)):
-            if given is not None and not isinstance(folder, ModelFile):
-                raise SettingsError(name, str(given), "a model's folder has its own; leave it out")
+        folder = open_model(
+            named_model(model), tokenizer=tokenizer, prediction=prediction, unet=unet
+        )
         own, quick = open_vae(vae, folder) if vae else None, find_preview(preview, folder)
         marker = read_dtype(dtype)
         chosen = open_device(device)
         names = LoraFolder(bundled_loras(model) if loras is None else Path(loras))
         words = NO_INVERSIONS if embeddings is None else InversionFolder(Path(embeddings))
-        networks = load_networks(folder, chosen, marker, vae=own, preview=quick.vae)
-        networks = replace(networks, colours=quick.colours)
-        pipeline = cls(networks, loras=names, embeddings=words)
+        controls, kept = ControlFolder(bundled_controls(model)), read_weights(weights)
+
+        def load_on(place: Device, placement: Placement) -> Pipeline:
+            networks = load_networks(folder, place, marker, own, quick.vae, placement, kept)
+            networks = replace(networks, colours=quick.colours)
+            return cls(networks, loras=names, embeddings=words, controls=controls)
+
+        pipeline = load_within(load_on, chosen, Budget.of(vram))
         pipeline._owns_device = chosen is not device
         pipeline._separate_vae = None if vae is None else Path(vae).name
         pipeline._chosen_dtype = None if marker is None else marker.__name__
         return pipeline
 
-    @property
-    def device(self) -> Device:
-        """The device that the model runs on."""
-        return self.networks.device
+    def with_vae(self, vae: str | Path) -> Pipeline:
+        """Return this model with another VAE, given as to `load`; all else is shared.
+
+        Close this one last. Raises as `load`.
+        """
+        source = open_vae(vae, self.networks.folder)
+        other = copy.copy(self)
+        other.__dict__.pop("vae_hash", None)
+        other.networks = replace(self.networks, autoencoder=load_autoencoder(source, self.networks))
+        other._owns_device, other._separate_vae = False, Path(vae).name
+        return other
 
     @property
     def model_name(self) -> str:
@@ -173,6 +195,8 @@ class Pipeline:
         found = {"model": {"name": self.model_name, "hash": self.model_hash}}
         if self._chosen_dtype is not None:
             found["model"]["dtype"] = self._chosen_dtype
+        if self.networks.weights is not None:
+            found["model"]["weights"] = self.networks.weights
         if self._separate_vae is not None:
             found["vae"] = {"name": self._separate_vae, "hash": self.vae_hash}
         return found
@@ -183,6 +207,8 @@ class Pipeline:
         base = base_pass(self.networks, self.cache, complete, self._words(complete))
         hires = complete.hires
         passes = [base, hires_pass(base, hires, self.upscalers.of(hires))] if hires else [base]
+        if hires is not None and hires.first is not None:
+            passes = passes[1:]  # the first one was drawn before
         loaded = self.controls.load(complete.controls)
         passes = [with_controls(each, loaded, self.controls.model) for each in passes]
         adapters = self.image_prompts.load(complete.image_prompts, self.controls.folder)
@@ -216,9 +242,13 @@ class Pipeline:
         Raises `SettingsError` before any work, and `NotFiniteError` where the model computes
         infinities or NaN, so that no picture can be made.
         """
-        queue = queue_of(self.device)
-        complete, run = self._begin(settings)
-        yield from queue.events(lambda: self.loras.events(complete, run.passes, run.events))
+        complete = settings.with_defaults(self.defaults)
+        yield from self.memory.events(self, complete, lambda: self._events(complete))
+
+    def _events(self, complete: Settings) -> Generator[Event]:
+        run = self._begin(complete)
+        make = partial(self.loras.events, run.settings, run.passes, run.events)
+        yield from queue_of(self.device).events(make)
 
     def events_and_calls(self, settings: Settings) -> WithCalls[Event | Reading]:
         """Make pictures as `generate` does, with calls of the UNet that the caller answers.
@@ -226,18 +256,21 @@ class Pipeline:
         So one caller can make the calls of several runs together, as `diffusion.batching` does; the
         runs of one thread may alternate. Raises as `generate`.
         """
-        queue = queue_of(self.device)
-        complete, run = self._begin(settings)
-        yield from queue.events(
-            lambda: self.loras.events(complete, run.passes, run.events_and_calls)
-        )
-
-    def _begin(self, settings: Settings) -> tuple[Settings, Run]:
-        """Return complete settings and their run. Raises `SettingsError`."""
         complete = settings.with_defaults(self.defaults)
-        with queue_of(self.device).turn:
-            passes = self.passes_with_loras(complete)
-            return complete, Run(passes, reads_loras=bool(self.loras.folder))
+        yield from self.memory.events(self, complete, lambda: self._events_and_calls(complete))
+
+    def _events_and_calls(self, complete: Settings) -> WithCalls[Event | Reading]:
+        run = self._begin(complete)
+        make = partial(self.loras.events, run.settings, run.passes, run.events_and_calls)
+        yield from queue_of(self.device).events(make)
+
+    def _begin(self, complete: Settings) -> Run:
+        """Return the run of complete settings. Raises `SettingsError`."""
+        placement = self.networks.placement
+        with queue_of(self.device).turn, placement.around("control"):
+            tiled = with_tiles(complete, placement)
+            passes = self.passes_with_loras(tiled)
+            return Run(passes, reads_loras=bool(self.loras.folder), settings=tiled)
 
     def images(
         self, settings: Settings, on_step: Callable[[Step], None] | None = None
@@ -289,110 +322,6 @@ class Pipeline:
             settings, number, model["name"], model["hash"], f"Avila {version()}", more
         )
 
-    def draw(
-        self, settings: Settings, on_step: Callable[[Step], None] | None = None
-    ) -> list[Picture]:
-        """Return the pictures of `images`. Raises `SettingsError`."""
-        return list(self.images(settings, on_step))
-
-    def txt2img(
-        self,
-        prompt: str,
-        *,
-        negative: str = "",
-        size: Size = None,
-        steps: int | None = None,
-        guidance: float | None = None,
-        sampler: SamplerChoice | None = None,
-        seed: int | None = 0,
-    ) -> Picture:
-        """Draw one picture from text; see `Settings` for all that can be chosen.
-
-        ``size``: (width, height), or one number for a square. ``seed``: None takes a random one.
-        """
-        return self.draw(_prompt_settings(prompt, negative, size, steps, guidance, sampler, seed))[
-            0
-        ]
-
-    def img2img(
-        self,
-        image: PictureLike,
-        prompt: str,
-        *,
-        strength: float = 0.75,
-        negative: str = "",
-        steps: int | None = None,
-        guidance: float | None = None,
-        seed: int | None = 0,
-    ) -> Picture:
-        """Draw one picture that starts from another; see `InitImage` for more choices.
-
-        ``image``: a Pillow image, a file's path, or an array (H, W), (H, W, 3) or (H, W, 4) of u8,
-        or of floats from 0 to 1.
-        """
-        init_image = InitImage(as_image(image), strength)
-        return self._draw_from(init_image, prompt, negative, steps, guidance, seed)
-
-    def inpaint(
-        self,
-        image: PictureLike,
-        mask: PictureLike,
-        prompt: str,
-        *,
-        strength: float = 0.75,
-        negative: str = "",
-        steps: int | None = None,
-        guidance: float | None = None,
-        seed: int | None = 0,
-    ) -> Picture:
-        """Draw a picture anew where ``mask`` is white; see `Inpaint` for more choices.
-
-        ``image`` and ``mask``: as in `img2img`.
-        """
-        inpaint = Inpaint(as_image(mask, "mask"))
-        init_image = InitImage(as_image(image), strength, "pad", inpaint=inpaint)
-        return self._draw_from(init_image, prompt, negative, steps, guidance, seed)
-
-    def _draw_from(
-        self,
-        init_image: InitImage,
-        prompt: str,
-        negative: str,
-        steps: int | None,
-        guidance: float | None,
-        seed: int | None,
-    ) -> Picture:
-        settings = _prompt_settings(prompt, negative, None, steps, guidance, None, seed)
-        return self.draw(replace(settings, init_image=init_image))[0]
-
-    async def aimages(self, settings: Settings) -> AsyncGenerator[Picture]:
-        """Yield the pictures of `images` in an event loop, which goes on meanwhile.
-
-        The work runs in a thread. Cancelling stops it after the step under way.
-        """
-        async with aclosing(in_thread(partial(self.images, settings))) as pictures:
-            async for picture in pictures:
-                yield picture
-
-    async def adraw(self, settings: Settings) -> list[Picture]:
-        """Return the pictures of `aimages`."""
-        return [picture async for picture in self.aimages(settings)]
-
-    async def atxt2img(
-        self,
-        prompt: str,
-        *,
-        negative: str = "",
-        size: Size = None,
-        steps: int | None = None,
-        guidance: float | None = None,
-        sampler: SamplerChoice | None = None,
-        seed: int | None = 0,
-    ) -> Picture:
-        """Draw one picture from text as `txt2img` does, without blocking the event loop."""
-        settings = _prompt_settings(prompt, negative, size, steps, guidance, sampler, seed)
-        return (await self.adraw(settings))[0]
-
     def embed(
         self, prompt: str, negative: str = "", *, clip_skip: int = 1, emphasis: str = "original"
     ) -> PromptEmbeddings:
@@ -442,10 +371,19 @@ class Pipeline:
         Raises `NotFiniteError`.
         """
         networks = replace(self.networks, seamless=seamless)
+        tiling = networks.placement.tiling(vae_tiling)
         if isinstance(latents, np.ndarray):
             latents = self.device.buffer_from_array(latents, f32)
         with queue_of(self.device).turn:
-            return [each.image for each in decode(networks, latents, vae_tiling)]
+            return [each.image for each in decode(networks, latents, tiling)]
+
+    def twin(self, device: Device, placement: Placement = EVERYTHING) -> Pipeline:
+        """Load the same model, with the same folders of other networks, on another device."""
+        networks = reload_networks(self.networks, device, placement)
+        folders = self.loras.folder, self.inversions.folder, self.controls.folder
+        made = type(self)(networks, self.defaults, *folders, self.loras.mode)
+        made.upscalers.folder = self.upscalers.folder
+        return made
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs, control networks, embeddings.
@@ -475,18 +413,3 @@ class Pipeline:
     def __repr__(self) -> str:
         dtype = self.networks.dtype.__name__
         return f"Pipeline({self.model_name!r}, {dtype}, {self.device!r})"
-
-
-def _prompt_settings(
-    prompt: str,
-    negative: str,
-    size: Size,
-    steps: int | None,
-    guidance: float | None,
-    sampler: SamplerChoice | None,
-    seed: int | None,
-) -> Settings:
-    """Return the settings of one picture; a seed of None is a random one."""
-    width, height = read_size(size)
-    chosen = random_seed() if seed is None else seed
-    return Settings(prompt, negative, width, height, steps, guidance, sampler, seed=chosen)

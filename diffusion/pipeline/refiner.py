@@ -1,18 +1,21 @@
-"""Base and refiner: one model draws, a second one takes the last steps (Podell et al. 2023).
+"""Pictures that several models draw: a refiner takes the last steps, or another one the hires pass.
 
-Both see the same latents on the same noise levels (arXiv 2307.01952, section 2.5).
+Base and refiner see the same latents on the same noise levels (Podell et al. 2023, arXiv
+2307.01952, section 2.5). A model of its own for hires fix is what the WebUI calls its checkpoint.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
+from diffusion.pipeline.calls import Reading, WithCalls
 from diffusion.pipeline.events import Event
 from diffusion.pipeline.passes import Pass, split_passes
 from diffusion.pipeline.pipeline import Pipeline
@@ -20,10 +23,89 @@ from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Settings
 
-__all__ = ["SWITCH", "refine"]
+__all__ = ["NO_COMPANIONS", "SWITCH", "Companions", "refine"]
 
 SWITCH = 0.8
 """Share of the steps that the base makes, as its authors chose."""
+
+
+@dataclass(frozen=True)
+class Companions:
+    """The models that draw a part of a base's pictures; None for the base itself.
+
+    ``refiner``: makes the steps after the first ``switch`` (0 to 1) of them, to the nearest whole
+    one. ``hires``: makes the second pass of hires fix.
+    """
+
+    refiner: Pipeline | None = None
+    switch: float = SWITCH
+    hires: Pipeline | None = None
+
+    def events_and_calls(self, base: Pipeline, settings: Settings) -> WithCalls[Event | Reading]:
+        """Make pictures as `Pipeline.events_and_calls` does. Raises `SettingsError` as `refine`."""
+        if self.refiner is None and self.hires is None:
+            yield from base.events_and_calls(settings)
+            return
+        yield from self._draw(base, settings, lambda run: run.events_and_calls())
+
+    def events(self, base: Pipeline, settings: Settings) -> Iterator[Event]:
+        """Make pictures as `Pipeline.generate` does. Raises `SettingsError` as `refine`."""
+        if self.refiner is None and self.hires is None:
+            yield from base.generate(settings)
+            return
+        yield from self._draw(base, settings, lambda run: run.events())
+
+    def _draw(
+        self, base: Pipeline, settings: Settings, make: Callable[[Run], Generator[Any, Any, None]]
+    ) -> Generator[Any, Any]:
+        """Yield what ``make`` does of a run, with the adapters of both models."""
+        complete = settings.with_defaults(base.defaults)
+        queue = queue_of(base.device)
+        with queue.turn:
+            passes = self._passes(base, complete)
+        run = Run(passes, reads_loras=bool(base.loras.folder), settings=complete)
+        # A refiner reads the prompt, but no LoRA was made for it.
+        second = complete if self.refiner is None else replace(complete, prompt="", loras=())
+        other = self.refiner or self.hires or base
+        yield from queue.events(
+            lambda: base.loras.events(
+                complete,
+                run.passes,
+                lambda: other.loras.events(second, run.passes, lambda: make(run)),
+            )
+        )
+
+    def _passes(self, base: Pipeline, complete: Settings) -> list[Pass]:
+        """Return the passes of both models. Raises `SettingsError`."""
+        if self.refiner is not None:
+            return self._refiner_passes(base, self.refiner, complete)
+        assert self.hires is not None
+        if complete.hires is None:
+            hint = "is for the second pass, and hires is not given"
+            raise SettingsError("hires model", self.hires.model_name, hint)
+        first, second = (each.passes_with_loras(complete) for each in (base, self.hires))
+        _check_latents("hires model", base, self.hires)
+        return [*first[:-1], second[-1]]
+
+    def _refiner_passes(self, base: Pipeline, refiner: Pipeline, complete: Settings) -> list[Pass]:
+        """Return a pass of each model over one sigma schedule. Raises `SettingsError`."""
+        check_number("switch", self.switch, 0, 1)
+        if complete.hires is not None:
+            hint = "hires fix does not go with a refiner"
+            raise SettingsError("refiner", refiner.model_name, hint)
+        second = refiner.passes(replace(complete, controls=(), image_prompts=()))[0]
+        first = base.passes_with_loras(complete)[0]
+        _check_pair(base, refiner, first, second)
+        steps = first.schedule.steps
+        base_steps = round(self.switch * steps)
+        if 0 < self.switch < 1 and base_steps in (0, steps):
+            idle = "refiner" if base_steps else "base"
+            message = f"switch leaves the {idle} none of {steps} steps"
+            warnings.warn(message, UserWarning, stacklevel=4)
+        return split_passes(first, second, base_steps)
+
+
+NO_COMPANIONS = Companions()
 
 
 def refine(
@@ -36,30 +118,7 @@ def refine(
     remembers steps starts anew at the switch. Raises `SettingsError`, before any work, where the
     models do not go together, or for settings with a hires pass.
     """
-    complete = settings.with_defaults(base.defaults)
-    check_number("switch", switch, 0, 1)
-    if complete.hires is not None:
-        raise SettingsError("refiner", refiner.model_name, "hires fix does not go with a refiner")
-    queue = queue_of(base.device)
-    with queue.turn:
-        second = refiner.passes(replace(complete, controls=(), image_prompts=()))[0]
-        passes = base.passes_with_loras(complete)[0], second
-    _check_pair(base, refiner, *passes)
-    steps = passes[0].schedule.steps
-    base_steps = round(switch * steps)
-    if 0 < switch < 1 and base_steps in (0, steps):
-        idle = "refiner" if base_steps else "base"
-        message = f"switch leaves the {idle} none of {steps} steps"
-        warnings.warn(message, UserWarning, stacklevel=2)
-    run = Run(split_passes(*passes, base_steps), reads_loras=bool(base.loras.folder))
-    without = replace(complete, prompt="", loras=())
-    yield from queue.events(
-        lambda: base.loras.events(
-            complete,
-            run.passes,
-            lambda: refiner.loras.events(without, run.passes, run.events),
-        )
-    )
+    return Companions(refiner, switch).events(base, settings)
 
 
 def _check_pair(base: Pipeline, refiner: Pipeline, first: Pass, second: Pass) -> None:
@@ -72,14 +131,17 @@ def _check_pair(base: Pipeline, refiner: Pipeline, first: Pass, second: Pass) ->
             "it chooses its own steps; give another one with a refiner",
         )
     hint = "give a refiner that was made for the base"
-    scales = [each.networks.folder.vae.scaling_factor for each in (base, refiner)]
+    _check_latents("refiner", base, refiner)
     ours, theirs = schedule.sigmas, second.schedule.sigmas
-    same_levels = ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-6)
-    reasons = {
-        "load both models on one device": base.device is not refiner.device,
-        f"its latents are scaled otherwise; {hint}": scales[0] != scales[1],
-        f"its noise levels differ; {hint}": not same_levels,
-    }
-    for reason, found in reasons.items():
-        if found:
-            raise SettingsError("refiner", refiner.model_name, reason)
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-6):
+        raise SettingsError("refiner", refiner.model_name, f"its noise levels differ; {hint}")
+
+
+def _check_latents(field: str, base: Pipeline, other: Pipeline) -> None:
+    """Raise `SettingsError` unless two models are on one device and have the same latents."""
+    if base.device is not other.device:
+        raise SettingsError(field, other.model_name, "load both models on one device")
+    vaes = [each.networks.folder.vae for each in (base, other)]
+    if len({(each.scaling_factor, each.latent_channels) for each in vaes}) > 1:
+        hint = "give one that was made for the base"
+        raise SettingsError(field, other.model_name, f"its latents are scaled otherwise; {hint}")

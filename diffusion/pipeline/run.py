@@ -19,8 +19,9 @@ from diffusion.pipeline.events import Event, Result, Stage, Step
 from diffusion.pipeline.overflow import OverflowWatch
 from diffusion.pipeline.passes import Pass
 from diffusion.pipeline.sampling import PassStart, overflow_watch, sample
-from diffusion.pipeline.transitions import start_after
+from diffusion.pipeline.transitions import start_after, start_from_picture
 from diffusion.pipeline.vae import decode
+from diffusion.settings import Settings
 from diffusion.tasks.sigmas import warn_of_idle_options
 from diffusion.templates import warn_of_foreign_syntax, warn_of_idle_tags
 from gpucore import LimitError, f32
@@ -36,11 +37,18 @@ class Run:
 
     They share the settings of the first pass, but a hires pass replaces some. Making a run warns of
     settings that no pass uses. ``reads_loras``: the adapters that the prompt names are merged.
+    ``settings``: of the run, where its first pass was drawn before; else those of the first pass.
     """
 
-    def __init__(self, passes: Sequence[Pass], *, reads_loras: bool = False) -> None:
+    def __init__(
+        self,
+        passes: Sequence[Pass],
+        *,
+        reads_loras: bool = False,
+        settings: Settings | None = None,
+    ) -> None:
         self.passes = list(passes)
-        self.settings = self.passes[0].settings
+        self.settings = settings or self.passes[0].settings
         schedules = [each.schedule for each in self.passes]
         warn_of_idle_options(schedules, self.settings.eta, self.settings.sampling)
         _warn_of_idle_negatives(self.passes)
@@ -79,7 +87,11 @@ class Run:
     def first_start(self, numbers: ImageNumbers) -> PassStart:
         """Return the start of the first pass for a batch."""
         first = self.passes[0]
-        noise = first.noise(tuple(map(self.seed, numbers)))
+        seeds = tuple(map(self.seed, numbers))
+        hires = self.settings.hires
+        if hires is not None and hires.first is not None:
+            return start_from_picture(first, hires.first, seeds)
+        noise = first.noise(seeds)
         variation = self.settings.variation
         if self.settings.latents is not None:
             unit_noise = self._given_noise(numbers, noise)
@@ -90,7 +102,10 @@ class Run:
             unit_noise = variation.initial(noise, numbers, downscale)
         if first.init_image is None:
             return PassStart(noise, unit_noise, None)
-        return PassStart(noise, unit_noise, first.init_image.latents(noise, unit_noise))
+        given = self.settings.init_image
+        factor = np.float32(1.0 if given is None else given.noise)
+        latents = first.init_image.latents(noise, unit_noise)
+        return PassStart(noise, unit_noise * factor, latents)
 
     def _given_noise(self, numbers: ImageNumbers, noise: LatentNoise) -> NDArray[np.float32]:
         """Return the caller's noise of a batch. Raises `SettingsError` for another shape."""
@@ -140,7 +155,7 @@ class Run:
         layers: list[str | None] = []
         found: list[NDArray[np.float32]] = []
         for numbers in self.batches():
-            if init_image:
+            if init_image or self.passes[0].kind == "hires":
                 yield Stage("encoding picture")
             start = self.first_start(numbers)
             latents: Latents | None = None
@@ -219,6 +234,8 @@ def _warn_of_idle_negatives(passes: Sequence[Pass]) -> None:
             "hires_negative": [each for each in passes if each.kind == "hires"],
         }
     for field, those in users.items():
+        if not those:
+            continue
         text = those[0].settings.negative
         if text and all(each.scale is None for each in those):
             warnings.warn(f"{field} changes nothing: {lacking}", UserWarning, stacklevel=3)

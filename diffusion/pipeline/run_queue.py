@@ -32,6 +32,11 @@ class RunQueue:
         self._open: dict[object, threading.Thread] = {}
         self._changed = threading.Condition()
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no run is open."""
+        return not self._open
+
     def events(self, make: Callable[[], Generator[E, R | None, None]]) -> Generator[E, R | None]:
         """Yield the events of ``make()``, each of them made in a turn, once the queue is free.
 

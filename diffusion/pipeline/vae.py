@@ -22,7 +22,7 @@ from PIL import Image
 from diffusion.images import from_pixels
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import Activations, seamless_padding
-from diffusion.models.module import largest_buffer
+from diffusion.models.weights import largest_buffer
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import FiniteCheck, recompute_in_f32
@@ -179,7 +179,8 @@ def most_pixels(networks: Networks) -> int:
 
 def tile_side(networks: Networks) -> int:
     """Return a tile's side in latents: as many as the device takes, at most `TILE`."""
-    return max(1, min(TILE, math.isqrt(most_pixels(networks)) // networks.vae_config.downscale))
+    most = networks.placement.tile or TILE
+    return max(1, min(most, math.isqrt(most_pixels(networks)) // networks.vae_config.downscale))
 
 
 def draw_latents(distribution: Array, noise: Array, scaling: float) -> Array:

@@ -15,6 +15,7 @@ from typing import Final
 from diffusion.checkpoints import ModelFile, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model
 from diffusion.checkpoints.hashing import weights_hash
+from diffusion.checkpoints.tensor_files import MODEL_ENDS
 from diffusion.errors import DiffusionError, quote
 from diffusion.server.errors import ConfigurationError, UnknownModelError
 from diffusion.server.jobs.history import History
@@ -38,6 +39,12 @@ class ModelEntry:
         return None if self.sha256 is None else self.sha256[:_HASH_DIGITS]
 
     @property
+    def stem(self) -> str:
+        """The name without the end of a file's name."""
+        ends = (end for end in MODEL_ENDS if self.name.endswith(end))
+        return self.name.removesuffix(next(ends, ""))
+
+    @property
     def title(self) -> str:
         """The name with the hash, as AUTOMATIC1111 writes it: ``name [0123456789]``."""
         return self.name if self.sha256 is None else f"{self.name} [{self.digest}]"
@@ -52,8 +59,7 @@ class ModelEntry:
 
     def answers_to(self, text: str) -> bool:
         """Tell whether a request means this model by ``text``."""
-        stem = self.name.removesuffix(".safetensors")
-        names = {self.name, stem, self.title, self.digest, self.sha256}
+        names = {self.name, self.stem, self.title, self.digest, self.sha256}
         # A title that a client kept from before the hash was known, or the other way round.
         return text in names or text.rpartition(" [")[0] == self.name
 
@@ -65,7 +71,7 @@ def scan_models(folder: Path | None) -> Iterator[ModelEntry]:
         yield ModelEntry(cached.name, cached.path)
     if folder is not None:
         for path in sorted(folder.glob("*")):
-            if path.suffix == ".safetensors" or (path / "model_index.json").is_file():
+            if path.suffix in MODEL_ENDS or (path / "model_index.json").is_file():
                 yield ModelEntry(path.name, path)
 
 

@@ -14,8 +14,9 @@ from PIL import Image
 from diffusion.errors import SettingsError
 from diffusion.images import decode_image, to_rgb
 from diffusion.infotext.files import text_options
+from diffusion.server.errors import NotFoundError
 
-__all__ = ["FORMATS", "MEDIA_TYPES", "convert_png", "decode_base64", "read_upload"]
+__all__ = ["FORMATS", "MEDIA_TYPES", "convert_png", "decode_base64", "open_own", "read_upload"]
 
 FORMATS: Final = ("png", "webp", "jpeg")
 MEDIA_TYPES: Final = {name: f"image/{name}" for name in FORMATS}
@@ -83,13 +84,21 @@ def convert_png(png: bytes, kind: str, infotext: str | None, quality: int = QUAL
 
     ``quality``: 0 to 100, of WebP and JPEG.
     """
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        image.load()
-        file = io.BytesIO()
-        options = {} if infotext is None else text_options(kind.upper(), infotext)
-        if kind == "png":
-            image.info = {}
-            image.save(file, "PNG", **options)
-        else:
-            image.convert("RGB").save(file, kind.upper(), quality=quality, **options)
+    image, file = open_own(png), io.BytesIO()
+    options = {} if infotext is None else text_options(kind.upper(), infotext)
+    if kind == "png":
+        image.info = {}
+        image.save(file, "PNG", **options)
+    else:
+        image.convert("RGB").save(file, kind.upper(), quality=quality, **options)
     return file.getvalue()
+
+
+def open_own(png: bytes) -> Image.Image:
+    """Return a picture of ours. Raises `NotFoundError` where its file was damaged since."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            image.load()
+            return image
+    except (OSError, SyntaxError) as error:
+        raise NotFoundError("the picture's file is damaged") from error

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-from diffusion.control import Control
-from diffusion.errors import SettingsError, quote
+from diffusion.control import Control, ImagePrompt
+from diffusion.errors import DiffusionError, SettingsError, quote
 from diffusion.infotext.grammar import FEWEST_SETTINGS, parse_infotext, write_infotext
 from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.infotext.unreproduced import unreproduced_settings
@@ -64,18 +64,17 @@ def restore_request(text: str, models: ModelTable, adapters: AdapterTables) -> R
     request = _fields(settings)
     if "Seed" not in left:
         del request["seed"]
-    model = _find_model(found.settings, models)
-    if model is not None:
-        request["model"] = model
-    elif "Model" in found.settings:
-        notes.append(f"the model {found.settings['Model'][:100]} is not on this server")
+    notes += _add_models(request, found.settings, models, adapters)
     controls, missing = _find_controls(settings.controls, adapters.controls)
     notes += missing
     if controls:
         request["controls"] = controls
         notes.append("the pictures that led it are not in its text; give them again")
-    if settings.image_prompts:
-        notes.append("the pictures that it was prompted with are not taken over")
+    prompts, missing = _find_controls(settings.image_prompts, adapters.controls)
+    notes += missing
+    if prompts:
+        request["image_prompts"] = prompts
+        notes.append("the pictures that prompted it are not in its text; give them again")
     notes += [f"not drawn again: {each}" for each in unreproduced_settings(found)]
     return Restored(request, notes)
 
@@ -164,9 +163,9 @@ def _hires_fields(hires: Hires) -> dict[str, object]:
 
 
 def _find_controls(
-    controls: Sequence[Control], networks: ControlTable
+    controls: Sequence[Control | ImagePrompt], networks: ControlTable
 ) -> tuple[list[Mapping[str, object]], list[str]]:
-    """Return the fields of controls without their pictures, and notes about unknown networks."""
+    """Return fields of what led it, without pictures, and notes about unknown networks."""
     found: list[Mapping[str, object]] = []
     notes = []
     for each in controls:
@@ -184,12 +183,56 @@ def _find_controls(
     return found, notes
 
 
-def _find_model(settings: Mapping[str, str], models: ModelTable) -> str | None:
-    """Return the name of the model that a text names by hash or name; None where it is not here."""
-    for key in ("Model hash", "Model"):
+def _add_models(
+    request: dict[str, object],
+    settings: Mapping[str, str],
+    models: ModelTable,
+    adapters: AdapterTables,
+) -> list[str]:
+    """Add the networks that a text names to a request; return notes on those that are not here."""
+    notes = []
+    model = _find_model(models, settings.get("Model hash"), settings.get("Model"))
+    if model is not None:
+        request["model"] = model
+    elif "Model" in settings:
+        notes.append(f"the model {settings['Model'][:100]} is not on this server")
+    if "VAE" in settings:
         try:
-            if settings.get(key):
-                return models.find(settings[key]).name
+            request["vae"] = adapters.vaes.full_name(settings["VAE"][:300])
+        except DiffusionError:
+            notes.append(f"the VAE {settings['VAE'][:100]} is not on this server")
+    if "Refiner" in settings:
+        refiner = _find_model(models, settings["Refiner"])
+        switch = _share(settings.get("Refiner switch at"))
+        if refiner is None or switch is None:
+            notes.append(f"the refiner {settings['Refiner'][:100]} is not taken over")
+        else:
+            request["refiner"] = {"model": refiner, "switch": switch}
+    hires = request.get("hires")
+    if "Hires checkpoint" in settings and isinstance(hires, dict):
+        second = _find_model(models, settings["Hires checkpoint"])
+        if second is None:
+            notes.append(f"the model {settings['Hires checkpoint'][:100]} is not on this server")
+        else:
+            request["hires"] = {**hires, "model": second}
+    return notes
+
+
+def _find_model(models: ModelTable, *names: str | None) -> str | None:
+    """Return the name of the first model that is here, by its name, title or hash."""
+    for name in names:
+        try:
+            if name:
+                return models.find(name).name
         except RefusedError:
             continue
     return None
+
+
+def _share(text: str | None) -> float | None:
+    """Return a number from 0 to 1; None for another text."""
+    try:
+        found = float((text or "")[:20])
+    except ValueError:
+        return None
+    return found if 0 <= found <= 1 else None

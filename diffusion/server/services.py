@@ -13,14 +13,16 @@ from diffusion.server.adapters import (
     EmbeddingTable,
     LoraTable,
     UpscalerTable,
+    VaeTable,
 )
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.errors import ConfigurationError
+from diffusion.server.jobs.admission import SchedulerOptions
 from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
-from diffusion.server.jobs.scheduler import Scheduler, SchedulerOptions
+from diffusion.server.jobs.scheduler import Scheduler
 from diffusion.server.loop_lag import watch_loop
 from diffusion.server.maps import MapMaker
 from diffusion.server.metrics import Metrics
@@ -101,8 +103,9 @@ def make_services(
     adapters = AdapterTables(
         LoraTable(settings.lora_folder),
         EmbeddingTable(settings.embeddings),
-        ControlTable(settings.controls),
+        ControlTable(settings.control_folder),
         UpscalerTable(settings.upscalers),
+        VaeTable(settings.vaes),
     )
     own = settings.styles is None
     styles = StyleTable(settings.styles or outputs.folder / "styles.csv", must_exist=not own)
@@ -157,8 +160,9 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 jobs=settings.jobs_at_once,
                 loras=settings.lora_folder,
                 embeddings=settings.embeddings,
-                controls=settings.controls,
+                controls=settings.control_folder,
                 upscalers=settings.upscalers,
+                vaes=settings.vaes,
                 preview=settings.preview_method,
             ),
             patience,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from platformdirs import user_pictures_path
 from pydantic import BeforeValidator, Field, ValidationError
@@ -19,24 +18,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from diffusion.checkpoints.bundled import bundled_loras
+from diffusion.checkpoints.bundled import bundled_controls, bundled_loras
+from diffusion.checks import bytes_of
 from diffusion.errors import quote
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.jobs.request import WorkLimits
 
 __all__ = ["ServerSettings", "is_loopback", "load_settings"]
 
-_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
 
 def _read_bytes(value: object) -> object:
     """Return a text such as ``8GB`` or ``512 MiB`` as bytes; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", value, re.IGNORECASE)
-    if found is None:
-        raise ValueError("must be a size such as 8GB")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    return bytes_of(value) if isinstance(value, str) else value
 
 
 def _split_names(value: object) -> object:
@@ -70,6 +63,7 @@ class ServerSettings(BaseSettings):
     embeddings: Path | None = None
     controls: Path | None = None
     upscalers: Path | None = None
+    vaes: Path | None = None
     styles: Path | None = None
     device: str | None = None
     devices: Names | None = None
@@ -94,6 +88,11 @@ class ServerSettings(BaseSettings):
     def lora_folder(self) -> Path | None:
         """Where names of LoRAs are found: by default those that come with the bundled model."""
         return bundled_loras(self.model) if self.loras is None else self.loras
+
+    @property
+    def control_folder(self) -> Path | None:
+        """Where names of control networks are found: by default those of the bundled model."""
+        return bundled_controls(self.model) if self.controls is None else self.controls
 
     @classmethod
     def settings_customise_sources(

@@ -71,6 +71,7 @@ class Hires:
         strength: how much is drawn anew, 0.05 to 1.
         steps: number of steps that are made, whatever the strength.
         sampler, schedule, prompt, negative, guidance: of the second pass.
+        first: a picture that the first pass drew before; the second pass alone is made, from it.
     """
 
     scale: float = 2.0
@@ -82,10 +83,13 @@ class Hires:
     prompt: str | None = None
     negative: str | None = None
     guidance: float | None = None
+    first: Image.Image | None = None
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
         check_number("hires scale", self.scale, 1, 8)
+        if self.first is not None and not isinstance(self.first, Image.Image):
+            raise SettingsError("hires first", self.first, "give a picture")
         check_network("upscaler", self.upscaler)
         if not is_network_upscaler(self.upscaler):
             UPSCALERS.find(str(self.upscaler))

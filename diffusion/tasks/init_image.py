@@ -16,6 +16,8 @@ from gpustd.matmul.conv import Wrap
 
 __all__ = ["InitImage", "PreparedImage"]
 
+MOST_NOISE = 10
+
 
 @dataclass(frozen=True)
 class PreparedImage:
@@ -23,7 +25,8 @@ class PreparedImage:
 
     ``image``: RGB, to be encoded. ``mask``: L of that size, white where it is drawn anew; None for
     all. ``original``: the picture that the result is laid over, through ``overlay`` (L). ``box``:
-    the result's place in it; None where that is all of it.
+    the result's place in it; None where that is all of it. ``latents``: the size in pixels that its
+    latents are resized to; None for its own.
     """
 
     image: Image.Image
@@ -31,6 +34,7 @@ class PreparedImage:
     original: Image.Image | None = None
     overlay: Image.Image | None = None
     box: Box | None = None
+    latents: tuple[int, int] | None = None
 
     def compose(self, drawn: Image.Image) -> Image.Image:
         """Return ``drawn`` with the original's pixels where nothing was to be drawn."""
@@ -55,9 +59,11 @@ class InitImage:
             are made, n at most, as the WebUI does; diffusers makes int(strength n).
         resize: how it comes to the size drawn: ``stretch``, ``crop``, ``fill`` or ``pad``. With
             ``pad`` its pixels stay and are continued to multiples of 8, and the result is cut back.
+            ``latent`` encodes it as it is and resizes its latents.
         inpaint: which part of it is drawn; None for all.
         upscaler: the network that enlarges it first, where it is smaller than the size drawn: a
             name in the pipeline's folder, or a path. None for Lanczos alone.
+        noise: a factor of the noise that is laid over it; the WebUI's noise multiplier.
     """
 
     image: Image.Image
@@ -65,6 +71,7 @@ class InitImage:
     resize: str = "stretch"
     inpaint: Inpaint | None = None
     upscaler: str | Path | None = None
+    noise: float = 1.0
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
@@ -74,19 +81,23 @@ class InitImage:
             size = f"{self.image.width}x{self.image.height}"
             raise SettingsError("image", size, f"at most {MOST_PIXELS} pixels are read")
         check_number("strength", self.strength, 0, 1)
-        RESIZE_MODES.find(self.resize)
+        check_number("noise", self.noise, 0, MOST_NOISE)
+        mode = RESIZE_MODES.find(self.resize).name
         if self.inpaint is not None:
             self.inpaint.check()
         if self.upscaler is not None:
             check_network("upscaler", self.upscaler)
-            if self.inpaint is not None or RESIZE_MODES.find(self.resize).name == "pad":
-                hint = "must not be given with a mask or with padding, which keep its pixels"
+            if self.inpaint is not None or mode in ("pad", "latent"):
+                hint = "must not be given with a mask, with padding, or where latents are resized"
                 raise SettingsError("upscaler", str(self.upscaler), hint)
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Raise `SettingsError` where the picture cannot be brought to a drawn ``size``."""
         if not self.only_masked:
             check_size(self.image, size, self.resize)
+            if self.inpaint is not None and self._resizes_latents and size != self.image.size:
+                hint = "a mask needs the picture's own size, or area masked, or another resize mode"
+                raise SettingsError("resize", self.resize, hint)
 
     def check_seamless(self, axes: Wrap) -> None:
         """Raise `SettingsError` where the result's edges are not those of the drawn picture."""
@@ -98,6 +109,10 @@ class InitImage:
         if axes and pads and self.image.size != drawn_size(self.image, "pad"):
             hint = "what pads the picture to multiples of 8 is cut off again; give a size"
             raise SettingsError("seamless", axes, hint)
+
+    @property
+    def _resizes_latents(self) -> bool:
+        return RESIZE_MODES.find(self.resize).name == "latent"
 
     @property
     def only_masked(self) -> bool:
@@ -114,6 +129,8 @@ class InitImage:
         Raises `SettingsError`.
         """
         image = to_rgb(self.image)
+        if self.inpaint is None and self._resizes_latents:
+            return PreparedImage(fit_image(image, drawn_size(image), "stretch"), latents=size)
         if self.inpaint is None:
             resized = fit_image(image, size, self.resize)
             overlay = Image.new("L", size, 255)

@@ -58,6 +58,8 @@ class Inpaint:
             ``latent_noise``; ``latent_nothing``. All but the first need a strength near 1.
         area: ``whole``; or ``masked``, only a box around the mask, drawn at full size and put back.
         padding: pixels that the box is larger than the mask, on each side.
+        blur_down: the deviation from row to row, where it is another than ``blur``.
+        soft: mix latents by the soft edge's own levels, rather than by 0 and 1.
     """
 
     mask: Image.Image
@@ -66,12 +68,15 @@ class Inpaint:
     content: str = "original"
     area: str = "whole"
     padding: int = 32
+    blur_down: float | None = None
+    soft: bool = False
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
         if not isinstance(self.mask, Image.Image):
             raise SettingsError("mask", self.mask, "give a picture")
         check_number("blur", self.blur, 0, MOST_BLUR)
+        check_number("blur_down", self.blur_down, 0, MOST_BLUR)
         check_integer("padding", self.padding, 0, MOST_PADDING)
         CONTENTS.find(self.content)
         AREAS.find(self.area)
@@ -91,7 +96,8 @@ class Inpaint:
             raise SettingsError(
                 "mask", "empty", "make it white where the picture is to be drawn, or invert it"
             )
-        return mask.filter(ImageFilter.GaussianBlur(self.blur)) if self.blur else mask
+        radii = self.blur, self.blur if self.blur_down is None else self.blur_down
+        return mask.filter(ImageFilter.GaussianBlur(radii)) if any(radii) else mask
 
 
 def box_around_mask(mask: Image.Image, padding: int, size: tuple[int, int]) -> Box:
@@ -139,7 +145,13 @@ def fill_masked(image: Image.Image, mask: Image.Image) -> Image.Image:
     return layers.convert("RGB")
 
 
-def latent_mask(mask: Image.Image, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the mask at the latents' ``size`` (w, h): (h, w) f32 of 0, and 1 for drawn anew."""
+def latent_mask(
+    mask: Image.Image, size: tuple[int, int], *, soft: bool = False
+) -> NDArray[np.float32]:
+    """Return the mask at the latents' ``size`` (w, h): (h, w) f32 of 0, and 1 for drawn anew.
+
+    ``soft``: the levels between them stay.
+    """
     small = np.asarray(mask.resize(size, Image.Resampling.BICUBIC), np.float32)
-    return np.round(small / 255)
+    share: NDArray[np.float32] = small / np.float32(255)
+    return share if soft else np.round(share)

@@ -1,4 +1,4 @@
-"""Resizing a picture to the size that is drawn: in the WebUI's three ways, or padded."""
+"""Resizing a picture to the size that is drawn: in the WebUI's ways, or padded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
 from gpucore.integers import ceil_div
 
-__all__ = ["RESIZE_MODES", "check_size", "drawn_size", "fit_image"]
+__all__ = ["PIXEL_RESIZES", "RESIZE_MODES", "check_size", "drawn_size", "fit_image"]
 
 RESIZE_MODES: Final = Catalogue(
     "resize",
@@ -21,8 +21,14 @@ RESIZE_MODES: Final = Catalogue(
         Choice("crop", "Crop and resize"),
         Choice("fill", "Resize and fill"),
         Choice("pad", "Pad"),
+        Choice("latent", "Just resize (latent upscale)"),
     ],
 )
+PIXEL_RESIZES: Final = Catalogue(
+    "resize", [each for each in RESIZE_MODES if each.name not in ("pad", "latent")]
+)
+"""Those that make a picture of pixels, of any size."""
+
 GRAIN: Final = 8
 """Sides are multiples of this."""
 

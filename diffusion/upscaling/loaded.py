@@ -13,6 +13,7 @@ from PIL import Image
 from diffusion.checkpoints.safetensors.regular_file import identity_of
 from diffusion.errors import SettingsError
 from diffusion.images import to_rgb
+from diffusion.models.module import Module
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, InitImage, is_network_upscaler
 from diffusion.upscaling.enlarging import enlarge_image
@@ -47,6 +48,10 @@ class LoadedUpscalers:
             self._loaded[key] = UpscalerNetwork.load(path, self._device, self._dtype)
         self._loaded.move_to_end(key)
         return self._loaded[key]
+
+    def weight_modules(self) -> dict[str, Module]:
+        """Return the networks in memory by their names."""
+        return {f"upscaler {each.name}": each.network for each in self._loaded.values()}
 
     def of(self, hires: Hires) -> UpscalerNetwork | None:
         """Return the network of a second pass; None where it is a filter. Raises as `get`."""

@@ -20,8 +20,9 @@ from diffusion.checkpoints.upscalers import open_upscaler
 from diffusion.errors import NotFiniteError, SettingsError
 from diffusion.models.graph_cache import CapturedFunction, GraphCache
 from diffusion.models.layers import seamless_padding
-from diffusion.models.module import largest_buffer, load
+from diffusion.models.module import load
 from diffusion.models.upscalers import RrdbConfig, UpscalerConfig, upscaler_of
+from diffusion.models.weights import largest_buffer
 from diffusion.tasks.tiling import TileSpan, axes_within_tile, compute_in_tiles
 from gpucore import Device, DType, f32
 from gpucore.integers import ceil_div

@@ -29,10 +29,11 @@ _PERIOD: Final = 1_000_003
 """Numbers that are drawn once; a prime, so that no two rows of a weight are equal."""
 
 
-def write_random_folder(folder: Path, model: Model) -> None:
+def write_random_folder(folder: Path, model: Model, *, sparse: bool = False) -> None:
     """Write a model in the diffusers layout, its weights in f16 as published ones are.
 
-    Tokenizer and scheduler are the bundled model's.
+    Tokenizer and scheduler are the bundled model's. ``sparse``: the files' data are holes, which
+    take no room on the disk, so that all weights are zero: for plans, which read no weight.
     """
     for part, config in model.parts.items():
         tree = {**(BLOCKS if part == "unet" else {}), **config}
@@ -41,9 +42,25 @@ def write_random_folder(folder: Path, model: Model) -> None:
         network = _network(part, tree, folder)
         shapes = {name: ("F16", each.shape) for name, each in network.parameters()}
         stem = "model" if "text" in part else "diffusion_pytorch_model"
+        if sparse:
+            _write_holes(folder / part / f"{stem}.safetensors", shapes)
+            continue
         read = functools.partial(draw_weight, {name: shape for name, (_, shape) in shapes.items()})
         write_safetensors(folder / part / f"{stem}.safetensors", shapes, read, {"format": "pt"})
     write_surroundings(folder, model)
+
+
+def _write_holes(path: Path, tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+    """Write the header of a safetensors file of f16, and leave holes in the place of data."""
+    header, end = dict[str, object](), 0
+    for name, (dtype, shape) in tensors.items():
+        start, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
 
 
 def write_surroundings(folder: Path, model: Model) -> None:

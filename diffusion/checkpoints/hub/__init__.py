@@ -4,7 +4,7 @@ Law: only the files that this project reads are downloaded, no pickles and no co
 the network but `fetch_offer` and `pull`.
 
 A name is ``owner/name`` for a model folder in the diffusers layout, or ``owner/name/FILE`` for one
-``.safetensors`` file of a repository. ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_ENDPOINT``, ``HF_TOKEN``
+``.safetensors`` or ``.gguf`` file. ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_ENDPOINT``, ``HF_TOKEN``
 and ``HF_HUB_OFFLINE`` mean what they mean elsewhere.
 """
 

@@ -17,6 +17,7 @@ from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.hub.model_names import (
     is_commit,
     is_model_name,
+    is_single_file,
     repository_folder,
     split_model_name,
 )
@@ -115,7 +116,7 @@ def _model_path(name: str, snapshot: Path) -> Path:
 
     Raises `ModelNotFoundError` for several single files.
     """
-    files = sorted(snapshot.glob("*.safetensors"))
+    files = sorted(each for each in snapshot.glob("*.*") if is_single_file(each.name))
     if (snapshot / "model_index.json").exists() or not files:
         return snapshot
     if len(files) > 1:
@@ -155,7 +156,7 @@ def _snapshot_models(repository: str, commit: str, snapshot: Path) -> list[Cache
     """Return the models in one snapshot: a folder, or each of its single files."""
     if (snapshot / "model_index.json").exists():
         return [CachedModel(repository, commit, snapshot)]
-    files = sorted(snapshot.glob("*.safetensors"))
+    files = sorted(each for each in snapshot.glob("*.*") if is_single_file(each.name))
     return [CachedModel(f"{repository}/{file.name}", commit, file) for file in files]
 
 

@@ -1,4 +1,4 @@
-"""The grammar of models' names: ``owner/name`` or ``owner/name/FILE.safetensors``."""
+"""The grammar of models' names: ``owner/name``, or ``owner/name/FILE`` (.safetensors, .gguf)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from huggingface_hub import constants
 from diffusion.errors import SettingsError
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
-_NAME = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:/(?P<file>{_PART}\.safetensors))?")
-_SINGLE_FILE = re.compile(rf"{_PART}\.safetensors")
+_END = r"(?:safetensors|gguf)"
+_NAME = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:/(?P<file>{_PART}\.{_END}))?")
+_SINGLE_FILE = re.compile(rf"{_PART}\.{_END}")
 _REVISION = re.compile(rf"{_PART}(?:/{_PART}){{0,3}}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -25,7 +26,7 @@ def split_model_name(name: str) -> tuple[str, str | None]:
     """Return the repository and the file in it, None for a whole folder. Raises `SettingsError`."""
     found = _NAME.fullmatch(name)
     if found is None or ".." in name:
-        hint = "give owner/name, or owner/name/FILE.safetensors"
+        hint = "give owner/name, or owner/name/FILE (.safetensors or .gguf)"
         raise SettingsError("model", name, hint)
     return found["repository"], found["file"]
 

@@ -2,7 +2,7 @@
 
 NumPy lacks bfloat16 and the 8-bit floats. Their values are read as the nearest wider type, which
 holds each of them exactly: BF16 as float32, F8 as float16. F8_E4M3 is the variant without
-infinities (Micikevicius et al. 2022, arXiv 2209.05433), whose largest value is 448.
+infinities.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.errors import SettingsError
+from gpustd.quantization import BLOCK_FORMATS
+from gpustd.quantization.float8 import from_e4m3fn, from_e5m2, to_e4m3fn, to_e5m2
 
 FLOATING: Final = frozenset({"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"})
+"""Types that hold a weight in each element."""
+
+BLOCKS: Final[Mapping[str, str]] = MappingProxyType(
+    {name.upper(): name for name, layout in BLOCK_FORMATS.items() if layout.elements > 1}
+    | {"F8_E4M3": "fp8_e4m3fn", "F8_E5M2": "fp8_e5m2"}
+)
+"""Types whose bytes may stay quantised, and gpustd's name of each format."""
+
+WEIGHTS: Final = FLOATING | BLOCKS.keys()
 """Types that hold weights."""
 
 STORED: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(
@@ -52,9 +63,9 @@ def decode(dtype: str, stored: NDArray[Any]) -> NDArray[Any]:
         wide <<= np.uint32(16)
         return wide.view(np.float32)
     if dtype == "F8_E5M2":
-        return (stored.astype(np.uint16) << np.uint16(8)).view(np.float16)
+        return from_e5m2(stored)
     if dtype == "F8_E4M3":
-        return np.asarray(_E4M3[stored])
+        return from_e4m3fn(stored)
     return stored.astype(np.bool_) if dtype == "BOOL" else stored
 
 
@@ -86,45 +97,8 @@ def _to_bf16(values: NDArray[Any]) -> NDArray[Any]:
     return np.where(np.isnan(values), quiet, rounded).astype(np.uint16)
 
 
-def _e4m3_values() -> NDArray[np.float16]:
-    """Return each byte's value: 4 bits of exponent (bias 7), 3 of mantissa; S.1111.111 is NaN."""
-    codes = np.arange(128)
-    exponent, mantissa = codes >> 3, codes & 7
-    values = np.where(
-        exponent == 0, mantissa * 2.0**-9, (8 + mantissa) * 2.0 ** (exponent.astype(float) - 10)
-    )
-    values[127] = np.nan
-    return np.concatenate([values, -values]).astype(np.float16)
-
-
-_E4M3: Final = _e4m3_values()
-_E5M2: Final = (np.arange(256, dtype=np.uint16) << np.uint16(8)).view(np.float16)
-
-
-def _to_byte(values: NDArray[Any], table: NDArray[np.float16], finite: int) -> NDArray[Any]:
-    """Return the byte of the nearest table value, with the sign in the top bit.
-
-    ``finite``: how many of the table's first values, which ascend, are finite.
-    """
-    steps = table[:finite].astype(np.float64)
-    size = np.abs(values.astype(np.float64))
-    unknown = np.isnan(size)
-    size = np.where(np.isfinite(size), size, 4 * steps[-1])
-    upper = np.clip(np.searchsorted(steps, size), 1, finite - 1)
-    below, above = size - steps[upper - 1], steps[upper] - size
-    odd = (upper - 1) & 1
-    code = np.where((above < below) | ((above == below) & (odd == 1)), upper, upper - 1)
-    # Half a step above the largest value is where the next one would begin; a tie goes to it
-    # only where the largest is odd, as in IEEE 754.
-    limit = steps[-1] + (steps[-1] - steps[-2]) / 2
-    over = size > limit if finite % 2 else size >= limit
-    code = np.where(over, finite, code)
-    code = np.where(unknown, 127, code)
-    return (code + np.where(np.signbit(values), 128, 0)).astype(np.uint8)
-
-
 _NARROW: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "BF16": _to_bf16,
-    "F8_E4M3": lambda values: _to_byte(values, _E4M3, 127),
-    "F8_E5M2": lambda values: _to_byte(values, _E5M2, 124),
+    "F8_E4M3": to_e4m3fn,
+    "F8_E5M2": to_e5m2,
 }

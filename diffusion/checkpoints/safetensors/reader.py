@@ -24,7 +24,7 @@ from diffusion.checkpoints.file_kinds import (
     SAFETENSORS,
     recognise_file,
 )
-from diffusion.checkpoints.safetensors.element_types import STORED, decode
+from diffusion.checkpoints.safetensors.element_types import BLOCKS, STORED, decode
 from diffusion.checkpoints.safetensors.entries import Header, TensorEntry
 from diffusion.checkpoints.safetensors.header import parse_header
 from diffusion.checkpoints.safetensors.regular_file import (
@@ -34,6 +34,7 @@ from diffusion.checkpoints.safetensors.regular_file import (
     open_regular,
 )
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
+from gpustd.quantization import QuantizedTensor, dequantize
 
 HEADER_LIMIT: Final = 16 * 2**20
 """A header of more bytes than this is refused unless the caller allows more."""
@@ -58,6 +59,10 @@ class SafetensorsFile:
     def __repr__(self) -> str:
         return f"SafetensorsFile({str(self.path)!r}, {len(self.names)} tensors)"
 
+    def with_header(self, header: Header) -> "SafetensorsFile":
+        """Return the same file with other names, shapes or notes."""
+        return SafetensorsFile(self.path, header, self._identity)
+
     def entry(self, name: str) -> TensorEntry:
         """Return a tensor's type, shape and place. Raises ``KeyError`` for an absent name."""
         return self.entries[name]
@@ -69,11 +74,43 @@ class SafetensorsFile:
     def read_entry(self, entry: TensorEntry) -> NDArray[Any]:
         """Copy out a tensor, or the part of one that ``entry`` describes.
 
-        BF16 comes back as float32 and F8 as float16, exactly; BOOL as ``bool``, any byte but 0
-        being true; all others in their own type. Raises ``ModelFormatError`` if the file has
-        changed since it was opened.
+        BF16 comes back as float32 and F8 as float16, exactly; blocks of ggml, and F8 with a scale,
+        as float32; BOOL as ``bool``, any byte but 0 being true; all others in their own type.
+        Raises ``ModelFormatError`` if the file has changed since it was opened.
         """
-        stored = np.empty(entry.stored_shape, STORED[entry.dtype])
+        stored = self.read_bytes(entry)
+        if entry.dtype in STORED:
+            bits = stored.view(STORED[entry.dtype]).reshape(entry.stored_shape)
+            values = decode(entry.dtype, bits)
+        else:
+            values = dequantize(stored, BLOCKS[entry.dtype]).reshape(entry.stored_shape)
+        if entry.scale is not None:
+            values = values.astype(np.float32) * self._scale(entry, values.ndim)
+        return values if entry.axes is None else values.transpose(entry.axes)
+
+    def read_quantized(self, entry: TensorEntry) -> QuantizedTensor | NDArray[Any]:
+        """Copy out a tensor as it is stored, where its type is of blocks or 8-bit floats.
+
+        All others, and matrices that are stored transposed, come as `read_entry` gives them.
+        """
+        if entry.dtype not in BLOCKS or entry.axes not in (None, tuple(range(len(entry.shape)))):
+            return self.read_entry(entry)
+        scale = None if entry.scale is None else self._scale(entry, 1)
+        blocks = self.read_bytes(entry)
+        return QuantizedTensor(BLOCKS[entry.dtype], entry.shape, blocks, scale)
+
+    def _scale(self, entry: TensorEntry, rank: int) -> NDArray[np.float32]:
+        """Return the factors of ``entry``, with ``rank`` axes where there is one for each row."""
+        assert entry.scale is not None
+        scale = self.read_entry(entry.scale).astype(np.float32)
+        return scale.reshape(-1, *[1] * (rank - 1)) if entry.scale.shape else scale
+
+    def read_bytes(self, entry: TensorEntry) -> NDArray[np.uint8]:
+        """Copy out the bytes of a tensor.
+
+        Raises ``ModelFormatError`` if the file has changed since it was opened.
+        """
+        stored = np.empty(entry.nbytes, np.uint8)
         try:
             with reading(self.path), open_regular(self.path) as file:
                 self._check_unchanged(file)
@@ -82,8 +119,7 @@ class SafetensorsFile:
                 self._check_unchanged(file)
         except ModelNotFoundError as error:
             raise file_changed(self.path) from error
-        values = decode(entry.dtype, stored)
-        return values if entry.axes is None else values.transpose(entry.axes)
+        return stored
 
     def _check_unchanged(self, file: FileIO) -> None:
         """Raise ``ModelFormatError`` if ``file`` is not the one whose header was read."""

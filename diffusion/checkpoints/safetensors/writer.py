@@ -3,17 +3,16 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checkpoints.safetensors.element_types import NAMES, encode
 from diffusion.checkpoints.safetensors.header import ITEM_BYTES, parse_header
-from diffusion.drafts import open_draft, sweep_drafts
+from diffusion.drafts import replace_file
 from diffusion.errors import OutputError, SettingsError, Shape
 
 WriteObserver = Callable[[str, str, NDArray[Any], NDArray[Any]], None]
@@ -59,7 +58,7 @@ def write_safetensors(
     header, data_bytes = _format_header(ordered, metadata or {})
     parse_header(header, path, 8 + len(header), data_bytes)
     try:
-        with _replace_file(path) as file:
+        with replace_file(path) as file:
             file.write(len(header).to_bytes(8, "little") + header)
             for name, (dtype, shape) in ordered.items():
                 values = read(name)
@@ -85,12 +84,3 @@ def _format_header(
         tree[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
     return text + b" " * (-len(text) % 8), end
-
-
-@contextmanager
-def _replace_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file beside ``path``; at the end, flush it and rename it over ``path``."""
-    sweep_drafts(path.parent)
-    with open_draft(path.parent) as file:
-        yield file
-    Path(file.name).replace(path)

@@ -23,7 +23,7 @@ import numpy as np
 
 from diffusion.checkpoints.json_files import parse_json_object
 from diffusion.checkpoints.safetensors import SafetensorsFile
-from diffusion.checkpoints.safetensors.element_types import FLOATING
+from diffusion.checkpoints.safetensors.element_types import WEIGHTS
 from diffusion.checkpoints.single_file.families import (
     COMPLETE_HINT,
     GUIDANCE_NAME,
@@ -33,6 +33,7 @@ from diffusion.checkpoints.single_file.families import (
     Shapes,
     TextEncoder,
     detect_family,
+    find_text_encoders,
     pipeline_class,
 )
 from diffusion.checkpoints.single_file.unet_config import Json, derive_unet_config
@@ -73,7 +74,7 @@ def derive_configs(file: SafetensorsFile, prediction: Prediction | None) -> Json
             chosen, zero_snr="ztsnr" in file.entries, consistency=GUIDANCE_NAME in shapes
         ),
     }
-    for encoder in family.encoders:
+    for encoder in find_text_encoders(shapes):
         config = _text_config(family, encoder, shapes, file.path)
         configs[f"{encoder.part}/config.json"] = config
     return configs
@@ -99,7 +100,7 @@ def _stored_prediction(file: SafetensorsFile) -> Prediction | None:
 def _prediction_by_bias(family: Family, file: SafetensorsFile) -> Prediction | None:
     """Return what the numbers of an SD 2.x UNet tell; None for other files."""
     entry = file.entries.get(UNET_PREFIX + _TELLING_BIAS)
-    if family.text_width != 1024 or entry is None or entry.dtype not in FLOATING:
+    if family.text_width != 1024 or entry is None or entry.dtype not in WEIGHTS:
         return None
     if len(entry.shape) != 1 or entry.shape[0] > MAX_CHANNELS:
         return None
@@ -136,11 +137,12 @@ def _text_config(family: Family, encoder: TextEncoder, shapes: Shapes, file: Fil
     """Return ``text_encoder/config.json`` or ``text_encoder_2/config.json``."""
     embedding = next(name for name in encoder.embedding_names if name in shapes)
     prefix = embedding.removesuffix("token_embedding.weight").removesuffix("embeddings.")
-    positions = "positional_embedding" if encoder.open_clip else "embeddings.position_embedding"
-    layer = "transformer.resblocks" if encoder.open_clip else "encoder.layers"
-    inner = "mlp.c_fc" if encoder.open_clip else "mlp.fc1"
+    own = encoder.has_own_names
+    positions = "positional_embedding" if own else "embeddings.position_embedding"
+    layer = "transformer.resblocks" if own else "encoder.layers"
+    inner = "mlp.c_fc" if own else "mlp.fc1"
     tokens = shapes[embedding]
-    length = shapes.get(f"{prefix}{positions}{'' if encoder.open_clip else '.weight'}", ())
+    length = shapes.get(f"{prefix}{positions}{'' if own else '.weight'}", ())
     wide = shapes.get(f"{prefix}{layer}.0.{inner}.weight", ())
     if not len(tokens) == len(length) == len(wide) == 2:
         reason = f"must have a text encoder of a known layout under {encoder.prefix}"

@@ -1,7 +1,8 @@
 """The families of single files: what tells them apart, and what their files must hold."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from diffusion.checkpoints.parameter_names import model_kind
@@ -11,6 +12,8 @@ Shapes = Mapping[str, Shape]
 
 UNET_PREFIX: Final = "model.diffusion_model."
 VAE_PREFIX: Final = "first_stage_model."
+UNET_PREFIXES: Final = (UNET_PREFIX, "model.", "")
+"""What stands before the names of a UNet that has a file of its own."""
 GUIDANCE_NAME: Final = f"{UNET_PREFIX}time_embed.cond_proj.weight"
 """The layer of a latent consistency model (LCM) that reads the scale of guidance."""
 COMPLETE_HINT: Final = "use a complete Stable Diffusion 1.x, 2.x or XL checkpoint"
@@ -18,11 +21,20 @@ COMPLETE_HINT: Final = "use a complete Stable Diffusion 1.x, 2.x or XL checkpoin
 
 @dataclass(frozen=True, slots=True)
 class TextEncoder:
-    """A text encoder: its ``part`` of the diffusers layout, its ``prefix`` in the file."""
+    """A text encoder: its ``part`` of the diffusers layout, its ``prefix`` in the file.
+
+    ``renamed``: an encoder of open_clip that stands under transformers' names.
+    """
 
     part: str
     prefix: str
     open_clip: bool
+    renamed: bool = False
+
+    @property
+    def has_own_names(self) -> bool:
+        """Tell whether the tensors have open_clip's names."""
+        return self.open_clip and not self.renamed
 
     @property
     def embedding_names(self) -> tuple[str, ...]:
@@ -30,7 +42,7 @@ class TextEncoder:
 
         transformers' ``text_model.`` is missing in files of its first and its newest versions.
         """
-        names = ("",) if self.open_clip else ("text_model.embeddings.", "embeddings.")
+        names = ("",) if self.has_own_names else ("text_model.embeddings.", "embeddings.")
         return tuple(f"{self.prefix}{name}token_embedding.weight" for name in names)
 
 
@@ -99,6 +111,7 @@ def detect_family(shapes: Shapes, file: FilePath) -> Family:
 
     Raises ``ModelFormatError``, which says what the file seems to be instead.
     """
+    _check_not_alone(shapes, file)
     first = shapes.get(f"{UNET_PREFIX}input_blocks.0.0.weight", ())
     if len(first) != 4:
         kind = model_kind(shapes) or "a file of an unknown family"
@@ -117,6 +130,18 @@ def detect_family(shapes: Shapes, file: FilePath) -> Family:
     raise ModelFormatError(file, "shapes", reason, COMPLETE_HINT)
 
 
+def _check_not_alone(shapes: Shapes, file: FilePath) -> None:
+    """Refuse a file that has a UNet and nothing else."""
+    signs = ("output_blocks.0.0.in_layers.0.weight", "up_blocks.0.resnets.0.norm1.weight")
+    if not any(f"{prefix}{name}" in shapes for name in signs for prefix in UNET_PREFIXES):
+        return
+    if find_text_encoders(shapes) or any(name.startswith(VAE_PREFIX) for name in shapes):
+        return
+    name = quote(Path(file).name)
+    hint = f"give a base model, whose other parts are taken: --model BASE --unet {name[1:-1]}"
+    raise ModelFormatError(file, "names", "must be a whole model, got a UNet alone", hint)
+
+
 def _text_width(shapes: Shapes) -> int | None:
     """Return the width of the text, the inputs of the cross-attentions' keys; None without any."""
     keys = (
@@ -129,7 +154,12 @@ def _text_width(shapes: Shapes) -> int | None:
 
 def _check_complete(family: Family, shapes: Shapes, file: FilePath) -> None:
     """Refuse a file without a VAE or one of its family's text encoders."""
-    required = {encoder.embedding_names: "text encoder" for encoder in family.encoders}
+    found = {encoder.part for encoder in find_text_encoders(shapes)}
+    required = {
+        encoder.embedding_names: "text encoder"
+        for encoder in family.encoders
+        if encoder.part not in found
+    }
     required[(f"{VAE_PREFIX}decoder.conv_in.weight",)] = "VAE"
     for names, part in required.items():
         if not any(name in shapes for name in names):
@@ -151,13 +181,32 @@ def pipeline_class(family: Family, shapes: Shapes) -> str:
     return f"{family.pipeline}{kind}Pipeline"
 
 
-def find_text_encoders(names: Container[str]) -> tuple[TextEncoder, ...]:
-    """Return the text encoders that a file has, by the names of its tensors."""
-    places = (
-        TextEncoder("text_encoder", "cond_stage_model.transformer.", False),
-        TextEncoder("text_encoder", "cond_stage_model.model.", True),
-        TextEncoder("text_encoder", "conditioner.embedders.0.transformer.", False),
-        TextEncoder("text_encoder_2", "conditioner.embedders.0.model.", True),
-        TextEncoder("text_encoder_2", "conditioner.embedders.1.model.", True),
-    )
-    return tuple(each for each in places if any(name in names for name in each.embedding_names))
+_PLACES: Final = (
+    TextEncoder("text_encoder", "cond_stage_model.transformer.", False),
+    TextEncoder("text_encoder", "cond_stage_model.model.", True),
+    TextEncoder("text_encoder", "conditioner.embedders.0.transformer.", False),
+    TextEncoder("text_encoder_2", "conditioner.embedders.0.model.", True),
+    TextEncoder("text_encoder_2", "conditioner.embedders.1.model.", True),
+)
+_FIRST: Final = "cond_stage_model.transformer."
+_RENAMED: Final = {
+    1024: TextEncoder("text_encoder", _FIRST, True, renamed=True),
+    1280: TextEncoder("text_encoder_2", _FIRST, True, renamed=True),
+}
+_RENAMED_SECOND: Final = TextEncoder(
+    "text_encoder_2", "cond_stage_model.1.transformer.", True, renamed=True
+)
+
+
+def find_text_encoders(shapes: Shapes) -> tuple[TextEncoder, ...]:
+    """Return the text encoders that a file has, by the names and shapes of its tensors.
+
+    stable-diffusion.cpp may give those of open_clip transformers' names; their width tells them.
+    """
+    found: list[TextEncoder] = []
+    for each in (*_PLACES, _RENAMED_SECOND):
+        name = next((name for name in each.embedding_names if name in shapes), None)
+        if name is not None:
+            width = shapes[name][-1:] if each.prefix == _FIRST else ()
+            found.append(_RENAMED.get(sum(width), each))
+    return tuple(found)

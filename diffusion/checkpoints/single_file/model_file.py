@@ -1,4 +1,4 @@
-"""A whole model in one ``.safetensors`` file, as the tools of the field exchange it.
+"""A whole model in one ``.safetensors`` or ``.gguf`` file, as the tools of the field exchange it.
 
 The names are those of the code that trained the model (see ``module_names``). The configs are
 worked out from names and shapes (see ``configs``). The file holds no tokenizer: it comes from a
@@ -13,7 +13,8 @@ from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.checkpoints.model_folder import ModelFolder, Part
 from diffusion.checkpoints.model_index import Encoder
 from diffusion.checkpoints.part_files import check_tokenizer
-from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
+from diffusion.checkpoints.safetensors import SafetensorsFile
+from diffusion.checkpoints.safetensors.scales import with_scales
 from diffusion.checkpoints.single_file.configs import (
     CONFIG_KEY,
     Prediction,
@@ -34,6 +35,7 @@ from diffusion.checkpoints.single_file.sources import (
     vae_sources,
 )
 from diffusion.checkpoints.single_file.unet_config import Json
+from diffusion.checkpoints.tensor_files import open_tensors
 from diffusion.checkpoints.weights import ParameterSource, Weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
 
@@ -55,7 +57,8 @@ class ModelFile(ModelFolder):
         if prediction is not None and prediction not in get_args(Prediction):
             hint = f"must be one of {', '.join(get_args(Prediction))}"
             raise SettingsError("prediction", prediction, hint)
-        self.file = source if isinstance(source, SafetensorsFile) else open_safetensors(source)
+        opened = source if isinstance(source, SafetensorsFile) else open_tensors(source)
+        self.file = with_scales(opened)
         self.path = self.file.path
         self._tokenizer_folder = None if tokenizer is None else Path(tokenizer)
         stored = stored_configs(self.file)
@@ -86,7 +89,7 @@ class ModelFile(ModelFolder):
         prefixes = (
             UNET_PREFIX,
             VAE_PREFIX,
-            *(encoder.prefix for encoder in find_text_encoders(self.file.entries)),
+            *(encoder.prefix for encoder in self._encoders()),
         )
         return [
             name
@@ -113,9 +116,13 @@ class ModelFile(ModelFolder):
         """Return ``!``, the token of number 0, for open_clip; None for other encoders."""
         return "!" if self._encoder(encoder).open_clip else None
 
+    def _encoders(self) -> tuple[TextEncoder, ...]:
+        """Return the text encoders that the file has."""
+        return find_text_encoders({name: each.shape for name, each in self.file.entries.items()})
+
     def _encoder(self, part: str) -> TextEncoder:
         """Return the text encoder of a part. Raises ``ModelFormatError``."""
-        for each in find_text_encoders(self.file.entries):
+        for each in self._encoders():
             if each.part == part:
                 return each
         raise ModelFormatError(self.path, "names", f"must have a {part}", DOWNLOAD_AGAIN)

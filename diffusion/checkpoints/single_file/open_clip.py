@@ -12,7 +12,8 @@ _CLIP_LAYER: Final = (
     ("mlp.c_proj", "mlp.fc2"),
     ("attn.out_proj", "self_attn.out_proj"),
 )
-_FUSED: Final = ("q_proj", "k_proj", "v_proj")
+FUSED: Final = ("q_proj", "k_proj", "v_proj")
+"""The parts of the tensors that hold queries, keys and values."""
 
 
 def open_clip_names(layers: int) -> NamePairs:
@@ -39,13 +40,13 @@ def split_open_clip(
     (in, out) and not (out, in).
     """
     start, dot, leaf = name.rpartition(".attn.in_proj_")
-    if dot and entry.axes is None and entry.shape and entry.shape[0] % 3 == 0:
+    if dot and entry.can_split(3):
         layer = names.diffusers(f"{start}.ln_1.{leaf}")
         if layer is not None:
             attention = layer.removesuffix(f"layer_norm1.{leaf}") + "self_attn"
             return [
                 (f"{attention}.{part}.{leaf}", entry.part(index, 3))
-                for index, part in enumerate(_FUSED)
+                for index, part in enumerate(FUSED)
             ]
     if name == "text_projection" and len(entry.shape) == 2:
         return [("text_projection.weight", entry.transpose())]
@@ -59,7 +60,7 @@ def open_clip_name(name: str, names: NamePairs) -> tuple[str, int | None] | None
     """
     if name == "text_projection.weight":
         return "text_projection", None
-    for index, part in enumerate(_FUSED):
+    for index, part in enumerate(FUSED):
         start, dot, leaf = name.rpartition(f".self_attn.{part}.")
         norm = names.single(f"{start}.layer_norm1") if dot else None
         if norm is not None:

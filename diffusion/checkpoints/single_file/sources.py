@@ -10,7 +10,7 @@ from diffusion.checkpoints.safetensors import SafetensorsFile
 from diffusion.checkpoints.single_file.families import VAE_PREFIX, TextEncoder
 from diffusion.checkpoints.single_file.module_names import is_vae_projection, vae_names
 from diffusion.checkpoints.single_file.name_pairs import NamePairs
-from diffusion.checkpoints.single_file.open_clip import open_clip_names, split_open_clip
+from diffusion.checkpoints.single_file.open_clip import FUSED, open_clip_names, split_open_clip
 from diffusion.checkpoints.weights import ParameterSource
 
 _MARKS: Final = ("v_pred", "ztsnr")
@@ -19,7 +19,7 @@ _MARKS: Final = ("v_pred", "ztsnr")
 _LEFTOVERS: Final = re.compile(
     r"model_ema\..*|(?:first_stage_model\.)?loss\..*|logvar|global_step|denoiser\.sigmas"
     r"|betas|lvlb_weights|(?:sqrt_|log_)?(?:one_minus_|recip_|recipm1_)?alphas_cumprod(?:_prev)?"
-    r"|posterior_(?:variance|log_variance_clipped|mean_coef[12])"
+    r"|posterior_(?:variance|log_variance_clipped|mean_coef[12])|.*\.logit_scale"
 )
 """Tensors that training leaves in a checkpoint and no picture needs."""
 
@@ -67,11 +67,35 @@ def text_sources(
         if not stored.startswith(encoder.prefix) or _CLIP_LEFTOVERS.fullmatch(stored):
             continue
         name, entry = stored.removeprefix(encoder.prefix), file.entry(stored)
-        if not encoder.open_clip:
+        if encoder.renamed:
+            yield from _renamed_sources(file, stored, encoder, layers)
+        elif not encoder.open_clip:
             yield ParameterSource(translate_name(name, CLIP_NAMES), file, stored, entry)
         elif not _is_above(name, layers):
             for new, part in split_open_clip(name, entry, names):
                 yield ParameterSource(new or stored, file, stored, part)
+
+
+def _renamed_sources(
+    file: SafetensorsFile, stored: str, encoder: TextEncoder, layers: int
+) -> Iterator[ParameterSource]:
+    """Yield the parameters in one of open_clip's tensors that has transformers' name."""
+    name, entry = stored.removeprefix(encoder.prefix), file.entry(stored)
+    layer = re.match(r"text_model\.encoder\.layers\.(\d{1,4})\.", name)
+    fused = re.fullmatch(r"(.*\.self_attn)\.in_proj\.(weight|bias)", name)
+    projects = name == "text_model.text_projection"
+    if layer is not None and int(layer[1]) >= layers:
+        return
+    if projects and encoder.part == "text_encoder":  # SD 2.x takes no projected text
+        return
+    if fused and entry.can_split(3):
+        for index, part in enumerate(FUSED):
+            new = f"{fused[1]}.{part}.{fused[2]}"
+            yield ParameterSource(new, file, stored, entry.part(index, 3))
+    elif projects and len(entry.shape) == 2:
+        yield ParameterSource("text_projection.weight", file, stored, entry.transpose())
+    else:
+        yield ParameterSource(translate_name(name, CLIP_NAMES), file, stored, entry)
 
 
 def _is_above(name: str, layers: int) -> bool:

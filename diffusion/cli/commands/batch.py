@@ -31,6 +31,8 @@ from diffusion.cli.options.shared import (
     NetworkTypeOption,
     QuietOption,
     UpscalerFolderOption,
+    VaeFolderOption,
+    VramOption,
 )
 from diffusion.cli.progress import ProgressBar
 
@@ -90,6 +92,7 @@ def draw_batch(
     embeddings: EmbeddingFolderOption = None,
     controls: ControlFolderOption = None,
     upscalers: UpscalerFolderOption = None,
+    vaes: VaeFolderOption = None,
     strict: Annotated[bool, Option("--strict", help="Draw nothing where a line is wrong.")] = False,
     retry_failed: Annotated[
         bool, Option("--retry-failed", help="Try lines again that failed while they were drawn.")
@@ -107,10 +110,7 @@ def draw_batch(
         ),
     ] = None,
     dtype: NetworkTypeOption = None,
-    vram: Annotated[
-        str | None,
-        Option(metavar="SIZE", help="Memory for models, such as 8GB.", show_default="all there is"),
-    ] = None,
+    vram: VramOption = None,
     at_once: Annotated[
         int | None,
         Option(
@@ -179,6 +179,7 @@ def draw_batch(
             embeddings=embeddings,
             controls=controls,
             upscalers=upscalers,
+            vaes=vaes,
             device=device,
             devices=devices,
             dtype=dtype,

@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
+from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile
 from diffusion.checkpoints.bundled import bundled_model, named_model
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
 from diffusion.checkpoints.hub.cache import bytes_of
 from diffusion.checkpoints.pytorch import SUFFIXES, open_torch
+from diffusion.checkpoints.safetensors.scales import with_scales
 from diffusion.checkpoints.single_file import Prediction
+from diffusion.checkpoints.tensor_files import GGUF_END, open_tensors, require_readable
 from diffusion.checkpoints.verify import check_weights
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.options.groups import with_groups
@@ -44,8 +46,8 @@ _SINGLE = ".safetensors"
 SourceArgument = Annotated[
     str,
     Argument(
-        help="A model's folder, a .safetensors file, or a PyTorch file (.ckpt, .pt, .pth, .bin), "
-        "which is read as data in a process of its own and never executed.",
+        help="A model's folder, a .safetensors or .gguf file, or a PyTorch file (.ckpt, .pt, .pth, "
+        ".bin), which is read as data in a process of its own and never executed.",
         show_default=False,
     ),
 ]
@@ -81,7 +83,7 @@ def convert_model(
     prediction: PredictionOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Write a model as a single file or as a folder.
+    """Write a model as a single file or as a folder; `avila model convert` quantises one.
 
     A file is copied into a single file tensor by tensor, with the same names, whatever kind of
     model it is. No file is replaced. A model that lacks tensors is refused, and a warning names
@@ -113,6 +115,9 @@ def write_model(
     Warn of numbers that are not finite. Raises `ModelError`, `OutputError`, and `SettingsError`
     for options that change nothing.
     """
+    if target.suffix.lower() == GGUF_END:
+        hint = "quantise the model: avila model convert MODEL OUT --weights TYPE"
+        raise OutputError(target, "this command writes no GGUF", hint)
     single = target.suffix.lower() == _SINGLE
     if source.is_dir() or single:
         _check_unused(tokenizer=tokenizer, prediction=prediction)
@@ -160,6 +165,6 @@ def _check_unused(**options: object) -> None:
 
 
 def _open_file(source: Path) -> SafetensorsFile:
-    """Open a file of safetensors or of PyTorch."""
+    """Open a file of tensors; quantised ones have their scales."""
     is_torch = source.suffix.lower() in SUFFIXES
-    return open_torch(source) if is_torch else open_safetensors(source)
+    return open_torch(source) if is_torch else with_scales(require_readable(open_tensors(source)))

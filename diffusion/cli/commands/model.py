@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diffusion.checkpoints import ModelFile, ModelFolder, hub, open_model
+from diffusion.checkpoints import ModelFile, ModelFolder, TensorEntry, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model, named_model
 from diffusion.checkpoints.hub.cache import bytes_of
 from diffusion.checkpoints.model_folder import Part
@@ -35,7 +36,7 @@ _FAILED = 1
 NameArgument = Annotated[
     str,
     typer.Argument(
-        help="owner/name or owner/name/FILE.safetensors as on the Hugging Face Hub, or a path.",
+        help="owner/name or owner/name/FILE as on the Hugging Face Hub, or a path.",
         show_default=False,
     ),
 ]
@@ -199,7 +200,8 @@ def _cached_model(name: str) -> hub.CachedModel:
 
 def _open_model(name: str) -> ModelFolder:
     """Open a model. A single file has no tokenizer to check, and gets that of the bundled model."""
-    return open_model(named_model(name), tokenizer=bundled_model() / "tokenizer")
+    path = named_model(name)
+    return open_model(path, tokenizer=bundled_model() / "tokenizer" if path.is_file() else None)
 
 
 def _facts(model: ModelFolder) -> Iterator[tuple[str, object]]:
@@ -213,8 +215,17 @@ def _facts(model: ModelFolder) -> Iterator[tuple[str, object]]:
     parts: tuple[Part, ...] = (*model.text_encoders, "unet", "vae")
     for part in parts:
         entries = model.weights(part).entries.values()
-        types = "/".join(sorted({entry.dtype for entry in entries}))
         size = sum(entry.nbytes for entry in entries)
-        yield part, f"{len(entries)} tensors, {types}, {size_text(size)}"
+        yield part, f"{len(entries)} tensors, {_types_text(entries)}, {size_text(size)}"
     for name, keys in model.notes().items():
         yield f"{name}, without effect", ", ".join(keys)
+
+
+def _types_text(entries: Collection[TensorEntry]) -> str:
+    """Return the types of tensors, those of most bytes first; sizes where there are several."""
+    sizes: Counter[str] = Counter()
+    for entry in entries:
+        sizes[entry.dtype] += entry.nbytes
+    if len(sizes) == 1:
+        return next(iter(sizes))
+    return " + ".join(f"{name} {size_text(size)}" for name, size in sizes.most_common())

@@ -18,6 +18,8 @@ from diffusion.cli.options.shared import (
     LoraFolderOption,
     NetworkTypeOption,
     UpscalerFolderOption,
+    VaeFolderOption,
+    VramOption,
 )
 
 __all__ = ["run_server"]
@@ -67,6 +69,7 @@ def run_server(
     embeddings: EmbeddingFolderOption = None,
     controls: ControlFolderOption = None,
     upscalers: UpscalerFolderOption = None,
+    vaes: VaeFolderOption = None,
     styles: Annotated[
         Path | None,
         Option(metavar="FILE", help="CSV file of prompt styles, as the WebUI writes it."),
@@ -83,14 +86,7 @@ def run_server(
         ),
     ] = None,
     dtype: NetworkTypeOption = None,
-    vram: Annotated[
-        str | None,
-        Option(
-            metavar="SIZE",
-            help="Memory for models, such as 8GB; the one used longest ago leaves first.",
-            show_default="all that the device gives",
-        ),
-    ] = None,
+    vram: VramOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve pictures over HTTP, with the interface of AUTOMATIC1111's WebUI and one of our own.
@@ -118,6 +114,7 @@ def run_server(
             "embeddings": embeddings,
             "controls": controls,
             "upscalers": upscalers,
+            "vaes": vaes,
             "styles": styles,
             "device": device,
             "devices": devices,

@@ -91,7 +91,7 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
             metavar="NAME",
             help="A ControlNet or a T2I-Adapter: a name in --controls, the path of a .safetensors "
             "file, or a folder of diffusers.",
-            show_default=False,
+            show_default="the only one in --controls",
         ),
     ] = None
     controls: Annotated[
@@ -100,7 +100,7 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
             "--controls",
             metavar="FOLDER",
             help="Where the names in --control-model are found.",
-            show_default=False,
+            show_default="what comes with the bundled model",
         ),
     ] = None
     preprocessor: Annotated[
@@ -183,8 +183,11 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
         ),
     ] = None
 
-    def change(self, settings: Settings) -> Settings:
-        """Return ``settings`` with the controls that were typed. Raises `SettingsError`."""
+    def change(self, settings: Settings, folder: ControlFolder) -> Settings:
+        """Return ``settings`` with the controls that were typed. Raises `SettingsError`.
+
+        A control that names no network is read by the only one of the folder.
+        """
         typed = len(self.control or ()) or len(self.model or ())
         given = [name for name in (*_NAMES, "region", "mask", "layers") if getattr(self, name)]
         count = max(typed, len(settings.controls)) if typed or given else 0
@@ -196,10 +199,8 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
             values = self._values(number, count)
             if number < len(settings.controls):
                 found[number] = replace(found[number], **values)
-            elif "model" not in values:
-                hint = "name the network that reads the picture"
-                raise SettingsError("control-model", None, hint)
             else:
+                values["model"] = values.get("model") or _only_network(folder)
                 found.append(Control(**values))
         return replace(settings, controls=tuple(found))
 
@@ -220,10 +221,6 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
             values["layer_weights"] = read_numbers("control-layers", layers)
         return {field: value for field, value in values.items() if value is not None}
 
-    def folder(self) -> ControlFolder:
-        """Return the folder that names are found in."""
-        return ControlFolder(self.controls)
-
     def files(self) -> tuple[Path, ...]:
         """Return the pictures that are read."""
         return tuple(path for name in _PICTURES for path in getattr(self, name) or ())
@@ -234,6 +231,13 @@ def check_control_names(settings: Settings, folder: ControlFolder) -> None:
     for each in settings.controls:
         if not each.is_path:
             folder.find(str(each.model))
+
+
+def _only_network(folder: ControlFolder) -> str:
+    """Return the name of the one network of a folder. Raises `SettingsError`."""
+    if folder.only is None:
+        raise SettingsError("control-model", None, "name the network that reads the picture")
+    return folder.only
 
 
 def _option(name: str) -> str:

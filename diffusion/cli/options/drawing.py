@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from diffusion.adapters import LoraFolder
-from diffusion.checkpoints.bundled import bundled_loras
+from diffusion.checkpoints.bundled import bundled_controls, bundled_loras
 from diffusion.cli.options.controls import ControlOptions
 from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
@@ -21,6 +21,7 @@ from diffusion.cli.options.series import SeriesOptions
 from diffusion.cli.options.shortcuts import ShortcutOptions
 from diffusion.cli.options.templates import TemplateOptions
 from diffusion.cli.options.upscalers import UpscalerFolderOptions
+from diffusion.control import ControlFolder
 from diffusion.settings import Settings
 
 __all__ = ["DrawingOptions"]
@@ -51,10 +52,14 @@ class DrawingOptions(OptionGroup):
         """Return the folder that LoRAs' names are found in. Raises `SettingsError`."""
         return LoraFolder(self.loras.loras or bundled_loras(self.model.path))
 
+    def control_folder(self) -> ControlFolder:
+        """Return the folder that control networks' names are found in."""
+        return ControlFolder(self.controls.controls or bundled_controls(self.model.path))
+
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with what was typed. Raises `SettingsError`."""
         changed = self.run.change(self.sampling.change(self.picture.change(settings)))
         changed = self.shortcuts.change(self.improvements.change(changed))
         changed = self.inversion.change(self.loras.change(changed))
-        changed = self.image_prompts.change(self.controls.change(changed))
+        changed = self.image_prompts.change(self.controls.change(changed, self.control_folder()))
         return replace(changed, variation=self.variation.change(settings.variation))

@@ -8,14 +8,18 @@ from typing import Annotated, Final
 
 from typer import Option
 
-from diffusion.checks import check_number
+from diffusion.checks import check_number, read_bytes
 from diffusion.cli.options.completion import complete_from, complete_models
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.parsing import find_name, find_prediction
-from diffusion.cli.options.shared import ModelOption, PredictionOption, TokenizerOption
+from diffusion.cli.options.shared import ModelOption, PredictionOption, TokenizerOption, VramOption
 from diffusion.errors import SettingsError
+from diffusion.memory import Budget
+from diffusion.models.quantized import WEIGHT_NAMES
+from diffusion.pipeline.arguments import read_weights
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.pipeline.refiner import SWITCH
+from diffusion.settings import Settings
 from gpucore import Device, DType, f16, f32
 
 __all__ = ["ModelOptions", "Refiner", "RefinerOptions", "find_dtype"]
@@ -38,6 +42,14 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
             help="Folder or .safetensors file of a VAE to use in place of the model's own.",
         ),
     ] = None
+    unet: Annotated[
+        Path | None,
+        Option(
+            "--unet",
+            metavar="PATH",
+            help="A .gguf or .safetensors file of a UNet to use in place of the model's own.",
+        ),
+    ] = None
     dtype: Annotated[
         str | None,
         Option(
@@ -49,18 +61,41 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
         ),
     ] = None
 
+    weights: Annotated[
+        str | None,
+        Option(
+            "--weights",
+            metavar="NAME",
+            autocompletion=complete_from(WEIGHT_NAMES),
+            help="Format that the weights of UNet and text encoders are kept in, in fewer bytes: "
+            f"one of {', '.join(WEIGHT_NAMES)}.",
+            show_default="as in the file",
+        ),
+    ] = None
+    vram: VramOption = None
+
     def check(self) -> None:
         """Check the names before anything is loaded. Raises `SettingsError`."""
+        read_bytes("vram", self.vram)
         find_prediction(self.prediction)
+        read_weights(self.weights)
         find_dtype(self.dtype)
 
     def for_refiner(self, path: Path) -> ModelOptions:
         """Return the options of the refiner at ``path``; a folder has a tokenizer of its own."""
         tokenizer = self.tokenizer if path.is_file() else None
-        return replace(self, path=path, tokenizer=tokenizer, prediction=None)
+        return replace(self, path=path, tokenizer=tokenizer, prediction=None, unet=None)
 
-    def load(self, device: Device, preview: str | Path | None = None) -> Pipeline:
-        """Load the model onto a device. Raises as `Pipeline.load`, and `SettingsError`."""
+    def load(
+        self,
+        device: Device,
+        preview: str | Path | None = None,
+        plan_for: Settings | None = None,
+    ) -> Pipeline:
+        """Load the model onto a device, placed for a run if ``vram`` was typed.
+
+        Raises as `Pipeline.load`, and `SettingsError`.
+        """
         return Pipeline.load(
             self.path,
             device,
@@ -69,6 +104,9 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
             preview=preview,
             tokenizer=self.tokenizer,
             prediction=find_prediction(self.prediction),
+            weights=read_weights(self.weights),
+            unet=self.unet,
+            vram=None if self.vram is None else Budget(self.vram, plan_for),
         )
 
 

@@ -35,6 +35,8 @@ __all__ = [
     "StartsOption",
     "TokenizerOption",
     "UpscalerFolderOption",
+    "VaeFolderOption",
+    "VramOption",
     "require_prompt",
 ]
 
@@ -123,6 +125,20 @@ ControlFolderOption = Annotated[
 ]
 UpscalerFolderOption = Annotated[
     Path | None, Option(metavar="FOLDER", help="Folder of ESRGAN and Real-ESRGAN networks by name.")
+]
+VaeFolderOption = Annotated[
+    Path | None, Option(metavar="FOLDER", help="Folder of VAEs that requests name.")
+]
+VramOption = Annotated[
+    str | None,
+    Option(
+        "--vram",
+        metavar="SIZE",
+        help="The most memory that the device gives, such as 4G. Weights that do not fit lie in "
+        "the computer's memory, and are copied when they are needed. 'avila plan' tells how a "
+        "drawing fits.",
+        show_default="all that the device has",
+    ),
 ]
 NetworkTypeOption = Annotated[
     str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")

@@ -6,7 +6,8 @@ from typing import Final
 
 from diffusion.models.image_prompts.config import IpAdapterConfig, ResamplerConfig
 from diffusion.models.layers import Activations, LayerNorm, Linear
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
+from diffusion.models.weights import Parameter
 from gpucore import ShapeError
 from gpustd import attention, concat, repeat_batch, slice_axis
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from diffusion.models.clip import Encoder
 from diffusion.models.image_prompts.config import ClipVisionConfig
 from diffusion.models.layers import Activations, LayerNorm, Linear
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
+from diffusion.models.weights import Parameter
 from gpustd import add, concat, gemm, repeat_batch, slice_axis
 
 __all__ = ["ClipVisionModel", "cut_patches"]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from diffusion.models.layers import Activations, Conv2d
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
 from diffusion.models.upscalers.config import COLOURS, CompactConfig
+from diffusion.models.weights import Parameter
 from gpustd import add, nn
 
 __all__ = ["CompactUpscaler"]

@@ -12,7 +12,7 @@ from diffusion.errors import SettingsError
 from diffusion.infotext.controls import control_text
 from diffusion.models.control_config import ControlNetConfig
 from diffusion.models.controlnet import ControlNet
-from diffusion.models.module import load
+from diffusion.models.module import Module, load
 from diffusion.models.t2i_adapter import T2IAdapter
 from diffusion.pipeline.control.unit import ControlledModel, ControlNetwork
 from gpucore import OutOfMemoryError
@@ -44,6 +44,10 @@ class LoadedControls:
     def nbytes(self) -> int:
         """Bytes of the networks in memory."""
         return sum(self._bytes[key] for key in self._loaded)
+
+    def weight_modules(self) -> dict[str, Module]:
+        """Return the networks in memory by their names."""
+        return {f"control {each.name}": each.network for each in self._loaded.values()}
 
     def load(self, controls: Sequence[Control]) -> list[tuple[Control, ControlNetwork]]:
         """Return controls with their networks, which stay for the next run.

@@ -44,6 +44,20 @@ class LoadedImagePrompts:
         self._forget = forget
         self._loaded: dict[Hashable, LoadedAdapter] = {}
         self._hashes: dict[Hashable, str] = {}
+        self._bytes: dict[Hashable, int] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the adapters in memory, and of their encoders."""
+        return sum(self._bytes[key] for key in self._loaded)
+
+    def weight_modules(self) -> dict[str, Module]:
+        """Return the networks in memory by their names."""
+        found: dict[str, Module] = {}
+        for each in self._loaded.values():
+            found[f"image prompt {each.name}"] = each.network
+            found["image encoder"] = each.encoder.network
+        return found
 
     def load(
         self, prompts: Sequence[ImagePrompt], folder: ControlFolder
@@ -59,7 +73,9 @@ class LoadedImagePrompts:
         found = []
         for prompt, key in zip(prompts, keys, strict=True):
             if key not in self._loaded:
+                before = self._networks.device.memory.live
                 self._loaded[key] = self._open(prompt, key, folder)
+                self._bytes[key] = self._networks.device.memory.live - before
             found.append((prompt, self._loaded[key]))
         return found
 

@@ -129,6 +129,11 @@ class Loras:
         if "_slots" in self.__dict__ and not self._users:
             self._slots.release()
 
+    def forget(self) -> None:
+        """Take the weights for those of the model's files, as they are after they were loaded."""
+        self._merged = ()
+        self.__dict__.pop("_merger", None)
+
     def events(
         self,
         settings: Settings,
@@ -171,6 +176,8 @@ class Loras:
         """Return which adapters of complete settings are merged, and which stand beside."""
         chosen = tuple(each for _, each in self._choose(settings) if each.text or each.unet)
         timed = [each.path.stem for each in chosen if each.is_timed]
+        if chosen and self._must_stand_beside:
+            return self._plan_beside(chosen)
         if not chosen or self.mode == "merge":
             if timed:
                 hint = "merged LoRAs count in all steps; take --lora-mode auto or runtime"
@@ -186,6 +193,17 @@ class Loras:
             hint = f"LoRAs that are merged ({names}) count in all steps; leave start and stop out"
             raise SettingsError("lora start", timed[0], hint)
         return _Plan(merged=chosen)
+
+    def _plan_beside(self, chosen: ChosenKey) -> _Plan:
+        """Return adapters beside quantised weights. Raises `SettingsError` where they cannot be."""
+        names = ", ".join(sorted(each.path.stem for each in chosen))
+        if self.mode == "merge":
+            hint = "quantised weights take none; take --lora-mode auto, or load with --weights f16"
+            raise SettingsError("lora mode", self.mode, hint)
+        if not is_low_rank(self._adapters(chosen), self._slots.layers):
+            hint = "beside quantised weights must be low rank; load the model with --weights f16"
+            raise SettingsError("loras", names, hint)
+        return _Plan(beside=chosen)
 
     def _tell(self, plan: _Plan) -> None:
         """Say once how the adapters are applied; warn where that is not what was asked for."""
@@ -238,6 +256,11 @@ class Loras:
         while len(self._open) > _MOST_OPEN:
             del self._open[next(iter(self._open))]
         return found
+
+    @cached_property
+    def _must_stand_beside(self) -> bool:
+        """Tell whether weights are quantised: nothing can be merged into them."""
+        return self._networks.has_quantized_weights
 
     @cached_property
     def _parts(self) -> dict[str, AdaptedPart]:

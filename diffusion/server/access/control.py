@@ -25,7 +25,8 @@ HEALTH: Final = "/healthz"
 PAGE: Final = "/"
 PAGE_FOLDER: Final = "/page/"
 """The page's own files, which hold no secret."""
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGING_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Those that change something. No route has others, but for GET and HEAD."""
 _HEADERS: Final = (
     (
         b"content-security-policy",
@@ -84,7 +85,7 @@ class AccessControl:
             return
         _check_framing(headers)
         self._check_host(headers.get(b"host", ""))
-        if scope["method"] not in SAFE_METHODS:
+        if scope["method"] in CHANGING_METHODS:
             self._check_origin(headers)
         elif path == PAGE or path.startswith(PAGE_FOLDER):
             return

@@ -1,4 +1,4 @@
-"""The adapters that requests may name: LoRAs, learned words and control networks, as clients see.
+"""The adapters that requests may name, as clients see them: LoRAs, words, networks and VAEs.
 
 Law: only names leave the server; no path does, and none is made of a request's text.
 """
@@ -8,6 +8,7 @@ from diffusion.server.adapters.embeddings import EmbeddingEntry, EmbeddingTable
 from diffusion.server.adapters.loras import LoraEntry, LoraTable
 from diffusion.server.adapters.tables import AdapterTables
 from diffusion.server.adapters.upscalers import UpscalerTable
+from diffusion.server.adapters.vaes import VaeTable
 
 __all__ = [
     "AdapterTables",
@@ -18,4 +19,5 @@ __all__ = [
     "LoraEntry",
     "LoraTable",
     "UpscalerTable",
+    "VaeTable",
 ]

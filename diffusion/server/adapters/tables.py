@@ -10,6 +10,7 @@ from diffusion.server.adapters.controls import ControlTable
 from diffusion.server.adapters.embeddings import EmbeddingTable
 from diffusion.server.adapters.loras import LoraTable
 from diffusion.server.adapters.upscalers import UpscalerTable
+from diffusion.server.adapters.vaes import VaeTable
 from diffusion.server.engine.interface import Engine
 from diffusion.server.engine.messages import RefreshAdapters
 
@@ -24,11 +25,15 @@ class AdapterTables:
     embeddings: EmbeddingTable
     controls: ControlTable
     upscalers: UpscalerTable
+    vaes: VaeTable
 
     async def refresh(self, engines: Sequence[Engine]) -> None:
         """Look for files again, here and in the workers."""
         await asyncio.gather(
-            self.loras.refresh(), self.embeddings.refresh(), self.controls.refresh()
+            self.loras.refresh(),
+            self.embeddings.refresh(),
+            self.controls.refresh(),
+            asyncio.to_thread(self.vaes.refresh),
         )
         for engine in engines:
             engine.send(RefreshAdapters())

@@ -31,7 +31,7 @@ class LocalDrawing:
         for work in works:
             for number in work.numbers:
                 try:
-                    yield piece_of(work, number, self._models.find(work.model))
+                    yield piece_of(work, number, self._models)
                 except DiffusionError as error:
                     self._unfit.append(Outcome(work.key, number, None, str(error)))
 

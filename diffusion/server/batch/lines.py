@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, Final
 from pydantic import ValidationError
 
 from diffusion.errors import DiffusionError, SettingsError, quote
+from diffusion.server.adapters import VaeTable
+from diffusion.server.engine.messages import ModelsBeside
 from diffusion.server.errors import RefusedError
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.models import find_entry, scan_models
@@ -56,11 +58,25 @@ class BadLine:
 class ModelNames:
     """The models that lines may name, and the one of those that name none.
 
-    ``default``: its path. ``folder``: of further models.
+    ``default``: its path. ``folder``: of further models; ``vaes``: of VAEs.
     """
 
-    def __init__(self, default: Path, folder: Path | None) -> None:
+    def __init__(self, default: Path, folder: Path | None, vaes: Path | None = None) -> None:
         self._default, self._entries = default, tuple(scan_models(folder))
+        self._vaes = VaeTable(vaes)
+
+    def beside(self, request: JobRequest) -> ModelsBeside:
+        """Return where the other models of a line lie. Raises as `find`, and `SettingsError`."""
+        refiner, hires = request.refiner, request.hires
+        second = None if hires is None or hires.model is None else self.find(hires.model)
+        own = self.find(request.model)
+        found = None if refiner is None else self.find(refiner.model)
+        return ModelsBeside(
+            vae=None if request.vae is None else self._vaes.find(request.vae),
+            refiner=None if found == own else found,
+            switch=ModelsBeside.switch if refiner is None else refiner.switch,
+            hires=None if second == own else second,
+        )
 
     def find(self, name: str | None) -> Path:
         """Return the path of a model. Raises `UnknownModelError`."""
@@ -113,7 +129,7 @@ class BatchFile:
         fields = _read_fields(text, self._defaults)
         name = fields.pop("id", None)
         request = _checked_request(fields)
-        self._models.find(request.model)
+        self._models.beside(request)
         found = self._find_id(number, name)
         key = self._key(json.dumps([name, fields], sort_keys=True).encode())
         return Line(number, found, key, place, request.count, request.model, request.seed)

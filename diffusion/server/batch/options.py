@@ -25,7 +25,7 @@ _LARGEST: Final = 65536
 class BatchOptions:
     """The models of a batch and the devices that draw it.
 
-    ``model``: of lines that name none, as `named_model` takes it. ``models`` to ``upscalers``:
+    ``model``: of lines that name none, as `named_model` takes it. ``models`` to ``vaes``:
     folders. ``device`` to ``at_once``: as the server's settings; None for their defaults.
     ``ray``: the address of a cluster, ``auto`` or ``local``; None for none; ``workers``: there.
 
@@ -38,6 +38,7 @@ class BatchOptions:
     embeddings: Path | None = None
     controls: Path | None = None
     upscalers: Path | None = None
+    vaes: Path | None = None
     device: str | None = None
     devices: str | None = None
     dtype: str | None = None
@@ -65,6 +66,7 @@ class BatchOptions:
             "embeddings": self.embeddings,
             "controls": self.controls,
             "upscalers": self.upscalers,
+            "vaes": self.vaes,
             "device": self.device,
             "devices": self.devices,
             "dtype": self.dtype,
@@ -77,12 +79,13 @@ class BatchOptions:
     def identity(self) -> str:
         """The options that pictures depend on, as text."""
         adapters = self.loras, self.embeddings, self.controls, self.upscalers
-        given = (self.model, self.dtype, *adapters)
+        later = [self.vaes] if self.vaes is not None else []  # which old batches do not have
+        given = (self.model, self.dtype, *adapters, *later)
         return json.dumps([None if each is None else str(each) for each in given])
 
     def model_names(self) -> ModelNames:
         """Return the models that lines may name. Raises `ModelNotFoundError`."""
-        return ModelNames(named_model(self.model), self.models)
+        return ModelNames(named_model(self.model), self.models, self.vaes)
 
     def engines(self) -> Sequence[Engine]:
         """Return a worker for each device. Raises `ConfigurationError`."""

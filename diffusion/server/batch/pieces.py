@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffusion.server.batch.lines import read_request
-from diffusion.server.engine.messages import Drawn
+from diffusion.server.batch.lines import ModelNames, read_request
+from diffusion.server.engine.messages import NOTHING_BESIDE, Drawn, ModelsBeside
 from diffusion.settings import Settings
 
 __all__ = ["Outcome", "Piece", "Work", "piece_of"]
@@ -29,13 +29,17 @@ class Work:
 
 @dataclass(frozen=True)
 class Piece:
-    """A picture to draw. ``path``: of its model; ``attempts``: how often it was begun before."""
+    """A picture to draw. ``path``: of its model; ``attempts``: how often it was begun before.
+
+    ``beside``: its other models.
+    """
 
     key: str
     number: int
     path: Path
     settings: Settings
     attempts: int = 0
+    beside: ModelsBeside = NOTHING_BESIDE
 
     @property
     def name(self) -> str:
@@ -53,8 +57,9 @@ class Outcome:
     reason: str = ""
 
 
-def piece_of(work: Work, number: int, path: Path) -> Piece:
-    """Return picture ``number`` of a line's work. Raises `SettingsError`."""
+def piece_of(work: Work, number: int, models: ModelNames) -> Piece:
+    """Return picture ``number`` of a line's work. Raises `SettingsError`, `UnknownModelError`."""
     request = read_request(work.request)
     settings = replace(request.settings(), seed=work.seed).part(number, 1)
-    return Piece(work.key, number, path, replace(settings, batch=1))
+    path, beside = models.find(work.model), models.beside(request)
+    return Piece(work.key, number, path, replace(settings, batch=1), beside=beside)

@@ -92,7 +92,7 @@ class EnginePool:
                 return
             upcoming.take()
             self._running[piece.name] = engine, replace(piece, attempts=piece.attempts + 1)
-            engine.send(Draw(piece.name, piece.path, piece.settings))
+            engine.send(Draw(piece.name, piece.path, piece.settings, beside=piece.beside))
 
     def _handle(self, event: EngineEvent) -> Iterator[Outcome]:
         """Take in an event; yield what it ends."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from diffusion.control import Control
 from diffusion.settings import Settings
 
 __all__ = [
+    "NOTHING_BESIDE",
     "Command",
     "Draw",
     "Drawn",
@@ -29,6 +30,7 @@ __all__ = [
     "MakeMap",
     "MapFailed",
     "MapMade",
+    "ModelsBeside",
     "ModelsChanged",
     "Previewed",
     "Ready",
@@ -55,16 +57,44 @@ class Stop(Enum):
 
 
 @dataclass(frozen=True)
+class ModelsBeside:
+    """The models that draw a part of a job; None where its own model does.
+
+    ``vae``: encodes and decodes. ``refiner``: makes the steps after the share ``switch``.
+    ``hires``: makes the second pass.
+    """
+
+    vae: Path | None = None
+    refiner: Path | None = None
+    switch: float = 0.8
+    hires: Path | None = None
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """The models among them."""
+        return tuple(each for each in (self.refiner, self.hires) if each is not None)
+
+
+NOTHING_BESIDE: Final = ModelsBeside()
+
+
+@dataclass(frozen=True)
 class Draw:
     """Draw a job: ``settings`` by the model at ``model``; a preview each ``preview_every`` steps.
 
-    0 makes no previews.
+    0 makes no previews. ``beside``: see `ModelsBeside`.
     """
 
     job: str
     model: Path
     settings: Settings
     preview_every: int = 0
+    beside: ModelsBeside = NOTHING_BESIDE
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """All models that draw it, its own first."""
+        return (self.model, *self.beside.models)
 
 
 @dataclass(frozen=True)

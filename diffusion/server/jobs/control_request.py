@@ -16,10 +16,17 @@ from diffusion.images import decode_image
 from diffusion.server.jobs.fields import Finite, Part, Picture
 from diffusion.server.pictures import read_upload
 
-__all__ = ["MOST_CONTROL_PIXELS", "ControlRequest", "clean_controls", "plain_name"]
+__all__ = [
+    "MOST_CONTROL_PIXELS",
+    "ControlRequest",
+    "PictureCleaner",
+    "clean_controls",
+    "decode_part",
+    "plain_name",
+]
 
 MOST_CONTROL_PIXELS: Final = 1 << 25
-"""Pixels of all pictures of a request's controls together; a job keeps them until it is done."""
+"""Pixels of all pictures that lead or prompt one drawing; a job keeps them until it is done."""
 
 _PICTURES: Final = ("image", "region", "mask")
 _END: Final = ".safetensors"
@@ -52,8 +59,7 @@ class ControlRequest(Part):
         """
         given: dict[str, Any] = self.model_dump(exclude={*_PICTURES, "layer_weights", "model"})
         for field in _PICTURES:
-            text = getattr(self, field)
-            given[field] = None if text is None else _decode(text, f"control {field}")
+            given[field] = decode_part(getattr(self, field), f"control {field}")
         return Control(plain_name(self.model), layer_weights=tuple(self.layer_weights), **given)
 
 
@@ -64,19 +70,35 @@ def plain_name(model: str) -> str:
     return model
 
 
-def clean_controls(controls: Sequence[ControlRequest]) -> list[ControlRequest]:
+class PictureCleaner:
+    """Writes pictures of a request anew, as long as they are not too large together."""
+
+    def __init__(self) -> None:
+        self._pixels = 0
+
+    def clean(self, picture: str, field: str) -> str:
+        """Return a picture, written anew. Raises `SettingsError`."""
+        clean = read_upload(picture, field)
+        width, height = _size(clean)
+        self._pixels += width * height
+        if self._pixels > MOST_CONTROL_PIXELS:
+            hint = f"must be at most {MOST_CONTROL_PIXELS} pixels in all; send smaller ones"
+            raise SettingsError("control pictures", f"over {self._pixels} pixels", hint)
+        return clean
+
+
+def clean_controls(
+    controls: Sequence[ControlRequest], cleaner: PictureCleaner | None = None
+) -> list[ControlRequest]:
     """Return controls with their pictures written anew. Raises `SettingsError`."""
-    cleaned, pixels = [], 0
+    cleaner = cleaner or PictureCleaner()
+    cleaned = []
     for each in controls:
-        changes: dict[str, object] = {}
-        for field in _PICTURES:
-            if getattr(each, field) is not None:
-                changes[field] = picture = read_upload(getattr(each, field), f"control {field}")
-                width, height = _size(picture)
-                pixels += width * height
-                if pixels > MOST_CONTROL_PIXELS:
-                    hint = f"must be at most {MOST_CONTROL_PIXELS} pixels in all; send smaller ones"
-                    raise SettingsError("control pictures", f"over {pixels} pixels", hint)
+        changes: dict[str, object] = {
+            field: cleaner.clean(picture, f"control {field}")
+            for field in _PICTURES
+            if (picture := getattr(each, field)) is not None
+        }
         cleaned.append(each.model_copy(update=changes))
     return cleaned
 
@@ -86,5 +108,8 @@ def _size(picture: str) -> tuple[int, int]:
     return struct.unpack(">II", base64.b64decode(picture[:32])[16:24])
 
 
-def _decode(picture: str, field: str) -> Image.Image:
+def decode_part(picture: str | None, field: str) -> Image.Image | None:
+    """Return a picture that `PictureCleaner` wrote; None for none."""
+    if picture is None:
+        return None
     return decode_image(base64.b64decode(picture), field, "the picture")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 from diffusion.infotext.grammar import parse_infotext
-from diffusion.server.errors import ConfigurationError
+from diffusion.server.errors import ConfigurationError, UnavailableError
 from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, picture_report
 
 __all__ = ["FoundPicture", "FoundPictures", "History", "PictureSearch", "StoredJob"]
@@ -155,9 +155,13 @@ class History:
             raise ConfigurationError(f"{self.path} cannot be opened: {hint}") from error
 
     async def do(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-        """Run a method of this history on its thread."""
+        """Run a method of this history on its thread. Raises `UnavailableError` for a full disk."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: function(*args, **named))
+        try:
+            return await loop.run_in_executor(self._thread, lambda: function(*args, **named))
+        except sqlite3.OperationalError as error:
+            message = f"the server's history cannot be used now ({error}); look at its disk"
+            raise UnavailableError(message, 5) from error
 
     def close(self) -> None:
         """Finish what was begun, and close the file."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from diffusion.server.engine.messages import Stop
+from diffusion.server.engine.messages import NOTHING_BESIDE, ModelsBeside, Stop
 from diffusion.server.jobs.event_log import EventLog
 from diffusion.server.jobs.request import JobRequest
 from diffusion.settings import Settings
@@ -102,11 +102,12 @@ class Job:
     """A job.
 
     ``settings``: of the request, with the seed that was drawn; ``path``: of its model;
-    ``attempts``: starts.
+    ``attempts``: starts; ``beside``: the models that draw a part of it.
 
     ``worker``: the engine that draws it, or drew it last.
 
-    ``message``: why it failed. ``stop``: how it was asked to stop; ``late``: by its deadline.
+    ``message``: why it failed; ``passing``: another try later may not. ``stop``: how it was asked
+    to stop; ``late``: by its deadline.
     """
 
     id: str
@@ -116,9 +117,11 @@ class Job:
     path: Path
     origin: Origin
     created: float
+    beside: ModelsBeside = NOTHING_BESIDE
     state: JobState = JobState.QUEUED
     message: str = ""
     wrong_input: bool = False
+    passing: bool = False
     attempts: int = 0
     worker: str = ""
     ended: float | None = None
@@ -136,6 +139,9 @@ class Job:
         pictures = list[Image.Image | None]()
         for each in self.settings.controls:
             pictures += [each.image, each.region, each.mask]
+        for prompt in self.settings.image_prompts:
+            pictures += [*prompt.images, prompt.region, prompt.negative]
+        pictures.append(self.settings.hires.first if self.settings.hires else None)
         if start is not None:
             pictures += [start.image, start.inpaint.mask if start.inpaint else None]
         return sum(map(_picture_bytes, pictures)) + self.request.picture_bytes
@@ -145,8 +151,13 @@ class Job:
         start = self.settings.init_image
         if start is not None:
             start = replace(start, image=Image.new("L", (1, 1)), inpaint=None)
-        self.settings = replace(self.settings, init_image=start, controls=())
-        self.request = self.request.model_copy(update={"init_image": None, "controls": ()})
+        hires = self.settings.hires and replace(self.settings.hires, first=None)
+        self.settings = replace(
+            self.settings, init_image=start, hires=hires, controls=(), image_prompts=()
+        )
+        second = self.request.hires and self.request.hires.model_copy(update={"first": None})
+        nothing = {"init_image": None, "hires": second, "controls": (), "image_prompts": ()}
+        self.request = self.request.model_copy(update=nothing)
         self.progress.preview = None
 
     @property

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
@@ -19,39 +18,37 @@ from diffusion.images import decode_image
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.server.errors import RefusedError
-from diffusion.server.jobs.control_request import ControlRequest, clean_controls
+from diffusion.server.jobs.control_request import (
+    ControlRequest,
+    PictureCleaner,
+    clean_controls,
+    decode_part,
+)
 from diffusion.server.jobs.fields import Finite, Part, Picture
+from diffusion.server.jobs.guidance_request import GuidanceRequest
+from diffusion.server.jobs.image_prompt_request import (
+    MOST_PROMPTS,
+    ImagePromptRequest,
+    clean_image_prompts,
+)
 from diffusion.server.pictures import read_upload
 from diffusion.settings import Settings
 from diffusion.tasks import (
-    DeepCache,
-    FreeU,
-    GuidanceOptions,
     Hires,
-    HyperTile,
     InitImage,
     Inpaint,
-    SelfAttentionGuidance,
-    Thresholding,
-    TokenMerging,
     Variation,
 )
 from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
 __all__ = [
-    "DeepCacheRequest",
-    "FreeURequest",
-    "GuidanceRequest",
     "HiresRequest",
-    "HyperTileRequest",
     "InitImageRequest",
     "InpaintRequest",
     "JobRequest",
+    "RefinerRequest",
     "SamplingRequest",
-    "SelfAttentionRequest",
-    "ThresholdingRequest",
-    "TokenMergingRequest",
     "VariationRequest",
     "WorkLimits",
 ]
@@ -66,6 +63,8 @@ class InpaintRequest(Part):
     content: str = "original"
     area: str = "whole"
     padding: int = 32
+    blur_down: Finite | None = None
+    soft: bool = False
 
 
 class InitImageRequest(Part):
@@ -76,6 +75,7 @@ class InitImageRequest(Part):
     resize: str = "stretch"
     inpaint: InpaintRequest | None = None
     upscaler: str | None = None
+    noise: Finite = 1.0
 
     def clean(self) -> InitImageRequest:
         """Return it with its pictures written anew. Raises `SettingsError`."""
@@ -93,7 +93,7 @@ class InitImageRequest(Part):
             data = base64.b64decode(self.inpaint.mask)
             inpaint = Inpaint(decode_image(data, "mask", "the mask"), **given)
         image = decode_image(base64.b64decode(self.image), "image", "the picture")
-        return InitImage(image, self.strength, self.resize, inpaint, self.upscaler)
+        return InitImage(image, self.strength, self.resize, inpaint, self.upscaler, self.noise)
 
 
 class HiresRequest(Part):
@@ -108,6 +108,26 @@ class HiresRequest(Part):
     prompt: str | None = None
     negative: str | None = None
     guidance: Finite | None = None
+    first: Picture | None = None
+    model: str | None = Field(default=None, description="Of the second pass; null for the first's.")
+
+    def clean(self) -> HiresRequest:
+        """Return it with its picture written anew. Raises `SettingsError`."""
+        if self.first is None:
+            return self
+        return self.model_copy(update={"first": read_upload(self.first, "hires first")})
+
+    def task(self) -> Hires:
+        """Return it as the pipeline takes it. Its picture must be from `clean`."""
+        first = decode_part(self.first, "hires first")
+        return Hires(**self.model_dump(exclude={"model", "first"}), first=first)
+
+
+class RefinerRequest(Part):
+    """A model that makes the last steps: those after the share ``switch`` of them."""
+
+    model: str = Field(description="A name or title of GET /api/v1/models.")
+    switch: Annotated[Finite, Field(ge=0, le=1)] = 0.8
 
 
 class VariationRequest(Part):
@@ -137,86 +157,7 @@ class SamplingRequest(Part):
     noise_seed_delta: int | None = None
 
 
-class ThresholdingRequest(Part):
-    """The range of a lower guidance scale; fields as in `diffusion.tasks.Thresholding`."""
-
-    mimic_scale: Finite = 7.0
-    percentile: Finite = 1.0
-    separate_channels: bool = True
-    startpoint: Literal["mean", "zero"] = "mean"
-    measure: Literal["AD", "STD"] = "AD"
-    share: Finite = 1.0
-
-
-class FreeURequest(Part):
-    """Factors of features on the UNet's way up; fields as in `diffusion.tasks.FreeU`."""
-
-    b1: Finite = 1.3
-    b2: Finite = 1.4
-    s1: Finite = 0.9
-    s2: Finite = 0.2
-    version: Literal[1, 2] = 2
-
-
-class SelfAttentionRequest(Part):
-    """Self-attention guidance; fields as in `diffusion.tasks.SelfAttentionGuidance`."""
-
-    scale: Finite = 0.5
-    blur: Finite = 2.0
-    threshold: Finite = 1.0
-
-
-class TokenMergingRequest(Part):
-    """Merging of similar tokens; fields as in `diffusion.tasks.TokenMerging`."""
-
-    ratio: Finite = 0.5
-    hires: Finite = 0.0
-    downsample: int = 1
-
-
-class HyperTileRequest(Part):
-    """Self-attention within tiles; fields as in `diffusion.tasks.HyperTile`."""
-
-    tile: int = 256
-    swap: int = 2
-    depth: int = 0
-
-
-class DeepCacheRequest(Part):
-    """Features that are kept for some calls; fields as in `diffusion.tasks.DeepCache`."""
-
-    interval: int = 3
-    branch: int = 0
-
-
-class GuidanceRequest(Part):
-    """Choices about guidance; fields as in `diffusion.tasks.GuidanceOptions`."""
-
-    rescale: Finite = 0.0
-    thresholding: ThresholdingRequest | None = None
-    skip_below: Finite = 0.0
-    skip_all: bool = False
-    skip_early: Finite = 0.0
-    perturbed: Finite = 0.0
-    freeu: FreeURequest | None = None
-    self_attention: SelfAttentionRequest | None = None
-    merging: TokenMergingRequest | None = None
-    tiles: HyperTileRequest | None = None
-    cache: DeepCacheRequest | None = None
-
-    def task(self) -> GuidanceOptions:
-        """Return it as the pipeline knows it."""
-        kinds: dict[str, Callable[..., object]] = {
-            "thresholding": Thresholding,
-            "freeu": FreeU,
-            "self_attention": SelfAttentionGuidance,
-            "merging": TokenMerging,
-            "tiles": HyperTile,
-            "cache": DeepCache,
-        }
-        given = self.model_dump()
-        parts = {name: given[name] and kind(**given[name]) for name, kind in kinds.items()}
-        return GuidanceOptions(**{**given, **parts})
+_NOT_SETTINGS: Final = {"model", "vae", "refiner", "preview_every", "seed"}
 
 
 class JobRequest(Part):
@@ -225,6 +166,8 @@ class JobRequest(Part):
     prompt: str
     negative: str = ""
     model: str | None = Field(default=None, description="A name or title of GET /api/v1/models.")
+    vae: str | None = Field(default=None, description="Of GET /api/v1/vaes; null for the model's.")
+    refiner: RefinerRequest | None = None
     width: int | None = None
     height: int | None = None
     steps: int | None = None
@@ -247,6 +190,7 @@ class JobRequest(Part):
     zero_snr: bool = False
     guidance_options: GuidanceRequest = GuidanceRequest()
     controls: list[ControlRequest] = Field(default=[], max_length=MOST_CONTROLS)
+    image_prompts: list[ImagePromptRequest] = Field(default=[], max_length=MOST_PROMPTS)
     preview_every: int | None = Field(
         default=None, ge=0, le=1000, description="Steps from preview to preview; 0 for none."
     )
@@ -257,6 +201,9 @@ class JobRequest(Part):
         start, texts = self.init_image, list[str | None]()
         for each in self.controls:
             texts += [each.image, each.region, each.mask]
+        for prompt in self.image_prompts:
+            texts += prompt.pictures
+        texts += [self.hires.first if self.hires else None]
         if start is not None:
             texts += [start.image, start.inpaint.mask if start.inpaint else None]
         return sum(len(each) for each in texts if each)
@@ -264,27 +211,39 @@ class JobRequest(Part):
     @property
     def has_pictures(self) -> bool:
         """Tell whether it has pictures, or may: `clean` takes long then."""
-        return self.init_image is not None or bool(self.controls)
+        first = self.hires is not None and self.hires.first is not None
+        return self.init_image is not None or first or bool(self.controls or self.image_prompts)
 
     def clean(self) -> JobRequest:
         """Return it with its pictures written anew, without their texts. Raises `SettingsError`."""
         image = None if self.init_image is None else self.init_image.clean()
-        controls = clean_controls(self.controls)
-        return self.model_copy(update={"init_image": image, "controls": controls})
+        cleaner = PictureCleaner()
+        changes = {
+            "init_image": image,
+            "hires": None if self.hires is None else self.hires.clean(),
+            "controls": clean_controls(self.controls, cleaner),
+            "image_prompts": clean_image_prompts(self.image_prompts, cleaner),
+        }
+        return self.model_copy(update=changes)
 
     def settings(self) -> Settings:
         """Return the settings, checked. Pictures must be from `clean`. Raises `SettingsError`."""
-        parts = {"init_image", "hires", "variation", "sampling", "guidance_options", "controls"}
-        given = self.model_dump(exclude=parts | {"model", "preview_every", "seed"})
+        if self.refiner is not None and self.hires is not None:
+            hint = "hires fix does not go with a refiner; leave one of them out"
+            raise SettingsError("refiner", self.refiner.model, hint)
+        parts = {"init_image", "hires", "variation", "sampling", "guidance_options"}
+        parts |= {"controls", "image_prompts"}
+        given = self.model_dump(exclude=parts | _NOT_SETTINGS)
         settings = Settings(
             **given,
             seed=self.seed or 0,
             init_image=self.init_image.task() if self.init_image else None,
-            hires=Hires(**self.hires.model_dump()) if self.hires else None,
+            hires=self.hires.task() if self.hires else None,
             variation=self.variation.task() if self.variation else None,
             sampling=SamplingSettings(**self.sampling.model_dump()),
             guidance_options=self.guidance_options.task(),
             controls=tuple(each.task() for each in self.controls),
+            image_prompts=tuple(each.task() for each in self.image_prompts),
         )
         settings.check()
         if settings.sampler is not None:

@@ -12,16 +12,16 @@ import hashlib
 import secrets
 import sqlite3
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from diffusion.errors import DiffusionError, OutputError
 from diffusion.server.adapters import AdapterTables
-from diffusion.server.engine.interface import Engine, EngineState
+from diffusion.server.engine.interface import Engine
 from diffusion.server.engine.messages import (
     Draw,
     Drawn,
@@ -40,42 +40,29 @@ from diffusion.server.engine.messages import (
     Stop,
     StopJob,
 )
-from diffusion.server.errors import BusyError, ConflictError, UnavailableError
-from diffusion.server.jobs.checking import check_request
+from diffusion.server.errors import ConflictError, ServerError, UnavailableError
+from diffusion.server.jobs.admission import Admission, SchedulerOptions
+from diffusion.server.jobs.checking import check_request, models_beside, name_models
 from diffusion.server.jobs.deadlines import Deadlines
 from diffusion.server.jobs.fair_queue import FairQueue
 from diffusion.server.jobs.history import History, StoredJob
 from diffusion.server.jobs.job import Job, JobState, Origin, PictureRecord, Progress, picture_report
 from diffusion.server.jobs.outputs import Outputs
 from diffusion.server.jobs.placement import Running, choose_engine
-from diffusion.server.jobs.request import JobRequest, WorkLimits
+from diffusion.server.jobs.request import JobRequest
 from diffusion.server.maps import MapMaker
 from diffusion.server.metrics import Metrics
 from diffusion.server.models import ModelTable
 
-__all__ = ["Scheduler", "SchedulerOptions"]
+__all__ = ["Scheduler"]
 
 KEPT: Final = 200
 """Jobs that ended and whose events can still be followed."""
 ATTEMPTS: Final = 2
-LONGEST_WAIT: Final = 600
 _LATE: Final = "its deadline passed before it was done"
 _LOST_SEVERAL = "the worker was lost {} times while it drew this job: {}"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class SchedulerOptions:
-    """Limits of the queue. ``queue``: jobs that may wait; ``preview_every``: steps, 0 for none.
-
-    ``memory``: bytes of the pictures that waiting jobs start from.
-    """
-
-    queue: int = 100
-    preview_every: int = 5
-    work: WorkLimits = field(default_factory=WorkLimits)
-    memory: int = 1 << 30
 
 
 class Scheduler:
@@ -98,15 +85,14 @@ class Scheduler:
         self.options = options or SchedulerOptions()
         self.adapters, self.maps = adapters, maps
         self.queue = FairQueue()
+        self.admission = Admission(self.queue, self.options, engines, metrics)
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.running: dict[str, Running] = {}
         self.draining = False
         self._deadlines = Deadlines(self._expire)
-        self._durations: deque[float] = deque(maxlen=20)
         self._last_step: dict[str, float] = {}
         self._inboxes: list[asyncio.Queue[EngineEvent]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._adding = 0
 
     # ------------------------------------------------------------------ start and end
 
@@ -155,6 +141,7 @@ class Scheduler:
             model.path,
             stored.origin,
             stored.created,
+            models_beside(request, self.models, self.adapters),
             attempts=stored.attempts,
         )
 
@@ -168,7 +155,7 @@ class Scheduler:
             if not job.origin.acknowledged:
                 await self.stop(job, Stop.DROP)
         deadline = time.monotonic() + seconds
-        while (self.running or self._adding) and time.monotonic() < deadline:
+        while (self.running or self.admission.adding) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         for job in self.jobs.values():
             job.log.close()
@@ -196,8 +183,8 @@ class Scheduler:
         earlier = await self._find_by_key(origin, digest)
         if earlier is not None:
             return earlier
-        self._require_room()
-        self._adding += 1
+        self.admission.require_room(draining=self.draining)
+        self.admission.adding += 1
         try:
             return await self._add(request, origin, digest)
         except sqlite3.IntegrityError:  # the same key came twice at once
@@ -206,17 +193,19 @@ class Scheduler:
                 raise
             return earlier
         finally:
-            self._adding -= 1
+            self.admission.adding -= 1
             self.metrics.queue_depth.set(len(self.queue))
 
     async def _add(self, request: JobRequest, origin: Origin, digest: str) -> Job:
         model = self.models.find(request.model)
-        clean, settings = await check_request(request, self.adapters)
+        named = name_models(request, self.models)
+        clean, settings = await check_request(named, self.adapters)
         self.options.work.check(settings)
         now = time.time()
         number = f"{int(now * 1000):012x}{secrets.token_hex(6)}"
-        job = Job(number, clean, settings, model.name, model.path, origin, now)
-        self._require_memory(job)
+        beside = models_beside(clean, self.models, self.adapters)
+        job = Job(number, clean, settings, model.name, model.path, origin, now, beside)
+        self.admission.require_memory(job)
         await self.history.do(self.history.add_job, job, digest)
         self.jobs[job.id] = job
         self.queue.add(job)
@@ -238,34 +227,6 @@ class Scheduler:
             message = "this Idempotency-Key came with another request before; take a new one"
             raise ConflictError(message)
         return self.jobs.get(stored.id) or stored
-
-    def _require_room(self) -> None:
-        """Raise `UnavailableError` or `BusyError` where no job can be taken."""
-        if self.draining:
-            self.metrics.refused.labels("draining").inc()
-            raise UnavailableError("the server is stopping; come again once it is back", 5)
-        if all(engine.status.state is EngineState.FAILED for engine in self.engines):
-            self.metrics.refused.labels("no_device").inc()
-            raise UnavailableError(f"no device can draw: {self.engines[0].status.reason}")
-        if len(self.queue) + self._adding >= self.options.queue:
-            self.metrics.refused.labels("queue_full").inc()
-            message = f"{len(self.queue)} jobs wait, as many as this server lets; come later"
-            raise BusyError(message, self.expected_wait())
-
-    def _require_memory(self, job: Job) -> None:
-        """Raise `BusyError` where the pictures of the jobs that wait would take too much memory."""
-        if job.picture_bytes and len(self.queue):
-            waiting = sum(each.picture_bytes for each in self.queue)
-            if waiting + job.picture_bytes > self.options.memory:
-                self.metrics.refused.labels("memory_full").inc()
-                message = f"jobs wait with pictures of {waiting >> 20} MiB; come later"
-                raise BusyError(message, self.expected_wait())
-
-    def expected_wait(self) -> int:
-        """Return the seconds until the queue will have moved by one job."""
-        mean = sum(self._durations) / len(self._durations) if self._durations else 1.0
-        at_once = sum(engine.capacity for engine in self.engines)
-        return max(1, min(LONGEST_WAIT, round(mean / at_once)))
 
     # ------------------------------------------------------------------ handing jobs out
 
@@ -290,7 +251,7 @@ class Scheduler:
         job.log.add("state", job.report())
         asked = job.request.preview_every
         every = self.options.preview_every if asked is None else asked
-        engine.send(Draw(job.id, job.path, job.settings, every))
+        engine.send(Draw(job.id, job.path, job.settings, every, job.beside))
 
     async def stop(self, job: Job, how: Stop) -> None:
         """Stop a job: one that waits at once, one that runs after its step. Does no harm twice."""
@@ -347,10 +308,8 @@ class Scheduler:
             return
         engine, job = entry
         engine.send(StopJob(job.id, Stop.DROP))
-        try:
-            await self._end(job, JobState.FAILED, message)
-        except (OSError, sqlite3.Error) as error:
-            log.error("the end of a job could not be written", job=job.id, error=str(error))
+        job.passing = True
+        await self._end(job, JobState.FAILED, message)
 
     async def _handle(self, engine: Engine, event: EngineEvent) -> None:
         if isinstance(event, Ready):
@@ -435,8 +394,14 @@ class Scheduler:
         job.log.add("picture", picture_report(job.id, record))
 
     async def _end(self, job: Job, state: JobState, message: str = "") -> None:
-        """Write the end of a job, tell of it, and let the next begin."""
-        await self.history.do(self.history.end_job, job.id, state, message)
+        """Write the end of a job, tell of it, and let the next begin.
+
+        Where it cannot be written, the job has ended all the same: its place is for others.
+        """
+        try:
+            await self.history.do(self.history.end_job, job.id, state, message)
+        except (ServerError, sqlite3.Error) as error:
+            log.error("the end of a job could not be written", job=job.id, error=str(error))
         self.running.pop(job.id, None)
         self._deadlines.forget(job)
         self._last_step.pop(job.id, None)
@@ -444,7 +409,7 @@ class Scheduler:
         job.drop_pictures()
         if job.progress.started is not None:
             seconds = time.monotonic() - job.progress.started
-            self._durations.append(seconds)
+            self.admission.note_duration(seconds)
             self.metrics.job_seconds.observe(seconds)
         self.metrics.jobs.labels(state.value).inc()
         job.log.add("end", job.report(), last=True)
@@ -466,7 +431,7 @@ class Scheduler:
             if job.stop is not None:
                 await self._end(job, JobState.CANCELLED, lost.reason)
             elif job.attempts >= ATTEMPTS:
-                message = _LOST_SEVERAL.format(job.attempts, lost.reason)
+                message, job.passing = _LOST_SEVERAL.format(job.attempts, lost.reason), True
                 await self._end(job, JobState.FAILED, message)
             else:
                 job.state = JobState.QUEUED

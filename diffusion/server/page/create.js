@@ -1,5 +1,6 @@
 // The view where pictures are made: settings, stage, queue and the newest pictures.
 
+import { readImagePrompts } from "/page/control/prompt_pictures.js";
 import { readControls } from "/page/control/unit_pictures.js";
 import { h } from "/page/core/dom.js";
 import { announce, notifyError } from "/page/core/notices.js";
@@ -34,7 +35,7 @@ export function createView() {
     panel.clear();
     try {
       const values = all();
-      const body = buildRequest(values, await readSource(values.mode), await readControls(values));
+      const body = buildRequest(values, await readSource(values.mode), { controls: await readControls(values), image_prompts: await readImagePrompts(values) });
       const busy = isBusy();
       const job = await submit(body, (text) => (busy ? announce(text) : picture.wait(text)));
       mine.push(job.id);

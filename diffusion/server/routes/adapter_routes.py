@@ -1,4 +1,4 @@
-"""``/api/v1/loras``, ``embeddings``, ``control-models`` and ``preprocessors``: what requests name.
+"""``/api/v1/loras``, ``embeddings``, ``vaes`` and so on: the adapters that requests may name.
 
 ``/api/v1/preprocess`` makes a map of a picture, as a control network would read it.
 """
@@ -80,6 +80,12 @@ async def list_control_models(services: Parts, user: CurrentUser) -> Rows:
     return {"control_models": [{"name": each.name, "title": each.title} for each in entries]}
 
 
+@router.get("/vaes")
+async def list_vaes(services: Parts, user: CurrentUser) -> Rows:
+    """List the VAEs that ``vae`` may name in place of a model's own."""
+    return {"vaes": [{"name": each} for each in services.adapters.vaes.names]}
+
+
 @router.get("/preprocessors")
 async def list_preprocessors(user: CurrentUser) -> Rows:
     """List what makes maps of pictures, with the numbers that each reads."""
@@ -116,7 +122,7 @@ def _describe_threshold(threshold: Threshold | None) -> Mapping[str, object] | N
 
 @router.post("/adapters/refresh")
 async def refresh_adapters(services: Parts, user: Admin) -> Mapping[str, object]:
-    """Look for LoRAs, embeddings and control networks again."""
+    """Look for LoRAs, embeddings, control networks and VAEs again."""
     await services.adapters.refresh(services.engines)
     return {}
 

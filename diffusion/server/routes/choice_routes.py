@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from diffusion.adapters.tags import remove_tags
 from diffusion.catalogue import Named
 from diffusion.checkpoints import open_model
-from diffusion.control import KINDS, MODES, MOST_CONTROLS, PASSES, RESIZES
+from diffusion.control import (
+    COMBINATIONS,
+    KINDS,
+    MODES,
+    MOST_CONTROLS,
+    PASSES,
+    RESIZES,
+    SCALINGS,
+    WEIGHT_TYPES,
+)
 from diffusion.noise import NOISES
 from diffusion.pipeline.loading import load_tokenizers
 from diffusion.prompts import EMPHASES, chunk_prompt, schedule_prompt
@@ -41,6 +50,9 @@ router = APIRouter(prefix="/api/v1", tags=["choices"])
 USUAL_STEPS: Final = 20
 """Steps over which a prompt that changes is counted."""
 
+_READABLE: Final = ("crop", "stretch", "fill")
+"""How a picture becomes a square that an image encoder reads."""
+
 
 @router.get("/choices")
 async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, object]:
@@ -64,6 +76,10 @@ async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, objec
         "control_resize": _names(RESIZES),
         "control_passes": _names(PASSES),
         "control_kind": _names(KINDS),
+        "ip_weight_type": _names(WEIGHT_TYPES),
+        "ip_combine": _names(COMBINATIONS),
+        "ip_scaling": _names(SCALINGS),
+        "ip_resize": [row for row in _names(RESIZE_MODES) if row["name"] in _READABLE],
         "limits": {
             "pixels": work.pixels,
             "count": work.count,

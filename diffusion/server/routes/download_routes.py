@@ -24,7 +24,7 @@ Report = Mapping[str, object]
 
 
 class DownloadBody(BaseModel):
-    """A model on the Hub: ``owner/name``, or ``owner/name/FILE.safetensors``."""
+    """A model on the Hub: ``owner/name``, or ``owner/name/FILE`` (.safetensors, .gguf)."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.infotext.files import read_texts
@@ -21,13 +21,21 @@ from diffusion.server.errors import NotFoundError, RefusedError
 from diffusion.server.jobs.history import FoundPicture, PictureSearch
 from diffusion.server.jobs.job import picture_report
 from diffusion.server.jobs.outputs import Outputs
-from diffusion.server.pictures import decode_base64
+from diffusion.server.pictures import decode_base64, open_own
 from diffusion.server.restoring import Restored, restore_request
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.server.services import Services
 
 __all__ = ["router"]
 
+
+class _PictureConvertor(StringConvertor):
+    """The part of a path that names a picture, so that ``/zip`` is none."""
+
+    regex = "[0-9a-f]{24}-[0-9]{1,6}"
+
+
+register_url_convertor("gallery_picture", _PictureConvertor())
 router = APIRouter(prefix="/api/v1/gallery", tags=["gallery"])
 
 MOST_AT_ONCE: Final = 1000
@@ -106,7 +114,7 @@ async def delete_pictures(asked: Chosen, services: Parts, user: CurrentUser) -> 
     return {"deleted": len(found)}
 
 
-@router.get("/{picture}")
+@router.get("/{picture:gallery_picture}")
 async def show_picture(number: PictureNumber, services: Parts, user: CurrentUser) -> Report:
     """Show a picture with its settings, as fields of a job, and notes on what is not in them."""
     found = await _find(services, user, number)
@@ -119,14 +127,14 @@ async def show_picture(number: PictureNumber, services: Parts, user: CurrentUser
     return {**_report(found), "infotext": text, "settings": settings, "notes": notes}
 
 
-@router.delete("/{picture}")
+@router.delete("/{picture:gallery_picture}")
 async def delete_picture(number: PictureNumber, services: Parts, user: CurrentUser) -> Report:
     """Delete a picture for good."""
     await _delete(services, await _find(services, user, number))
     return {"deleted": 1}
 
 
-@router.get("/{picture}/thumbnail", response_class=Response)
+@router.get("/{picture:gallery_picture}/thumbnail", response_class=Response)
 async def fetch_thumbnail(
     number: PictureNumber,
     services: Parts,
@@ -193,11 +201,9 @@ def _report(found: FoundPicture) -> Report:
 
 def _shrink(outputs: Outputs, name: str, size: int) -> bytes:
     """Return a thumbnail of a picture. Raises `NotFoundError`."""
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(outputs.read(name)), formats=["PNG"]) as image:
-        small = image.convert("RGB")
-        small.thumbnail((size, size))
-        small.save(file, "WEBP", quality=82)
+    file, small = io.BytesIO(), open_own(outputs.read(name)).convert("RGB")
+    small.thumbnail((size, size))
+    small.save(file, "WEBP", quality=82)
     return file.getvalue()
 
 

@@ -22,8 +22,6 @@ MISSING: Final[Mapping[str, str]] = {
     "GET /docs": "The page of the interface is not built yet; read /openapi.json",
     "POST /sdapi/v1/interrogate": "This server has no model that describes pictures; read a "
         "picture's own settings by /sdapi/v1/png-info",
-    "POST /sdapi/v1/refresh-vae": "There are no separate VAEs; name a model that has the VAE "
-        "as its own",
     "POST /sdapi/v1/create/embedding": _TRAINING,
     "POST /sdapi/v1/create/hypernetwork": _HYPERNETWORKS,
     "POST /sdapi/v1/train/embedding": _TRAINING,

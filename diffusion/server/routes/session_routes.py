@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from diffusion.server.access.sessions import (
     COOKIE,
@@ -30,11 +29,7 @@ async def show_session(services: Parts, user: CurrentUser) -> Mapping[str, objec
 
 @router.post("")
 async def sign_in(
-    request: Request,
-    services: Parts,
-    user: CurrentUser,
-    response: Response,
-    origin: Annotated[str, Header()] = "",
+    request: Request, services: Parts, user: CurrentUser, response: Response
 ) -> Mapping[str, object]:
     """Give a browser a cookie for thirty days; send the token as ``Authorization: Bearer``.
 
@@ -45,7 +40,8 @@ async def sign_in(
             COOKIE,
             services.credentials.session_for(user),
             max_age=SESSION_SECONDS,
-            secure=origin.startswith("https:"),
+            # Not a field of the schema: browsers alone set it.
+            secure=request.headers.get("origin", "").startswith("https:"),
             httponly=True,
             samesite="strict",
         )

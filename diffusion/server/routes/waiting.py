@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -41,12 +41,17 @@ async def draw_and_wait(
 
 
 async def draw_series(
-    request: Request, services: Services, asked: AsyncIterator[JobRequest], origin: Origin
+    request: Request,
+    services: Services,
+    asked: AsyncIterator[JobRequest],
+    origin: Origin,
+    note_first: Callable[[Job], None] | None = None,
 ) -> list[Job]:
     """Return the jobs of several requests in their order, once their pictures are there.
 
-    ``origin`` says how many there are. One that is interrupted ends the series: those before it
-    are returned, and it with what it has. Raises as `Scheduler.submit`, and `ServerError`.
+    ``origin`` says how many there are; ``note_first`` is told of the first that is queued.
+    One that is interrupted ends the series: those before it are returned, and it with what it has.
+    Raises as `Scheduler.submit`, and `ServerError`.
     """
     scheduler, jobs = services.scheduler, list[Job]()
     leaving = asyncio.create_task(_wait_for_leave(request))
@@ -57,6 +62,8 @@ async def draw_series(
             if leaving.done() or _is_cut(jobs):
                 break
             await _submit(scheduler, each, replace(origin, part=len(jobs)), jobs, leaving)
+            if note_first is not None and len(jobs) == 1:
+                note_first(jobs[0])
         for job in jobs:
             if _is_cut(jobs):
                 await _drop([each for each in jobs if each.stop is None], scheduler)
@@ -115,6 +122,8 @@ def end_of_job(services: Services, job: Job) -> ServerError | None:
     if job.state is JobState.DONE:
         return None
     if job.state is JobState.FAILED:
+        if job.passing:
+            return UnavailableError(job.message, 5)
         return RefusedError(job.message) if job.wrong_input else ServerError(job.message)
     if services.scheduler.draining:
         return UnavailableError("the server is stopping; come again once it is back", 5)

@@ -16,9 +16,11 @@ from diffusion.errors import NotFiniteError
 from diffusion.images import arrange_grid
 from diffusion.infotext.files import png_info
 from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
-from diffusion.pipeline.calls import LatentsEstimate, UNetCall, ask_driver
-from diffusion.pipeline.events import Result, Stage, Step
+from diffusion.pipeline.calls import LatentsEstimate, Reading, UNetCall, ask_driver
+from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.memory import with_tiles
 from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import NO_COMPANIONS, Companions
 from diffusion.release import version
 from diffusion.server.engine.messages import Draw, Drawn, Previewed, Staged, Stepped, Stop
 from diffusion.server.worker.mailbox import Mailbox
@@ -44,6 +46,7 @@ class Drawing:
     task: Draw
     pipeline: Pipeline
     mailbox: Mailbox
+    companions: Companions = NO_COMPANIONS
     stopped: bool = False
 
     def calls(self) -> Generator[UNetCall | None, LatentsEstimate | None, None]:
@@ -64,19 +67,19 @@ class Drawing:
         """
         recorded: _Recorded | None = None
         latest: Step | None = None
-        with closing(self.pipeline.events_and_calls(part)) as events:
-            estimate: LatentsEstimate | None = None
+        with closing(self.companions.events_and_calls(self.pipeline, part)) as events:
+            go_on: Callable[[], Event | Reading | UNetCall] = functools.partial(next, events)
             while True:
                 try:
-                    event = events.send(estimate)
+                    event = go_on()
                 except StopIteration:
                     return
-                estimate = None
+                go_on = functools.partial(next, events)
                 before, recorded = recorded, None
                 if isinstance(event, Step):
                     recorded = _Recorded(event, event.begin_wait())
                 if isinstance(event, UNetCall):
-                    estimate = yield from ask_driver(event, events)
+                    go_on = yield from ask_driver(event, events)
                 elif before is not None or is_before_other_work(event):
                     yield None
                 if before is not None:
@@ -86,7 +89,7 @@ class Drawing:
                 if isinstance(event, Stage):
                     self.mailbox.send(Staged(self.task.job, event.name))
                 elif isinstance(event, Result):
-                    self._send(part, first, event.images, event.seeds)
+                    self._send(event.settings, first, event.images, event.seeds)
                 how = self.mailbox.stop_of(self.task.job)
                 if how is not None:
                     self.stopped = how is not Stop.SKIP
@@ -102,16 +105,19 @@ class Drawing:
         if is_due and not self.mailbox.has_stop(job):
             try:
                 # In software a whole one takes as long as several steps.
-                images = step.preview(small=self.pipeline.device.is_cpu)
+                small = self.pipeline.device.is_cpu
+                images = step.preview(small, lambda: self.mailbox.has_stop(job))
             except NotFiniteError:
                 return  # a picture that cannot be previewed fails at its end, with a reason
-            self.mailbox.send(Previewed(job, _preview(images)))
+            if not self.mailbox.has_stop(job):
+                self.mailbox.send(Previewed(job, _preview(images)))
 
     def _send_partial(self, part: Settings, first: int, step: Step) -> None:
         """Send the pictures of a batch as they are after a step."""
-        images = self.pipeline.decode(step.latents(), part.vae_tiling, part.seamless)
-        seeds = [part.part(i, 1).seed for i in range(len(images))]
-        self._send(part, first, images, seeds, partial=True)
+        drawn = with_tiles(part, self.pipeline.networks.placement)
+        images = self.pipeline.decode(step.latents(), drawn.vae_tiling, drawn.seamless)
+        seeds = [drawn.part(i, 1).seed for i in range(len(images))]
+        self._send(drawn, first, images, seeds, partial=True)
 
     def _send(
         self,
@@ -136,9 +142,14 @@ class Drawing:
             )
 
     def _infotext(self, part: Settings, number: int) -> str:
+        beside = self.companions
         about = self.pipeline.provenance
+        for name, other in (("refiner", beside.refiner), ("hires", beside.hires)):
+            if other is not None:
+                about[name] = other.provenance["model"]
         model = about["model"]
-        more = other_networks_fields(about, None) | self.pipeline.adapter_fields(part)
+        switch = None if beside.refiner is None else beside.switch
+        more = other_networks_fields(about, switch) | self.pipeline.adapter_fields(part)
         program = f"Avila {version()}"
         return infotext_from_settings(part, number, model["name"], model["hash"], program, more)
 

@@ -12,7 +12,7 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,6 +25,7 @@ from diffusion.control import ControlFolder
 from diffusion.errors import DiffusionError
 from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import Companions
 from diffusion.server.client_texts import text_for_clients
 from diffusion.server.engine.messages import (
     Command,
@@ -36,6 +37,7 @@ from diffusion.server.engine.messages import (
     Finished,
     LoadModel,
     MakeMap,
+    ModelsBeside,
     ModelsChanged,
     Ready,
     RefreshAdapters,
@@ -63,11 +65,12 @@ JOBS_ON_A_GPU: Final = 8
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Options of a worker. ``device``: as in ``--device``; ``budget``: bytes of models.
+    """Options of a worker. ``device``, ``budget``: as in ``--device`` and ``--vram``.
 
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
-    ``loras``, ``embeddings``, ``controls``, ``upscalers``: folders of those that requests name.
+    ``loras``, ``embeddings``, ``controls``, ``upscalers``, ``vaes``: folders of
+    those that requests name.
     ``preview``: what makes previews, see `find_preview`.
     """
 
@@ -79,21 +82,21 @@ class WorkerOptions:
     embeddings: Path | None = None
     controls: Path | None = None
     upscalers: Path | None = None
+    vaes: Path | None = None
     preview: str = "auto"
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of adapters."""
-        return tuple(
-            each for each in (self.loras, self.embeddings, self.controls, self.upscalers) if each
-        )
+        places = self.loras, self.embeddings, self.controls, self.upscalers, self.vaes
+        return tuple(each for each in places if each)
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`.
 
         LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
         """
-        pipeline = Pipeline.load(model, device, self.dtype, preview=self.preview)
+        pipeline = Pipeline.load(model, device, self.dtype, preview=self.preview, vram=self.budget)
         pipeline.loras.mode = "runtime"
         self.find_adapters(pipeline)
         return pipeline
@@ -150,6 +153,27 @@ def run_worker(connection: Connection[EngineEvent, Command], studio: Studio) -> 
         os._exit(1)
 
 
+@dataclass
+class _Running:
+    """A job under way, and what those that wait are compared with.
+
+    ``size``: images of 512x512 that its calls are worth; ``adapters``: of its model.
+    """
+
+    task: Draw
+    size: float = 1.0
+    adapters: Hashable = None
+
+    def goes_with(self, task: Draw, adapters: Hashable) -> bool:
+        """Tell whether another job, with its adapters, may begin beside this one.
+
+        Where two have a model in common, the adapters that are merged into it must be the same.
+        """
+        if not set(self.task.models) & set(task.models):
+            return True
+        return self.task.models == task.models and self.adapters == adapters
+
+
 class _Worker:
     def __init__(
         self,
@@ -163,7 +187,7 @@ class _Worker:
         self.batcher = Batcher(limits)
         self.enlarger = Enlarger(device, mailbox)
         self.waiting: deque[Draw | LoadModel | RefreshAdapters] = deque()
-        self.running: dict[str, Draw] = {}
+        self.running: dict[str, _Running] = {}
         self.open = True
 
     def run(self) -> None:
@@ -212,38 +236,54 @@ class _Worker:
             elif isinstance(task, LoadModel):
                 self._load_early(task.model)
             else:
-                self.running[task.job] = task
+                self.running[task.job] = _Running(task)
+                if self._has_models(task):
+                    self._note_running(task)
                 self.batcher.add(task.job, self._draw(task))
 
     def _may_begin(self, task: Draw | LoadModel | RefreshAdapters) -> bool:
         """Tell whether what it needs is there, or may be put there since nothing runs."""
         if not self.running:
             return True
-        if isinstance(task, RefreshAdapters) or task.model not in self.cache:
+        if isinstance(task, RefreshAdapters):
             return False
         if isinstance(task, LoadModel):
-            return True
-        pipeline = self._pipeline(task.model)
-        others = (each for each in self.running.values() if each.model == task.model)
-        other = next(others, None)
+            return task.model in self.cache
+        if not self._has_models(task):
+            return False
         try:
-            if not self.batcher.limits.fits(map(self._size, [*self.running.values(), task])):
-                return False
-            return other is None or pipeline.adapters_of(task.settings) == pipeline.adapters_of(
-                other.settings
-            )
+            size, adapters = self._size(task), self._adapters(task)
         except DiffusionError:
             return True  # it begins, and tells its error
+        if not self.batcher.limits.fits([*(each.size for each in self.running.values()), size]):
+            return False
+        return all(each.goes_with(task, adapters) for each in self.running.values())
+
+    def _has_models(self, task: Draw) -> bool:
+        """Tell whether all models of a job are in memory."""
+        return all(model in self.cache for model in task.models)
 
     def _size(self, task: Draw) -> float:
-        """Return how many images of 512x512 its calls are worth; 1 while its model loads."""
-        if task.model not in self.cache:
-            return 1.0
+        """Return how many images of 512x512 its calls are worth. Raises `SettingsError`."""
         return images_of_512(task.settings.with_defaults(self._pipeline(task.model).defaults))
+
+    def _adapters(self, task: Draw) -> Hashable:
+        """Return what runs of its model must have in common. Raises `SettingsError`."""
+        return self._pipeline(task.model).adapters_of(task.settings)
+
+    def _note_running(self, task: Draw) -> None:
+        """Remember of a job that begins what those that wait are compared with."""
+        found = self.running[task.job]
+        with suppress(DiffusionError):  # it ends with its error
+            found.size, found.adapters = self._size(task), self._adapters(task)
 
     def _pipeline(self, model: Path) -> Pipeline:
         """Return a model's pipeline; those that draw stay. Raises as `ModelCache.get`."""
-        return self.cache.get(model, {each.model for each in self.running.values()})
+        return self.cache.get(model, self._busy())
+
+    def _busy(self) -> set[Path]:
+        """Return the models that draw now."""
+        return {model for each in self.running.values() for model in each.task.models}
 
     def _load_early(self, model: Path) -> None:
         """Load a model without a job. A job that asks for one that fails will get the reason."""
@@ -267,15 +307,30 @@ class _Worker:
     def _draw(self, task: Draw) -> Generator[UNetCall | None, LatentsEstimate | None, bool]:
         """Load the model and draw a job; return whether it was stopped."""
         self.mailbox.send(Started(task.job))
-        if task.model not in self.cache:
+        was_there = self._has_models(task)
+        if not was_there:
             self.mailbox.send(Staged(task.job, "loading model"))
-        pipeline = self._pipeline(task.model)
+        beside = task.beside
+        pipeline = self.cache.get_with_vae(task.model, beside.vae, self._busy())
+        companions = Companions(
+            None if beside.refiner is None else self._pipeline(beside.refiner),
+            beside.switch,
+            self._hires_model(beside),
+        )
+        if not was_there:
+            self._note_running(task)
         self._report_models()
-        drawing = Drawing(task, pipeline, self.mailbox)
+        drawing = Drawing(task, pipeline, self.mailbox, companions)
         yield from drawing.calls()
-        if task.settings.controls:
+        if task.settings.controls or task.settings.image_prompts:
             self._report_models()
         return drawing.stopped
+
+    def _hires_model(self, beside: ModelsBeside) -> Pipeline | None:
+        """Return the model of a second pass; a VAE that was chosen is that of both passes."""
+        if beside.hires is None:
+            return None
+        return self.cache.get_with_vae(beside.hires, beside.vae, self._busy())
 
     def _end(self, ended: Ended) -> None:
         """Tell of the end of a job. An error is its own: the others go on."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.models.fused_linear import FusedLinear
-from diffusion.models.module import Module, Parameter
+from diffusion.models.module import Module
+from diffusion.models.weights import Parameter
 from gpucore import Buffer
 
 __all__ = ["device_weights"]

@@ -20,7 +20,7 @@ LOAD = """
 import pathlib, resource, sys
 from diffusion.checkpoints import open_model
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
-from diffusion.models.module import load
+from diffusion.models.module import (load)
 from diffusion.models.unet import UNet
 from diffusion.models.vae import Vae
 from gpucore import Device, f16, f32

@@ -22,6 +22,7 @@ from diffusion.errors import ModelNotFoundError
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.from_settings import infotext_from_settings
 from diffusion.infotext.grammar import parse_infotext
+from diffusion.memory import Budget
 from diffusion.settings import Defaults
 from diffusion.tasks import Variation
 from diffusion.tasks.sampling_settings import SamplingSettings
@@ -130,7 +131,9 @@ class FakePipeline:
         cls, model: Path | None, device: Device, dtype: object, **options: object
     ) -> FakePipeline:
         """Record the arguments. Raises `ModelNotFoundError` for all but the bundled model."""
-        cls.loads.append({"model": model, "dtype": dtype, **options})
+        vram = options.get("vram")
+        most = vram.most if isinstance(vram, Budget) else vram
+        cls.loads.append({"model": model, "dtype": dtype, **options, "vram": most})
         if model is not None:
             raise ModelNotFoundError(model, "there is no such model folder", "check the path")
         return cls(device)

@@ -92,7 +92,7 @@ def test_without_a_picture_the_init_image_leads() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--control", "in.png"), "control-model is missing"),
+        (("--control", "in.png", "--model", "sd.safetensors"), "control-model is missing"),
         (("--control-model", "edges", "--controls", "nets"), "control image is missing"),
         (("--control-weight", "1"), "needs --control PICTURE"),
         ((*ONE, "--control-weight", "1", "--control-weight", "2"), "1 times at most"),

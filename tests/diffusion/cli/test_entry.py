@@ -95,4 +95,4 @@ def test_names_of_the_package() -> None:
 
 
 def test_every_command_has_a_module() -> None:
-    assert len(COMMANDS) == len(set(COMMANDS)) == 12
+    assert len(COMMANDS) == len(set(COMMANDS)) == 15

@@ -206,13 +206,13 @@ def test_warnings_take_one_line(
 ) -> None:
     def generate(_: object, settings: Settings) -> Iterator[Result]:
         warnings.simplefilter("default")  # pytest makes errors of them
-        for message in ("weights beyond ±10 are cut", "eta changes nothing", "rho is idle"):
+        for message in ("numbers beyond ±10 are cut", "eta changes nothing", "rho is idle"):
             warnings.warn(message, stacklevel=1)
         yield Result([], [], settings, [], NO_LATENTS)
 
     monkeypatch.setattr(fake_pipeline, "generate", generate)
     assert run("txt2img", "a").stderr.splitlines()[:3] == [
-        "avila: warning: weights beyond ±10 are cut",
+        "avila: warning: numbers beyond ±10 are cut",
         "avila: warning: --eta changes nothing",
         "avila: warning: --set rho is idle",
     ]

@@ -31,15 +31,17 @@ from diffusion.client.job_json import job_body
 from diffusion.control import Control
 from diffusion.errors import DiffusionError, SettingsError
 from diffusion.server.jobs.control_request import ControlRequest
-from diffusion.server.jobs.request import (
+from diffusion.server.jobs.guidance_request import (
     FreeURequest,
     GuidanceRequest,
+    ThresholdingRequest,
+)
+from diffusion.server.jobs.request import (
     HiresRequest,
     InitImageRequest,
     InpaintRequest,
     JobRequest,
     SamplingRequest,
-    ThresholdingRequest,
     VariationRequest,
 )
 from diffusion.tasks import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import inspect
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -254,7 +254,12 @@ def test_previews_follow_the_tiling(
     )
     steps = [event for event in pipeline_on(device).generate(settings) if isinstance(event, Step)]
     tilings: list[str] = []
-    monkeypatch.setattr(events, "decode", lambda _, __, given: tilings.append(given) or [])
+
+    def note(_: Any, __: Any, given: str) -> Iterator[Any]:
+        tilings.append(given)
+        return iter(())
+
+    monkeypatch.setattr(events, "decode", note)
     for step in steps:
         step.preview()
     assert tilings == [tiling] * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any, cast
 
@@ -224,7 +224,12 @@ def test_a_padded_picture_is_cut_back(device: Device) -> None:
 
 def test_previews_follow_the_tiling(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     tilings: list[str] = []
-    monkeypatch.setattr(event_module, "decode", lambda _, __, tiling: tilings.append(tiling) or [])
+
+    def note(_: Any, __: Any, tiling: str) -> Iterator[Any]:
+        tilings.append(tiling)
+        return iter(())
+
+    monkeypatch.setattr(event_module, "decode", note)
     tiled = dataclasses.replace(SETTINGS, vae_tiling="on")
     for event in refine(*pair(device), tiled, SHARE):
         if isinstance(event, Step):

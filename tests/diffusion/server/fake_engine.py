@@ -53,6 +53,8 @@ DEFAULTS = Defaults(width=64, height=48, steps=4)
 class FakeEngine:
     """Draws for tests. ``drawn``: the settings of each job that it began; ``maps``: what was asked.
 
+    ``tasks``: all that it was told of these jobs.
+
     A map is the picture upside down at its size; that of ``invert`` fails, as the request's fault.
 
     ``permits``: a step takes one to end; None lets all end.
@@ -64,6 +66,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.status = EngineStatus(EngineState.STARTING)
         self.drawn: list[Settings] = []
+        self.tasks: list[Draw] = []
         self.models: list[Path] = []
         self.maps: list[MakeMap] = []
         self.enlarged: list[Enlarge] = []
@@ -121,6 +124,7 @@ class FakeEngine:
     async def _draw(self, task: Draw) -> None:
         job, settings = task.job, task.settings.with_defaults(DEFAULTS)
         self.drawn.append(task.settings)
+        self.tasks.append(task)
         self.listener(Started(job))
         self._load(task.model)
         if "fail" in settings.prompt:

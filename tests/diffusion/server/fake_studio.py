@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from diffusion.errors import NotFiniteError
+from diffusion.errors import ModelFormatError, NotFiniteError
+from diffusion.memory import EVERYTHING
 from diffusion.pipeline.events import Result, Stage, Step
 from diffusion.settings import Defaults, Settings
 from gpucore import DeviceLostError
@@ -30,7 +31,9 @@ class FakeStep(Step):
     def begin_wait(self) -> Callable[[], None]:
         return self.wait
 
-    def preview(self, small: bool = False) -> list[Image.Image]:
+    def preview(
+        self, small: bool = False, is_unwanted: Callable[[], bool] | None = None
+    ) -> list[Image.Image]:
         return [Image.new("RGB", (16, 8), (0, 0, 255)) for _ in self.image_numbers]
 
     def latents(self) -> Any:
@@ -41,12 +44,22 @@ class FakePipeline:
     """Draws rectangles. Prompts: ``once crash MARK`` ends the process unless the file is there."""
 
     defaults = Defaults(width=64, height=48, steps=4)
-    provenance: ClassVar = {"model": {"name": "fake", "hash": "0123456789"}}
+    provenance: Mapping[str, Any] = {"model": {"name": "fake", "hash": "0123456789"}}
 
     def __init__(self, device: Any, nbytes: int) -> None:
         self.device, self.nbytes, self.refreshed = device, nbytes, 0
         self.controls = SimpleNamespace(nbytes=0, budget=0, make_room=None)
+        self.image_prompts = SimpleNamespace(nbytes=0)
+        self.memory = SimpleNamespace(make_room=None)
+        self.networks = SimpleNamespace(placement=EVERYTHING)
         device.memory.live += nbytes
+
+    def with_vae(self, vae: Path) -> FakePipeline:
+        if "broken" in vae.name:
+            raise ModelFormatError(vae, "latent_channels", "must be 4", "take another one")
+        other = FakePipeline(self.device, 10)
+        other.provenance = {**self.provenance, "vae": {"name": vae.name, "hash": "ab"}}
+        return other
 
     def adapter_fields(self, settings: Settings) -> dict[str, str]:
         return {}

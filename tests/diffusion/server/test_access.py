@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from diffusion.server.access.control import CHANGING_METHODS
 from diffusion.server.access.sessions import sign_session
 from diffusion.server.access.users import Credentials, create_users_file
 from diffusion.server.app import create_app
@@ -61,6 +62,7 @@ def routes(live: Live) -> list[tuple[str, str]]:
 def test_every_route_is_behind_the_credential(guarded: Live) -> None:
     walked = [*routes(guarded), ("GET", "/openapi.json"), ("GET", "/nothing"), ("PUT", "/txt2img")]
     assert len(walked) > 60
+    assert {method for method, _ in walked} <= {"GET", "HEAD", *CHANGING_METHODS}
     answers = {
         (method, path): requests.request(method, guarded.url + path, timeout=30).status_code
         for method, path in walked

@@ -28,6 +28,7 @@ from diffusion.server.engine.process import Patience, ProcessEngine
 from tests.diffusion.cli.fake_pipeline import file_names, run
 from tests.diffusion.server.fake_engine import FakeEngine
 from tests.diffusion.server.fake_studio import FakeStudio
+from tests.diffusion.server.model_folders import copy_model, copy_vae
 from tests.processes import environment
 
 Record = dict[str, Any]
@@ -428,3 +429,27 @@ def test_a_record_that_a_kill_cut_off_is_written_again(engines: list[FakeEngine]
 def records_but_last() -> list[Record]:
     text = (Path("a") / "results.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()[:-1]]
+
+
+def test_lines_name_other_networks(engines: list[FakeEngine], tmp_path: Path) -> None:
+    """A VAE, a refiner and a model of hires fix; a wrong name fails its line alone."""
+    copy_vae(tmp_path / "vaes" / "warm", 0.5)
+    copy_model(tmp_path / "models" / "second", 0.9)
+    small = {"prompt": "x", "seed": 1, "steps": 1}
+    file = write_lines(
+        {**small, "vae": "warm", "refiner": {"model": "second", "switch": 0.5}},
+        {**small, "hires": {"model": "second"}},
+        {**small, "vae": "cold"},
+        {**small, "refiner": {"model": "third"}},
+    )
+    plain = json.loads(BatchOptions().identity)
+    assert json.loads(BatchOptions(vaes=Path("vaes")).identity) == [*plain, "vaes"]
+    done = run("batch", file, "--models", "models", "--vaes", "vaes")
+    assert done.exit_code == 2, done.stderr
+    first, second = (each.beside for each in engines[0].tasks)
+    assert first.vae == (tmp_path / "vaes" / "warm").resolve()
+    assert (first.refiner, first.switch) == (Path("models/second"), 0.5)
+    assert (second.vae, second.hires) == (None, Path("models/second"))
+    reasons = [each["message"] for each in records() if each["state"] == "failed"]
+    assert "has no such VAE" in reasons[0]
+    assert "there is no model" in reasons[1]

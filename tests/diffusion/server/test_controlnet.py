@@ -93,7 +93,7 @@ def test_webuiapi_asks_the_extension(client: Any) -> None:
     assert client.controlnet_version() == 3
     titles = client.controlnet_model_list()
     assert [title.partition(" [")[0] for title in titles] == ["canny", "deep/pose"]
-    assert client.controlnet_module_list() == list(PREPROCESSORS.names)
+    assert client.controlnet_module_list() == [*PREPROCESSORS.names, "ip-adapter-auto"]
     found = client.controlnet_detect([PICTURE, PICTURE], module="canny", threshold_a=100)
     assert len(found.images) == 2
     assert np.array_equal(np.asarray(found.images[1]), np.asarray(PICTURE)[::-1])
@@ -245,7 +245,7 @@ def test_too_many_units_and_other_scripts_are_refused(live: Live) -> None:
     answer = draw(live, *[UNIT] * 40)
     assert (answer.status_code, "must be at most 10" in answer.text) == (422, True)
     assert draw(live, *[{**UNIT, "enabled": False}] * 40).status_code == 200
-    assert "this server has controlnet alone" in draw(live, UNIT, name="ADetailer").text
+    assert "this server has controlnet, FreeU Integrated" in draw(live, UNIT, name="ADetailer").text
     wrong = live.post("/sdapi/v1/txt2img", {"alwayson_scripts": {"controlnet": {"args": "x"}}})
     assert (wrong.status_code, "a list args" in wrong.text) == (422, True)
 
@@ -256,7 +256,7 @@ def test_routes_describe_modules_and_types(live: Live) -> None:
     assert [each["name"] for each in sliders] == ["Resolution", "Low threshold", "High threshold"]
     assert modules["module_detail"]["none"]["sliders"] == []
     labels = live.get("/controlnet/module_list?alias_names=true").json()["module_list"]
-    assert labels == [each.label for each in PREPROCESSORS]
+    assert labels == [*(each.label for each in PREPROCESSORS), "ip-adapter-auto"]
     types = live.get("/controlnet/control_types").json()["control_types"]
     assert types["Canny"]["module_list"] == ["none", "canny"]
     assert types["Canny"]["default_option"] == "canny"

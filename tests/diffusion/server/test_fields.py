@@ -5,6 +5,8 @@ A field that is new in a body needs a row here.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -66,6 +68,7 @@ WORKS: Final[dict[str, tuple[object, dict[str, object], Check]]] = {
         lambda s: (s.sampler, s.guidance),
     ),
     "enable_hr": (True, {}, lambda s: s.hires),
+    "firstpass_image": (encode(INIT), HIRES, lambda s: s.hires.first is not None),
     "hr_scale": (1.5, HIRES, lambda s: s.hires.scale),
     "hr_upscaler": ("Lanczos", HIRES, lambda s: s.hires.upscaler),
     "hr_second_pass_steps": (3, HIRES, lambda s: s.hires.steps),
@@ -79,6 +82,10 @@ WORKS: Final[dict[str, tuple[object, dict[str, object], Check]]] = {
     "resize_mode": (1, {}, lambda s: s.init_image.resize),
     "mask": (encode(MASK), {}, lambda s: s.init_image.inpaint is not None),
     "mask_blur": (9, PART, inpaint("blur")),
+    "mask_blur_x": (9, PART, lambda s: (s.init_image.inpaint.blur, s.init_image.inpaint.blur_down)),
+    "mask_blur_y": (9, PART, inpaint("blur_down")),
+    "mask_round": (False, PART, inpaint("soft")),
+    "initial_noise_multiplier": (0.5, {}, lambda s: s.init_image.noise),
     "inpainting_fill": (1, PART, inpaint("content")),
     "inpaint_full_res": (False, PART, inpaint("area")),
     "inpaint_full_res_padding": (16, PART, inpaint("padding")),
@@ -98,23 +105,18 @@ ANSWERS: Final[dict[str, tuple[object, Callable[[dict[str, Any]], object]]]] = {
 
 REFUSED: Final[dict[str, tuple[object, dict[str, object], int]]] = {
     "restore_faces": (True, {}, 501),
-    "refiner_checkpoint": ("x", {}, 501),
-    "firstpass_image": (encode(INIT), {}, 501),
+    "refiner_checkpoint": ("x", {}, 422),
+    "refiner_switch_at": (1.5, {}, 422),
     "script_name": ("no such", {}, 422),
     "firstphase_width": (64, {}, 501),
     "firstphase_height": (64, {}, 501),
-    "hr_checkpoint_name": ("x", HIRES, 501),
-    "mask_round": (False, PART, 501),
-    "mask_blur_x": (9, PART, 501),
-    "mask_blur_y": (9, PART, 501),
-    "initial_noise_multiplier": (0.5, {}, 501),
+    "hr_checkpoint_name": ("x", HIRES, 422),
 }
 """Those whose feature is missing, or that must name what there is."""
 
 IDLE: Final = {
     "do_not_save_samples": "AUTOMATIC1111 overwrites it by save_images",
     "do_not_save_grid": "AUTOMATIC1111 overwrites it by save_images",
-    "refiner_switch_at": "it needs refiner_checkpoint, which is refused",
     "comments": "AUTOMATIC1111 writes it, and reads nothing from it",
     "image_cfg_scale": "it is for models that edit by instruction, which are not read here",
 }
@@ -189,7 +191,7 @@ def test_a_field_that_is_refused(live: Live, field: str) -> None:
 @pytest.mark.parametrize("field", IDLE)
 def test_a_field_without_effect_is_taken(live: Live, field: str) -> None:
     fields = Txt2ImgBody.model_fields | Img2ImgBody.model_fields
-    kinds = {"comments": {"a": 1}, "refiner_switch_at": 0.5, "image_cfg_scale": 2.0}
+    kinds = {"comments": {"a": 1}, "image_cfg_scale": 2.0}
     value = kinds.get(field, not fields[field].default)
     for kind in kinds_of(field):
         ask(live, kind)
@@ -233,6 +235,32 @@ def test_several_init_images_are_a_batch(live: Live) -> None:
     assert [(s.seed, variation_seed(s)) for s in drawn] == [(1, 10), (1, 11), (1, 12)]
 
 
+def test_several_init_images_with_a_script(live: Live) -> None:
+    """A plot draws all of them in each cell; a matrix takes them by turns, as in AUTOMATIC1111."""
+    images = [picture(seed=each) for each in (1, 2)]
+    given = {"init_images": [encode(each) for each in images], "batch_size": 2}
+    before = len(live.engine.drawn)
+    plot = ["Steps", "1,2,3", [], 0, "", [], 0, "", [], False, True]
+    answer = ask(live, "img2img", script_name="X/Y/Z plot", script_args=plot, **given)
+    assert answer.status_code == 200, answer.text[:500]
+    drawn = sorted(live.engine.drawn[before:], key=lambda s: (s.steps, s.seed))
+    assert [(s.steps, s.seed) for s in drawn] == [(n, seed) for n in (1, 2, 3) for seed in (1, 2)]
+    for settings, image in zip(drawn, images * 3, strict=True):
+        assert settings.init_image is not None
+        assert settings.init_image.image.tobytes() == image.tobytes()
+    shown = answer.json()["images"]
+    assert len(shown) == 7
+    with Image.open(io.BytesIO(base64.b64decode(shown[0]))) as grid:
+        assert grid.size == (3 * 2 * 64, 48), "each cell shows both side by side"
+    before = len(live.engine.drawn)
+    matrix = {"script_name": "Prompt matrix", "prompt": "a|b|c", **given}
+    assert ask(live, "img2img", **matrix).status_code == 200
+    drawn = live.engine.drawn[before:]
+    found = {s.prompt: s.init_image.image.tobytes() for s in drawn if s.init_image}
+    texts = ["a", "a, b", "a, c", "a, b, c"]
+    assert found == {text: images[n % 2].tobytes() for n, text in enumerate(texts)}
+
+
 def variation_seed(settings: Any) -> int:
     seed: int = settings.variation.seed
     return seed
@@ -243,7 +271,8 @@ def variation_seed(settings: Any) -> int:
     [
         ({"batch_size": 2}, 422, "more than batch_size, 2"),
         ({"batch_size": 3, "n_iter": 1000}, 422, "more than this server draws"),
-        ({"batch_size": 3, "script_name": "Prompt matrix"}, 501, "with a script"),
+        ({"batch_size": 2, "script_name": "Prompt matrix"}, 422, "more than batch_size, 2"),
+        ({"batch_size": 2, "script_name": "X/Y/Z plot"}, 422, "more than batch_size, 2"),
         ({"batch_size": 3, "init_images": [encode(INIT), "x", "y"]}, 422, "base64"),
         ({"init_images": []}, 404, "Init image not found"),
     ],

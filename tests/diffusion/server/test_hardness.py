@@ -257,7 +257,7 @@ def test_a_full_disk_of_the_history_refuses_jobs(
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(live.server.services.history, "add_job", full)
-    assert live.post("/api/v1/jobs", {"prompt": "x"}).status_code == 500
+    assert live.post("/api/v1/jobs", {"prompt": "x"}).status_code == 503
     monkeypatch.undo()
     live.wait_for(live.submit("x"), "done")
     assert len(live.get("/api/v1/jobs").json()["jobs"]) == 1

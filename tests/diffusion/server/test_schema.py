@@ -83,5 +83,14 @@ def test_every_operation_answers_as_the_schema_says(fuzzed: Live, mode: Generati
 def test_a_wrong_method_is_answered_with_the_right_ones(fuzzed: Live) -> None:
     answer = requests.put(f"{fuzzed.url}/api/v1/jobs", timeout=30)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    for name, others in (("zip", "POST"), ("read", "POST"), ("delete", "POST")):
+        for method in ("GET", "DELETE", "OPTIONS"):
+            path = f"{fuzzed.url}/api/v1/gallery/{name}"
+            answer = requests.request(method, path, timeout=30)
+            assert (answer.status_code, answer.headers["allow"]) == (405, others)
+    for method in ("TRACE", "QUERY"):
+        path, foreign = f"{fuzzed.url}/api/v1/session", {"origin": ""}
+        answer = requests.request(method, path, headers=foreign, timeout=30)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, POST")
     assert set(answer.json()) == {"error", "detail", "body", "errors"}
     assert set(fuzzed.get("/no/such/route").json()) == {"error", "detail", "body", "errors"}

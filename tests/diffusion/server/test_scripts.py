@@ -14,10 +14,12 @@ from PIL import Image
 
 from diffusion.infotext.files import read_texts
 from diffusion.infotext.grammar import parse_infotext
+from diffusion.server.routes.sdapi.guidance_scripts import GUIDANCE_SCRIPTS
 from tests.diffusion.server.live_server import Live, wait_until
 
 SMALL = {"prompt": "a cat", "width": 64, "height": 48, "steps": 2, "seed": 7}
 PLOT = "x/y/z plot"
+GUIDING = [each.title.lower() for each in GUIDANCE_SCRIPTS]
 
 
 def images_of(answer: Any) -> list[Image.Image]:
@@ -165,7 +167,7 @@ def test_a_prompt_matrix_has_each_combination(live: Live) -> None:
         (["Prompt order", "dog,fox"], 422, "must stand in the prompt"),
         (["Checkpoint name", "no such model"], 422, "there is no model"),
         (["Styles", "no such style"], 422, "Style not found"),
-        (["VAE", "other"], 501, "sd_vae"),
+        (["VAE", "other"], 422, "name the folder it lies in"),
         (["Face restore", "yes"], 501, "does not do the axis Face restore"),
         (["Steps", "1,2", [], 0, "", [], 0, "", [], "yes"], 422, "Draw legend must be"),
         ([*["Nothing", "", []] * 3, *[False] * 7, 900], 422, "from 0 to 500; got 900"),
@@ -218,9 +220,12 @@ def test_a_client_that_leaves_cancels_its_plot(live: Live) -> None:
 def test_scripts_are_described_as_their_arguments_are_read(live: Live) -> None:
     listed = live.get("/sdapi/v1/script-info").json()
     assert {(each["name"], each["is_img2img"]) for each in listed} == {
-        (name, start) for name in ("prompt matrix", PLOT, "controlnet") for start in (False, True)
+        (name, start)
+        for name in ("prompt matrix", PLOT, "controlnet", *GUIDING)
+        for start in (False, True)
     }
-    assert [each["name"] for each in listed if each["is_alwayson"]] == ["controlnet"] * 2
+    always_on = {each["name"] for each in listed if each["is_alwayson"]}
+    assert always_on == {"controlnet", *GUIDING}
     for each in [each for each in listed if not each["is_alwayson"]]:
         assert set(each["args"][0]) == {"label", "value", "minimum", "maximum", "step", "choices"}
     txt2img = next(each for each in listed if each["name"] == PLOT and not each["is_img2img"])

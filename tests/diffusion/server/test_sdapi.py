@@ -13,6 +13,7 @@ import webuiapi
 from PIL import Image
 
 from diffusion.server.routes.missing import MISSING
+from diffusion.server.routes.sdapi.guidance_scripts import GUIDANCE_SCRIPTS
 from tests.diffusion.server.live_server import Live, wait_until
 
 RED = Image.new("RGB", (64, 48), (255, 0, 0))
@@ -119,6 +120,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
         "prompt matrix",
         "x/y/z plot",
         "controlnet",
+        *(each.title.lower() for each in GUIDANCE_SCRIPTS),
     ]
     assert client.get_cmd_flags()["api"] is True
     assert set(client.get_memory()["ram"]) == {"free", "used", "total"}
@@ -128,13 +130,13 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     ("body", "status", "words"),
     [
         ({"restore_faces": True}, 501, "restore_faces"),
-        ({"refiner_checkpoint": "x"}, 501, "refiner"),
+        ({"refiner_checkpoint": "x"}, 422, "there is no model"),
         ({"styles": ["x"]}, 422, "Style not found"),
         ({"script_name": "no such script"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ADetailer": {"args": []}}}, 422, "always on script"),
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
         ({"override_settings": {"sd_model_checkpoint": "other"}}, 422, "there is no model"),
-        ({"override_settings": {"sd_vae": "other"}}, 501, "sd_vae"),
+        ({"override_settings": {"sd_vae": "other"}}, 422, "name the folder it lies in"),
         ({"override_settings": {"token_merging_ratio": 2}}, 422, "token_merging_ratio"),
         ({"enable_hr": True, "hr_upscaler": "R-ESRGAN 4x+"}, 422, "give one of lanczos"),
         ({"width": 500}, 422, "multiple of 8"),

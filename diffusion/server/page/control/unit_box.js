@@ -5,6 +5,7 @@ import { fill, h } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
 import { notifyError } from "/page/core/notices.js";
 import { preprocessorOf, setUnitPicture, unitPicture, unitPictureChanged } from "/page/control/unit_pictures.js";
+import { takeDrops } from "/page/picture/drops.js";
 import { pictureInput, thumbnail } from "/page/picture/source_box.js";
 import { encode, readPicture, source, sourceChanged } from "/page/picture/source.js";
 import { arrived, choicesOf } from "/page/settings/choices.js";
@@ -72,17 +73,7 @@ export function completeUnit(place, fields) {
     absent("kind", !unions && get(key("kind")) === null);
   }
 
-  const drop = (/** @type {DragEvent | ClipboardEvent} */ event) => {
-    const data = event instanceof DragEvent ? event.dataTransfer : event.clipboardData;
-    const given = [...(data?.files ?? [])].find((each) => each.type.startsWith("image/"));
-    if (!given) return;
-    event.preventDefault();
-    event.stopPropagation();
-    document.documentElement.classList.remove("dropping");
-    take(given);
-  };
-  box.addEventListener("drop", drop);
-  box.addEventListener("paste", drop);
+  takeDrops(box, take);
   const shown = new Set(["mode", ...["preprocessor", "resolution", "threshold_a", "threshold_b"].map(key)]);
   changed.on((keys) => {
     if ([...keys].some((each) => shown.has(each))) show();

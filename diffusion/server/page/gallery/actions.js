@@ -1,5 +1,6 @@
 // What can be done with a picture: go on from it, vary it, save it.
 
+import { promptBy } from "/page/control/prompt_pictures.js";
 import { controlBy } from "/page/control/unit_pictures.js";
 import { fetchFile } from "/page/core/api.js";
 import { h } from "/page/core/dom.js";
@@ -35,11 +36,11 @@ async function goOn(picture, mode) {
   location.hash = "#create";
 }
 
-/** @param {any} picture */
-async function lead(picture) {
-  await controlBy(await fetchFile("GET", picture.url));
+/** @param {any} picture @param {(file: Blob) => Promise<void>} by @param {string} text */
+async function lead(picture, by, text) {
+  await by(await fetchFile("GET", picture.url));
   location.hash = "#create";
-  notify("This picture leads now: choose a model for it.");
+  notify(text);
 }
 
 /** @param {any} picture */
@@ -68,7 +69,8 @@ export function pictureActions(picture, before = () => {}) {
     act("restore", "Settings", "Take the settings of this picture", () => restore(picture)),
     act("image", "Image", "Image to image", () => goOn(picture, "image")),
     act("brush", "Inpaint", "Draw parts anew", () => goOn(picture, "inpaint")),
-    act("control", "Control", "Lead drawings by this picture", () => lead(picture)),
+    act("control", "Control", "Lead drawings by this picture", () => lead(picture, controlBy, "This picture leads now: choose a model for it.")),
+    act("blocks", "As prompt", "Read this picture as a prompt", () => lead(picture, promptBy, "This picture is read as a prompt: choose an adapter for it.")),
     act("upscale", "Upscale", "Enlarge, and draw detail", () => goOn(picture, "upscale")),
     act("variation", "Vary", "Draw four variations", () => vary(picture)),
     h("a", { class: "button small", href: picture.url, download: `${picture.id}.png`, title: "Save the PNG" }, icon("download"), "Save"),

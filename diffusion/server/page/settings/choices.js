@@ -13,12 +13,15 @@ let lists = {};
 
 /** Ask for all lists. */
 export async function loadChoices() {
-  const [choices, models, networks, makers] = await Promise.all(
-    ["choices", "models", "control-models", "preprocessors"].map((each) => call("GET", `/api/v1/${each}`)));
+  const [choices, models, networks, makers, { vaes }] = await Promise.all(
+    ["choices", "models", "control-models", "preprocessors", "vaes"].map((each) => call("GET", `/api/v1/${each}`)));
   const control_models = networks.control_models.map((/** @type {any} */ each) => ({ name: each.name, label: each.title }));
-  lists = { ...choices, ...makers, control_models, rows: models.models, models: models.models.map(modelChoice), defaultModel: models.default };
+  lists = { ...choices, ...makers, control_models, vaes: vaes.map(named), rows: models.models, models: models.models.map(modelChoice), defaultModel: models.default };
   arrived.send();
 }
+
+/** @param {{name: string}} each @returns {Choice} */
+const named = ({ name }) => ({ name, label: name });
 
 /** @param {any} model @returns {Choice} */
 function modelChoice(model) {

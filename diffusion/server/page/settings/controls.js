@@ -32,8 +32,10 @@ export function fieldControl(field) {
     if (keys.has(field.key)) show(get(field.key));
   });
   const kind = `field ${field.kind} ${field.wide ? "wide" : ""}`;
-  if (field.kind === "switch") return h("div", { class: kind }, body, hint);
-  return h("div", { class: kind }, h("label", { for: id }, field.label), body, hint);
+  const element = h("div", { class: kind }, field.kind !== "switch" && h("label", { for: id }, field.label), body, hint);
+  const { needs } = field;
+  if (needs) arrived.on(() => element.classList.toggle("absent", !choicesOf(needs).length && get(field.key) === null));
+  return element;
 }
 
 /** @typedef {{body: any, input: any, show: (value: any) => void}} Made */

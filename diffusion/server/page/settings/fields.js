@@ -19,15 +19,18 @@
  * @property {string} [hint] stands below the control
  * @property {string} [tip] is shown on hovering
  * @property {string[]} [modes]
+ * @property {string} [needs] a list; without any in it the field is not shown
  * @property {boolean} [wide]
  */
 
 /** Control units that the page shows; a job may have more. */
 export const UNITS = 4;
+/** Adapters that read pictures as prompts; a job may have more. */
+export const PROMPTS = 2;
 
 /**
- * A group with `after` is shown once that switch is on. A group with a `part` has a switch; the part is left out of the request while it is off.
- * @type {{name: string, label: string, open?: boolean, modes?: string[], part?: string, after?: string}[]}
+ * A group with `after` is shown once that switch is on. A group with a `part` has a switch; the part is left out of the request while it is off. One with `within` stands in another group, which comes before it.
+ * @type {{name: string, label: string, open?: boolean, modes?: string[], part?: string, after?: string, within?: string}[]}
  */
 export const GROUPS = [
   { name: "source", label: "Picture", open: true, modes: ["image", "inpaint", "upscale"] },
@@ -35,10 +38,17 @@ export const GROUPS = [
   { name: "main", label: "Settings", open: true },
   { name: "hires", label: "Hires fix", modes: ["text"], part: "hires" },
   { name: "variation", label: "Variation", part: "variation" },
-  ...unitGroups(),
+  { name: "refiner", label: "Refiner", part: "refiner" },
+  ...numberedGroups("control", "Control", "controls", UNITS),
+  ...numberedGroups("prompt", "Picture prompt", "image_prompts", PROMPTS),
   { name: "guidance", label: "Guidance options" },
-  { name: "thresholding", label: "Dynamic thresholding", part: "guidance_options.thresholding" },
-  { name: "freeu", label: "FreeU", part: "guidance_options.freeu" },
+  { name: "thresholding", label: "Dynamic thresholding", part: "guidance_options.thresholding", within: "guidance" },
+  { name: "attention", label: "Self-attention guidance", part: "guidance_options.self_attention", within: "guidance" },
+  { name: "freeu", label: "FreeU", part: "guidance_options.freeu", within: "guidance" },
+  { name: "shortcuts", label: "Shortcuts" },
+  { name: "merging", label: "Token merging", part: "guidance_options.merging", within: "shortcuts" },
+  { name: "tiles", label: "HyperTile", part: "guidance_options.tiles", within: "shortcuts" },
+  { name: "cache", label: "DeepCache", part: "guidance_options.cache", within: "shortcuts" },
   { name: "more", label: "More" },
   { name: "rare", label: "Rare" },
 ];
@@ -48,6 +58,7 @@ const MODEL = "the model’s own";
 /** @type {Field[]} */
 export const FIELDS = [
   { key: "model", label: "Model", kind: "choice", group: "main", choices: "models", unset: "The server’s default", wide: true },
+  { key: "vae", label: "VAE", kind: "choice", group: "main", choices: "vaes", unset: "The model’s own", needs: "vaes", wide: true, tip: "Turns latents into pixels: other ones have other colours and finer detail." },
   { key: "width", label: "Width", kind: "integer", group: "main", min: 8, max: 16384, step: 8, unset: "auto", modes: ["text", "image", "inpaint"] },
   { key: "height", label: "Height", kind: "integer", group: "main", min: 8, max: 16384, step: 8, unset: "auto", modes: ["text", "image", "inpaint"] },
   { key: "steps", label: "Steps", kind: "integer", group: "main", min: 1, max: 1000, unset: MODEL },
@@ -75,6 +86,7 @@ export const FIELDS = [
   { key: "hires.sampler", label: "Sampler", kind: "choice", group: "hires", choices: "sampler", unset: "As above" },
   { key: "hires.schedule", label: "Schedule", kind: "choice", group: "hires", choices: "schedule", unset: "As above" },
   { key: "hires.guidance", label: "Guidance", kind: "number", group: "hires", min: 0, max: 100, step: 0.5, unset: "as above" },
+  { key: "hires.model", label: "Model", kind: "choice", group: "hires", choices: "models", unset: "As above", wide: true },
   { key: "hires.prompt", label: "Prompt", kind: "text", group: "hires", unset: "as above", wide: true },
   { key: "hires.negative", label: "Negative prompt", kind: "text", group: "hires", unset: "as above", wide: true },
 
@@ -83,13 +95,17 @@ export const FIELDS = [
   { key: "variation.from_width", label: "Seed’s width", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn", hint: "Keeps a picture recognisable at another size: give the size that the seed drew." },
   { key: "variation.from_height", label: "Seed’s height", kind: "integer", group: "variation", min: 8, max: 16384, step: 8, unset: "as drawn" },
 
+  { key: "refiner.model", label: "Model", kind: "choice", group: "refiner", choices: "models", unset: "Choose a model", wide: true },
+  { key: "refiner.switch", label: "Takes over at", kind: "slider", group: "refiner", min: 0, max: 1, step: 0.05, standard: 0.8, wide: true, hint: "The share of the steps that the first model makes. Not with hires fix." },
+
   ...unitFields(),
+  ...promptFields(),
 
   { key: "guidance_options.rescale", label: "Rescale", kind: "slider", group: "guidance", min: 0, max: 1, step: 0.05, standard: 0, hint: "Takes back what a high guidance does to contrast; 0.7 is usual. Not with thresholding." },
   { key: "guidance_options.perturbed", label: "Perturbed attention", kind: "number", group: "guidance", min: 0, max: 100, step: 0.5, standard: 0, hint: "Scale of PAG: firmer shapes for half as much work again. 3 is usual." },
   { key: "guidance_options.skip_early", label: "Skip the first calls", kind: "number", group: "guidance", min: 0, max: 1, step: 0.05, standard: 0, hint: "The share of calls that leave the negative prompt out." },
   { key: "guidance_options.skip_below", label: "Skip below σ", kind: "number", group: "guidance", min: 0, max: 1e6, step: 0.5, standard: 0, hint: "Below it every second call leaves the negative prompt out (NGMS)." },
-  { key: "guidance_options.skip_all", label: "Every call below that σ", kind: "switch", group: "guidance", standard: false },
+  { key: "guidance_options.skip_all", label: "Every call below that σ", kind: "switch", group: "guidance", standard: false, wide: true },
 
   { key: "guidance_options.thresholding.mimic_scale", label: "Mimic scale", kind: "number", group: "thresholding", min: 0, max: 100, step: 0.5, standard: 7, hint: "A lower guidance, whose range of colours is kept." },
   { key: "guidance_options.thresholding.percentile", label: "Percentile", kind: "number", group: "thresholding", min: 0, max: 1, step: 0.005, standard: 1, hint: "The share of values that are not clipped." },
@@ -97,6 +113,21 @@ export const FIELDS = [
   { key: "guidance_options.thresholding.measure", label: "Range by", kind: "choice", group: "thresholding", standard: "AD", values: [{ name: "AD", label: "Largest distance" }, { name: "STD", label: "Deviation" }] },
   { key: "guidance_options.thresholding.share", label: "Share", kind: "slider", group: "thresholding", min: 0, max: 1, step: 0.05, standard: 1 },
   { key: "guidance_options.thresholding.separate_channels", label: "Each channel by itself", kind: "switch", group: "thresholding", standard: true, wide: true },
+
+  { key: "guidance_options.self_attention.scale", label: "Scale", kind: "number", group: "attention", min: -100, max: 100, step: 0.05, standard: 0.5, hint: "Away from a picture that is blurred where the network looks." },
+  { key: "guidance_options.self_attention.blur", label: "Blur", kind: "number", group: "attention", min: 0.01, max: 100, step: 0.5, standard: 2, hint: "In latent pixels." },
+  { key: "guidance_options.self_attention.threshold", label: "Threshold", kind: "number", group: "attention", min: 0, max: 100, step: 0.1, standard: 1, hint: "Places that are looked at more than so many times the mean." },
+
+  { key: "guidance_options.merging.ratio", label: "Share", kind: "slider", group: "merging", min: 0, max: 0.75, step: 0.05, standard: 0.5, hint: "Similar tokens that are merged. 0.5 is quick and changes small things." },
+  { key: "guidance_options.merging.hires", label: "Share with hires fix", kind: "slider", group: "merging", min: 0, max: 0.75, step: 0.05, standard: 0, hint: "0 is as above.", modes: ["text"] },
+  { key: "guidance_options.merging.downsample", label: "Levels up to scale", kind: "integer", group: "merging", min: 1, max: 8, standard: 1, hint: "XL needs 2: it has no attention at 1." },
+
+  { key: "guidance_options.tiles.tile", label: "Tile", kind: "integer", group: "tiles", min: 32, max: 4096, step: 32, standard: 256, hint: "Pixels. Attention looks within tiles, which helps large pictures." },
+  { key: "guidance_options.tiles.swap", label: "Numbers in turn", kind: "integer", group: "tiles", min: 1, max: 128, standard: 2, hint: "More hide the seams better." },
+  { key: "guidance_options.tiles.depth", label: "Depth", kind: "integer", group: "tiles", min: 0, max: 8, standard: 0, hint: "Levels below the largest that have tiles, too." },
+
+  { key: "guidance_options.cache.interval", label: "Interval", kind: "integer", group: "cache", min: 1, max: 100, standard: 3, hint: "The depth of the network is computed in every so many calls." },
+  { key: "guidance_options.cache.branch", label: "Branch", kind: "integer", group: "cache", min: 0, max: 24, standard: 0, hint: "0 saves the most." },
 
   { key: "guidance_options.freeu.b1", label: "B1", kind: "number", group: "freeu", min: 0, max: 10, step: 0.05, standard: 1.3, tip: "Factor of the innermost features" },
   { key: "guidance_options.freeu.b2", label: "B2", kind: "number", group: "freeu", min: 0, max: 10, step: 0.05, standard: 1.4, tip: "Factor of the features around them" },
@@ -126,16 +157,23 @@ export const FIELDS = [
   { key: "zero_snr", label: "Rescale noise to zero terminal SNR", kind: "switch", group: "rare", standard: false, wide: true },
 ];
 
-function unitGroups() {
-  return Array.from({ length: UNITS }, (_, place) => ({
-    name: `control${place + 1}`, label: `Control ${place + 1}`, part: `controls.${place}`, after: place ? `control${place}.on` : undefined,
+/** Return groups of one kind, of which each is shown once the one before is on.
+ * @param {string} name @param {string} label @param {string} part @param {number} count */
+function numberedGroups(name, label, part, count) {
+  return Array.from({ length: count }, (_, place) => ({
+    name: `${name}${place + 1}`, label: `${label} ${place + 1}`, part: `${part}.${place}`, after: place ? `${name}${place}.on` : undefined,
   }));
 }
 
-/** @returns {Field[]} */
+/** Return the fields of such groups. @param {string} name @param {string} part @param {number} count
+ * @param {Omit<Field, "group">[]} fields @returns {Field[]} */
+function numberedFields(name, part, count, fields) {
+  return Array.from({ length: count }, (_, place) =>
+    fields.map((field) => ({ ...field, key: `${part}.${place}.${field.key}`, group: `${name}${place + 1}` }))).flat();
+}
+
 function unitFields() {
-  /** @type {Omit<Field, "group">[]} */
-  const fields = [
+  return numberedFields("control", "controls", UNITS, [
     { key: "model", label: "Model", kind: "choice", choices: "control_models", unset: "Choose a network", wide: true },
     { key: "preprocessor", label: "Preprocessor", kind: "choice", choices: "preprocessors", standard: "none", wide: true },
     { key: "resolution", label: "Resolution", kind: "integer", min: 64, max: 4096, step: 64, unset: "as drawn", tip: "The shorter side of the map" },
@@ -148,9 +186,22 @@ function unitFields() {
     { key: "resize", label: "Fit", kind: "choice", choices: "control_resize", standard: "crop" },
     { key: "kind", label: "Shows", kind: "choice", choices: "control_kind", unset: "As its preprocessor" },
     { key: "passes", label: "With hires fix", kind: "choice", choices: "control_passes", standard: "both", modes: ["text"] },
-  ];
-  return Array.from({ length: UNITS }, (_, place) =>
-    fields.map((field) => ({ ...field, key: `controls.${place}.${field.key}`, group: `control${place + 1}` }))).flat();
+  ]);
+}
+
+function promptFields() {
+  return numberedFields("prompt", "image_prompts", PROMPTS, [
+    { key: "model", label: "Adapter", kind: "choice", choices: "control_models", unset: "Choose an IP-Adapter", wide: true },
+    { key: "encoder", label: "Image encoder", kind: "choice", choices: "control_models", unset: "One that fits", wide: true },
+    { key: "weight", label: "Weight", kind: "slider", min: -1, max: 2, step: 0.05, standard: 1, wide: true },
+    { key: "start", label: "Starts at", kind: "number", min: 0, max: 1, step: 0.05, standard: 0, tip: "Share of the steps" },
+    { key: "end", label: "Ends at", kind: "number", min: 0, max: 1, step: 0.05, standard: 1, tip: "Share of the steps" },
+    { key: "weight_type", label: "Counts for", kind: "choice", choices: "ip_weight_type", standard: "linear" },
+    { key: "combine", label: "Several pictures", kind: "choice", choices: "ip_combine", standard: "concat" },
+    { key: "scaling", label: "Weighs", kind: "choice", choices: "ip_scaling", standard: "v" },
+    { key: "resize", label: "Fit", kind: "choice", choices: "ip_resize", standard: "crop" },
+    { key: "passes", label: "With hires fix", kind: "choice", choices: "control_passes", standard: "both", modes: ["text"] },
+  ]);
 }
 
 /** Prompts and switches that stand outside of the groups. @type {Field[]} */

@@ -1,11 +1,12 @@
 // The panel of settings: modes, prompts, groups that fold, and the button that draws.
 
+import { completePrompt } from "/page/control/prompt_box.js";
 import { completeUnit } from "/page/control/unit_box.js";
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
 import { adapterButton } from "/page/settings/adapter_picker.js";
 import { fieldControl } from "/page/settings/controls.js";
-import { FIELDS, GROUPS, UNITS, inMode, standardValue } from "/page/settings/fields.js";
+import { FIELDS, GROUPS, PROMPTS, UNITS, inMode, standardValue } from "/page/settings/fields.js";
 import { modelButton } from "/page/settings/model_dialog.js";
 import { promptBox } from "/page/settings/prompt.js";
 import { speedControl } from "/page/settings/speed.js";
@@ -32,6 +33,8 @@ export function settingsPanel({ ondraw, source, extension }) {
   /** @type {any} */ (folded.get("mask")).content.append(extension);
   /** @type {any} */ (folded.get("more")).content.append(speedControl());
   for (let place = 0; place < UNITS; place += 1) completeUnit(place, /** @type {any} */ (folded.get(`control${place + 1}`)).content);
+  for (let place = 0; place < PROMPTS; place += 1) completePrompt(place, /** @type {any} */ (folded.get(`prompt${place + 1}`)).content);
+  for (const { name, within } of GROUPS) if (within) /** @type {any} */ (folded.get(within)).content.append(/** @type {any} */ (folded.get(name)).element);
   const form = h(
     "form",
     {
@@ -48,7 +51,7 @@ export function settingsPanel({ ondraw, source, extension }) {
       promptBox("prompt", "Prompt", "What the picture shows", 4),
       promptBox("negative", "Negative prompt", "What it must not show", 2),
       h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
-      [...folded.values()].map((each) => each.element),
+      GROUPS.filter((group) => !group.within).map((group) => folded.get(group.name)?.element),
       h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
     ),
     h("div", { class: "panel-foot" }, problem, draw, h("p", { class: "hint keys" }, "Ctrl + Enter")),
@@ -103,16 +106,18 @@ function groupOf(group) {
   }
   const toggle = group.part && `${group.name}.on`;
   const state = h("span", { class: "badge", hidden: true });
-  const details = h("details", { class: "group" },
+  const inner = GROUPS.filter((each) => each.within === group.name);
+  const details = h("details", { class: `group ${group.within ? "inner wide" : ""}` },
     h("summary", { class: "group-head" }, h("span", {}, group.label), state, icon("chevron")),
-    toggle && fieldControl({ key: toggle, label: `Use ${group.label.replace(/^[A-Z](?=[a-z ]+$)/, (first) => first.toLowerCase())}`, kind: "switch", group: "" }),
+    toggle && fieldControl({ key: toggle, label: `Use ${group.label.replace(/^[A-Z](?=[^A-Z]+$)/, (first) => first.toLowerCase())}`, kind: "switch", group: "" }),
     content);
   const show = () => {
     const on = !toggle || get(toggle);
     const touched = fields.filter((field) => inMode(field, get("mode")) && get(field.key) !== standardValue(field.key));
     content.hidden = !on;
-    state.hidden = toggle ? !on : touched.length === 0;
-    state.textContent = toggle ? "on" : String(touched.length);
+    const count = touched.length + inner.filter((each) => get(`${each.name}.on`)).length;
+    state.hidden = toggle ? !on : count === 0;
+    state.textContent = toggle ? "on" : String(count);
   };
   changed.on(show);
   show();
@@ -132,7 +137,7 @@ function showProblem(problem, form, text, input) {
   problem.hidden = false;
   fill(problem, text);
   if (!input) return;
-  input.closest("details")?.setAttribute("open", "");
+  for (let each = input.closest("details"); each; each = each.parentElement.closest("details")) each.open = true;
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-errormessage", problem.id);
   input.focus();
@@ -154,7 +159,7 @@ function fieldNamed(form, text) {
   const inputs = /** @type {HTMLElement[]} */ ([...form.querySelectorAll("[data-key]")]);
   const ranked = inputs.map((input) => {
     const key = String(input.dataset.key);
-    const names = [key, key.replace(/^controls\.\d+\./, "control "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
+    const names = [key, key.replace(/^controls\.\d+\./, "control ").replace(/^image_prompts\.\d+\./, "ip "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
     const rank = names.findIndex((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
     return { input, rank: rank < 0 ? Infinity : 2 * rank + Number(input.offsetParent === null) };
   });

@@ -15,9 +15,9 @@ import { withStyles } from "/page/settings/styles.js";
  * Return the body of POST /api/v1/jobs.
  * @param {Record<string, any>} values
  * @param {Source | null} source
- * @param {Record<string, any>} controls the pictures of control units by their places
+ * @param {Record<string, Record<string, any>>} pictures those of `controls` and of `image_prompts`, by their places
  */
-export function buildRequest(values, source, controls) {
+export function buildRequest(values, source, pictures) {
   const mode = values.mode;
   /** @type {any} */
   const body = { ...withStyles(values.styles, values.prompt, values.negative) };
@@ -28,7 +28,9 @@ export function buildRequest(values, source, controls) {
     put(body, field.key, value);
   }
   if (body.variation) finishVariation(body);
-  if (body.controls) body.controls = Object.entries(body.controls).map(([place, unit]) => ({ ...unit, ...controls[place] }));
+  for (const [part, own] of Object.entries(pictures)) {
+    if (body[part]) body[part] = Object.entries(body[part]).map(([place, each]) => ({ ...each, ...own[place] }));
+  }
   if (mode === "upscale" && source) finishUpscale(body, values, source);
   delete body.upscale;
   if (mode === "text" || !source) delete body.init_image;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +37,7 @@ from diffusion.server.routes.sdapi.translation import (
 from diffusion.server.routes.waiting import draw_series
 from diffusion.server.services import Services
 from diffusion.server.styles import StyleTable
+from diffusion.settings import Settings
 
 __all__ = ["router"]
 
@@ -83,15 +85,19 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     if body.script_name:
         plan = await asyncio.to_thread(make_plan, body, services.settings.work)
         bodies = bodies if plan is None else plan.bodies
-    elif isinstance(body, Img2ImgBody):
-        bodies = split_pictures(body, services.settings.work)
+    parts = [_split(each, services) for each in bodies]
+    bodies = [each for part in parts for each in part]
     bodies = [_with_styles(each, services.styles) for each in bodies]
     for each in bodies if plan is not None else []:
         await asyncio.to_thread(check_body, each, options)  # before the first is drawn
     kind = "img2img" if isinstance(body, Img2ImgBody) else "txt2img"
     task = body.force_task_id or ""
     origin = Origin(user.name, f"sdapi/{kind}", False, task=task, parts=len(bodies))
-    jobs = await draw_series(request, services, _requests(bodies, options), origin)
+    # An ended job keeps no pictures, so its settings are kept from its begin for maps.
+    units = controlnet.mapped_units(body.alwayson_scripts) if plan is None else []
+    begun = list[Settings]()
+    note = None if not (units and body.send_images) else lambda job: begun.append(job.settings)
+    jobs = await draw_series(request, services, _requests(bodies, options), origin, note)
     # AUTOMATIC1111 puts a grid first where it saves pictures and has several.
     count = sum(len(job.pictures) for job in jobs)
     with_grid = plan is None and body.save_images and count > 1
@@ -99,12 +105,19 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     if not body.override_settings_restore_afterwards:
         await write_options(services, user.name, body.override_settings or {})
     maps = list[bytes]()
-    if plan is None and body.send_images and body.alwayson_scripts:
-        async for asked in _requests(bodies[:1], options):  # an ended job keeps no pictures
-            maps = await controlnet.detected_maps(body.alwayson_scripts, asked, services.maps)
-    layout = _Layout(plan, with_grid, values.kind, body.send_images, maps)
+    if begun:
+        maps = await controlnet.detected_maps(units, begun[0], services.maps)
+    cells = [len(part) for part in parts]
+    layout = _Layout(plan, cells, with_grid, values.kind, body.send_images, maps)
     content = await asyncio.to_thread(_content, services.outputs, jobs, layout, body)
     return Response(content, media_type="application/json")
+
+
+def _split(body: DrawBody, services: Services) -> Sequence[DrawBody]:
+    """Return a body for each of several init images."""
+    if not isinstance(body, Img2ImgBody):
+        return [body]
+    return split_pictures(body, services.settings.work)
 
 
 def _content(outputs: Outputs, jobs: Sequence[Job], layout: _Layout, body: DrawBody) -> bytes:
@@ -137,7 +150,7 @@ async def _requests(bodies: Sequence[DrawBody], options: OptionValues) -> AsyncI
             yield await asyncio.to_thread(img2img_job, body, options)
         else:
             assert isinstance(body, Txt2ImgBody)
-            if body.alwayson_scripts:  # units have pictures
+            if body.alwayson_scripts or body.firstpass_image:  # they have pictures
                 yield await asyncio.to_thread(txt2img_job, body, options)
             else:
                 yield txt2img_job(body, options)
@@ -146,10 +159,11 @@ async def _requests(bodies: Sequence[DrawBody], options: OptionValues) -> AsyncI
 class _Layout(NamedTuple):
     """The parts of an answer: grids of a plan or a batch, and its files, if it ``sends`` any.
 
-    ``maps``: of its units, which come last.
+    ``cells``: how many jobs draw each body of the plan. ``maps``: of its units, which come last.
     """
 
     plan: Plan | None
+    cells: Sequence[int]
     with_grid: bool
     kind: str
     sends: bool
@@ -171,7 +185,7 @@ def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[li
         images = [Image.open(io.BytesIO(png), formats=["PNG"]) for png in pngs]
         grids = [Shown(arrange_grid(images), texts[0])]
     elif plan is not None:
-        grids = plan.make_grids(_open_pictures(jobs, pngs))
+        grids = plan.make_grids(_join(_open_pictures(jobs, pngs), layout.cells))
         if not plan.keeps_pictures:
             pngs, texts = [], []
     pngs = [*(_png(each) for each in grids), *pngs, *layout.maps]
@@ -192,6 +206,12 @@ def _open_pictures(jobs: Sequence[Job], pngs: Sequence[bytes]) -> list[list[Show
         ]
         for job in jobs
     ]
+
+
+def _join(drawn: Sequence[list[Shown]], cells: Sequence[int]) -> list[list[Shown]]:
+    """Return the pictures of jobs as those of cells, of which each has so many jobs."""
+    left = iter(drawn)
+    return [[shown for each in itertools.islice(left, count) for shown in each] for count in cells]
 
 
 def _png(shown: Shown) -> bytes:

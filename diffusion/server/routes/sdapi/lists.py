@@ -15,6 +15,7 @@ from diffusion.samplers.registry import SAMPLERS
 from diffusion.schedules.registry import SCHEDULES
 from diffusion.server.routes.given import Admin, CurrentUser, Parts
 from diffusion.server.routes.sdapi import controlnet
+from diffusion.server.routes.sdapi.guidance_scripts import GUIDANCE_SCRIPTS
 from diffusion.server.routes.sdapi.option_values import read_options
 from diffusion.server.routes.sdapi.scripts import SCRIPTS
 from diffusion.tasks import PIXEL_UPSCALERS, UPSCALERS
@@ -51,7 +52,7 @@ async def list_models(services: Parts, user: CurrentUser) -> Rows:
     return [
         {
             "title": entry.title,
-            "model_name": entry.name.removesuffix(".safetensors"),
+            "model_name": entry.stem,
             "hash": entry.digest,
             "sha256": entry.sha256,
             "filename": entry.name,
@@ -89,8 +90,9 @@ async def list_loras(services: Parts, user: CurrentUser) -> Rows:
 
 @router.post("/refresh-loras")
 @router.post("/refresh-embeddings")
+@router.post("/refresh-vae")
 async def refresh_adapters(services: Parts, user: Admin) -> None:
-    """Look for LoRAs, embeddings and control networks again."""
+    """Look for LoRAs, embeddings, control networks and VAEs again."""
     await services.adapters.refresh(services.engines)
 
 
@@ -105,8 +107,9 @@ async def list_styles(services: Parts, user: CurrentUser) -> Rows:
 
 @router.get("/scripts")
 async def list_scripts(user: CurrentUser) -> Mapping[str, Sequence[str]]:
-    """List the scripts: those that ``script_name`` may name, and the one that is always on."""
-    names = [*(script.title.lower() for script in SCRIPTS), controlnet.NAME]
+    """List the scripts: those that ``script_name`` may name, and those that are always on."""
+    always_on = [controlnet.NAME, *(each.title.lower() for each in GUIDANCE_SCRIPTS)]
+    names = [*(script.title.lower() for script in SCRIPTS), *always_on]
     return {"txt2img": names, "img2img": names}
 
 
@@ -114,10 +117,20 @@ async def list_scripts(user: CurrentUser) -> Mapping[str, Sequence[str]]:
 async def describe_scripts(user: CurrentUser) -> Rows:
     """List the scripts with their arguments, in the order of ``script_args``.
 
-    Units of the one that is always on are objects, whose fields have names.
+    Units of ControlNet are objects, whose fields have names.
     """
     always_on: list[Mapping[str, object]] = [
         {"name": controlnet.NAME, "is_alwayson": True, "is_img2img": is_img2img, "args": []}
+        for is_img2img in (False, True)
+    ]
+    always_on += [
+        {
+            "name": script.title.lower(),
+            "is_alwayson": True,
+            "is_img2img": is_img2img,
+            "args": [argument.as_shown() for argument in script.arguments],
+        }
+        for script in GUIDANCE_SCRIPTS
         for is_img2img in (False, True)
     ]
     return always_on + [
@@ -134,6 +147,11 @@ async def describe_scripts(user: CurrentUser) -> Rows:
 
 @router.get("/sd-vae")
 @router.get("/sd-modules")
+async def list_vaes(services: Parts, user: CurrentUser) -> Rows:
+    """List the VAEs that ``sd_vae`` may name. ``filename`` is a name, no path."""
+    return [{"model_name": each, "filename": each} for each in services.adapters.vaes.file_names]
+
+
 @router.get("/hypernetworks")
 @router.get("/face-restorers")
 @router.get("/realesrgan-models")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from diffusion.errors import SettingsError, quote
+from diffusion.server.adapters import VaeTable
 from diffusion.server.errors import NotBuiltError
 from diffusion.server.models import ModelTable
 from diffusion.server.services import Services
@@ -26,29 +27,39 @@ MOST_NUMBER: Final = 1000
 MOST_ORDER: Final = 50
 
 FIXED: Final[Mapping[str, object]] = {
-    "sd_vae": "Automatic",
     "img2img_color_correction": False,
+    "hypertile_enable_unet_secondpass": False,
+    "hypertile_enable_vae": False,
+    "deepcache_cache_enable_step_percentage": 0.0,
     "enable_pnginfo": True,
     "live_previews_enable": True,
     "sd_checkpoint_dropdown_use_short": False,
 }
 """Options with the one value that this server has so far; another is answered with 501."""
 
-ALSO_FIXED: Final = {"sd_vae": ("None", None), "live_previews_enable": (1,)}
+ALSO_FIXED: Final = {"live_previews_enable": (1,)}
 """Other values that mean the same."""
+
+
+AUTOMATIC_VAE: Final = "Automatic"
+OWN_VAE: Final = "None"
+_TABLES: Final = frozenset({"table", "vaes"})
 
 
 @dataclass(frozen=True)
 class OptionValues:
     """A user's choices. ``model``: a name; None for the server's default.
 
+    ``vae``: a name, `AUTOMATIC_VAE` for the one that is called like the model, or `OWN_VAE`.
     0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC;
     ``noise_seed_delta``: ENSD. ``skip_below``, ``skip_all``, ``skip_early``: where the negative
     prompt is left out.
     """
 
     table: ModelTable
+    vaes: VaeTable
     model: str | None = None
+    vae: str = AUTOMATIC_VAE
     clip_skip: int = 1
     rng: str = "nv"
     kind: str = "png"
@@ -62,7 +73,23 @@ class OptionValues:
     skip_early: float = 0
     merging: float = 0
     merging_hires: float = 0
+    merging_img2img: float = 0
     img2img_upscaler: str | None = None
+    tiles: bool = False
+    tile: int = 256
+    tile_swap: int = 3
+    tile_depth: int = 3
+    cache: bool = False
+    cache_interval: int = 5
+    cache_branch: int = 0
+    noise_multiplier: float = 1.0
+
+    @property
+    def chosen_vae(self) -> str | None:
+        """The name of the VAE to draw with; None for the model's own."""
+        if self.vae == AUTOMATIC_VAE:
+            return self.vaes.made_for(self.table.find(self.model).name)
+        return None if self.vae == OWN_VAE else self.vae
 
     def as_shown(self) -> dict[str, object]:
         """Return what ``GET options`` shows."""
@@ -70,6 +97,7 @@ class OptionValues:
         return {
             "sd_model_checkpoint": entry.title,
             "sd_checkpoint_hash": entry.sha256 or "",
+            "sd_vae": self.vae,
             "CLIP_stop_at_last_layers": self.clip_skip,
             "randn_source": next(name for name, rng in GENERATORS.items() if rng == self.rng),
             "samples_format": next(name for name, kind in FORMATS.items() if kind == self.kind),
@@ -83,7 +111,16 @@ class OptionValues:
             "skip_early_cond": self.skip_early,
             "token_merging_ratio": self.merging,
             "token_merging_ratio_hr": self.merging_hires,
+            "token_merging_ratio_img2img": self.merging_img2img,
             "upscaler_for_img2img": self.img2img_upscaler,
+            "initial_noise_multiplier": self.noise_multiplier,
+            "hypertile_enable_unet": self.tiles,
+            "hypertile_max_tile_unet": self.tile,
+            "hypertile_swap_size_unet": self.tile_swap,
+            "hypertile_max_depth_unet": self.tile_depth,
+            "deepcache_enable": self.cache,
+            "deepcache_full_run_step_rate": self.cache_interval,
+            "deepcache_cache_resnet_level": self.cache_branch,
             **FIXED,
         }
 
@@ -104,7 +141,7 @@ class OptionValues:
     def as_stored(self) -> dict[str, object]:
         """Return what the history keeps."""
         return {
-            each.name: getattr(self, each.name) for each in fields(self) if each.name != "table"
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in _TABLES
         }
 
 
@@ -114,11 +151,12 @@ def _set_model(values: OptionValues, given: object) -> OptionValues:
     return replace(values, model=values.table.find(given).name)
 
 
-def _set_clip_skip(values: OptionValues, given: object) -> OptionValues:
-    if type(given) is not int or not 1 <= given <= 12:
-        rule = "must be a whole number from 1 to 12"
-        raise SettingsError("CLIP_stop_at_last_layers", given, rule)
-    return replace(values, clip_skip=given)
+def _set_vae(values: OptionValues, given: object) -> OptionValues:
+    if given in (None, "", OWN_VAE, AUTOMATIC_VAE):
+        return replace(values, vae=AUTOMATIC_VAE if given == AUTOMATIC_VAE else OWN_VAE)
+    if not isinstance(given, str):
+        raise SettingsError("sd_vae", given, "must be a model_name of sd-vae")
+    return replace(values, vae=values.vaes.file_name(given))
 
 
 def _set_generator(values: OptionValues, given: object) -> OptionValues:
@@ -131,12 +169,6 @@ def _set_format(values: OptionValues, given: object) -> OptionValues:
     if not isinstance(given, str) or given not in FORMATS:
         raise SettingsError("samples_format", given, f"must be one of {', '.join(FORMATS)}")
     return replace(values, kind=FORMATS[given])
-
-
-def _set_order(values: OptionValues, given: object) -> OptionValues:
-    if type(given) is not int or not 1 <= given <= MOST_ORDER:
-        raise SettingsError("uni_pc_order", given, f"must be from 1 to {MOST_ORDER}")
-    return replace(values, order=given)
 
 
 def _set_delta(values: OptionValues, given: object) -> OptionValues:
@@ -152,10 +184,30 @@ def _set_upscaler(values: OptionValues, given: object) -> OptionValues:
     return replace(values, img2img_upscaler=name)
 
 
-def _set_skip_all(values: OptionValues, given: object) -> OptionValues:
-    if not isinstance(given, bool):
-        raise SettingsError("s_min_uncond_all", given, "must be true or false")
-    return replace(values, skip_all=given)
+def _flag_setter(name: str, field: str) -> Callable[[OptionValues, object], OptionValues]:
+    """Return the setter of a choice that is on or off."""
+
+    def set_flag(values: OptionValues, given: object) -> OptionValues:
+        if not isinstance(given, bool):
+            raise SettingsError(name, given, "must be true or false")
+        changes: dict[str, Any] = {field: given}
+        return replace(values, **changes)
+
+    return set_flag
+
+
+def _count_setter(
+    name: str, field: str, least: int, most: int
+) -> Callable[[OptionValues, object], OptionValues]:
+    """Return the setter of a whole number."""
+
+    def set_count(values: OptionValues, given: object) -> OptionValues:
+        if type(given) is not int or not least <= given <= most:
+            raise SettingsError(name, given, f"must be a whole number from {least} to {most}")
+        changes: dict[str, Any] = {field: given}
+        return replace(values, **changes)
+
+    return set_count
 
 
 def _number_setter(
@@ -174,20 +226,36 @@ def _number_setter(
 
 _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = {
     "sd_model_checkpoint": _set_model,
-    "CLIP_stop_at_last_layers": _set_clip_skip,
+    "CLIP_stop_at_last_layers": _count_setter("CLIP_stop_at_last_layers", "clip_skip", 1, 12),
+    "sd_vae": _set_vae,
     "randn_source": _set_generator,
     "samples_format": _set_format,
     "sigma_min": _number_setter("sigma_min", "sigma_min"),
     "sigma_max": _number_setter("sigma_max", "sigma_max"),
     "rho": _number_setter("rho", "rho"),
     "s_min_uncond": _number_setter("s_min_uncond", "skip_below"),
-    "s_min_uncond_all": _set_skip_all,
+    "s_min_uncond_all": _flag_setter("s_min_uncond_all", "skip_all"),
     "skip_early_cond": _number_setter("skip_early_cond", "skip_early", 1),
     "token_merging_ratio": _number_setter("token_merging_ratio", "merging", 1),
     "token_merging_ratio_hr": _number_setter("token_merging_ratio_hr", "merging_hires", 1),
+    "token_merging_ratio_img2img": _number_setter(
+        "token_merging_ratio_img2img", "merging_img2img", 1
+    ),
     "upscaler_for_img2img": _set_upscaler,
-    "uni_pc_order": _set_order,
+    "uni_pc_order": _count_setter("uni_pc_order", "order", 1, MOST_ORDER),
     "eta_noise_seed_delta": _set_delta,
+    "initial_noise_multiplier": _number_setter("initial_noise_multiplier", "noise_multiplier", 10),
+    "hypertile_enable_unet": _flag_setter("hypertile_enable_unet", "tiles"),
+    "hypertile_max_tile_unet": _count_setter("hypertile_max_tile_unet", "tile", 0, 4096),
+    "hypertile_swap_size_unet": _count_setter("hypertile_swap_size_unet", "tile_swap", 0, 128),
+    "hypertile_max_depth_unet": _count_setter("hypertile_max_depth_unet", "tile_depth", 0, 3),
+    "deepcache_enable": _flag_setter("deepcache_enable", "cache"),
+    "deepcache_full_run_step_rate": _count_setter(
+        "deepcache_full_run_step_rate", "cache_interval", 0, 100
+    ),
+    "deepcache_cache_resnet_level": _count_setter(
+        "deepcache_cache_resnet_level", "cache_branch", 0, 10
+    ),
 }
 
 
@@ -197,12 +265,15 @@ async def read_options(services: Services, user: str) -> OptionValues:
     What another version of this program wrote, and this one does not know, is left out.
     """
     written = await services.history.do(services.history.options, user)
-    names = {each.name for each in fields(OptionValues)} - {"table"}
+    names = {each.name for each in fields(OptionValues)} - _TABLES
     stored: dict[str, Any] = {name: written[name] for name in names & written.keys()}
     models = [entry.name for entry in services.models.entries]
     if stored.get("model") not in models:
         stored["model"] = None
-    return OptionValues(services.models, **stored)
+    vaes = services.adapters.vaes
+    if stored.get("vae") not in (OWN_VAE, *vaes.file_names):
+        stored["vae"] = AUTOMATIC_VAE
+    return OptionValues(services.models, vaes, **stored)
 
 
 async def write_options(services: Services, user: str, given: Mapping[str, Any]) -> None:

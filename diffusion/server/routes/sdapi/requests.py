@@ -56,7 +56,6 @@ class DrawBody(BaseModel):
     refiner_checkpoint: str | None = None
     refiner_switch_at: Number | None = None
     disable_extra_networks: bool = False
-    firstpass_image: str | None = None
     comments: dict[str, Any] | None = None
     sampler_index: str | None = "Euler"
     script_name: str | None = None
@@ -80,6 +79,7 @@ class Txt2ImgBody(DrawBody):
     hr_resize_x: int = 0
     hr_resize_y: int = 0
     hr_checkpoint_name: str | None = None
+    firstpass_image: str | None = None
     hr_sampler_name: str | None = None
     hr_scheduler: str | None = None
     hr_prompt: str = ""

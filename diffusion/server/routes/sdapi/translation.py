@@ -9,33 +9,44 @@ from typing import Any, Final
 from PIL import Image
 
 from diffusion.adapters.tags import remove_tags
-from diffusion.errors import quote
+from diffusion.errors import SettingsError, quote
 from diffusion.images import decode_image, to_mask
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.server.errors import NotBuiltError, NotFoundError, RefusedError
-from diffusion.server.jobs.request import (
+from diffusion.server.jobs.guidance_request import (
+    DeepCacheRequest,
     GuidanceRequest,
+    HyperTileRequest,
+    TokenMergingRequest,
+)
+from diffusion.server.jobs.request import (
     HiresRequest,
     InitImageRequest,
     InpaintRequest,
     JobRequest,
+    RefinerRequest,
     SamplingRequest,
-    TokenMergingRequest,
     VariationRequest,
     WorkLimits,
 )
 from diffusion.server.pictures import read_upload
 from diffusion.server.routes.sdapi import controlnet
+from diffusion.server.routes.sdapi.guidance_scripts import (
+    GUIDANCE_SCRIPTS,
+    find_script,
+    script_guidance,
+)
 from diffusion.server.routes.sdapi.option_values import USUAL_ORDER, OptionValues
 from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody, Txt2ImgBody
-from diffusion.server.routes.sdapi.scripts import fix_seeds
+from diffusion.server.routes.sdapi.scripts import check_several, fix_seeds
 from diffusion.settings import random_seed
 
 __all__ = ["check_body", "img2img_job", "split_pictures", "txt2img_job"]
 
-RESIZE_MODES: Final = ("stretch", "crop", "fill")
+RESIZE_MODES: Final = ("stretch", "crop", "fill", "latent")
 CONTENTS: Final = ("fill", "original", "latent_noise", "latent_nothing")
 DEFAULT_STRENGTH: Final = 0.75
+_NO_MODEL: Final = (None, "", "None", "Use same checkpoint")
 
 
 def check_body(body: DrawBody, options: OptionValues) -> None:
@@ -64,13 +75,15 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
         image = read_upload(image, "init_images")
         inpaint = _inpaint(body, body.mask, image)
     strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
-    chosen = options.override(body.override_settings or {})
+    chosen, noise = options.override(body.override_settings or {}), body.initial_noise_multiplier
+    is_latent = RESIZE_MODES[body.resize_mode] == "latent"
     init_image = InitImageRequest(
         image=image,
         strength=strength,
         resize=RESIZE_MODES[body.resize_mode],
         inpaint=inpaint,
-        upscaler=chosen.img2img_upscaler if inpaint is None else None,
+        upscaler=None if inpaint is not None or is_latent else chosen.img2img_upscaler,
+        noise=chosen.noise_multiplier if noise is None else noise,
     )
     return JobRequest(**_shared_fields(body, options), init_image=init_image)
 
@@ -84,9 +97,7 @@ def split_pictures(body: Img2ImgBody, limits: WorkLimits) -> list[Img2ImgBody]:
     images = body.init_images or []
     if len(images) <= 1:
         return [body]
-    if len(images) > body.batch_size:
-        message = f"{len(images)} init_images are more than batch_size, {body.batch_size}"
-        raise RefusedError(f"{message}; make it as many, and each is drawn n_iter times")
+    check_several(body)
     count = len(images) * body.n_iter
     if count > limits.count:
         raise RefusedError(f"{count} pictures are more than this server draws, {limits.count}")
@@ -111,9 +122,6 @@ def _check_picture_fields(body: Img2ImgBody) -> None:
     """Raise `ServerError` for a missing picture, or a field whose feature is missing."""
     if not body.init_images:
         raise NotFoundError("Init image not found: send one in init_images")
-    _require(len(body.init_images) == 1, "several init_images with a script")
-    _require(body.resize_mode < len(RESIZE_MODES), "resize_mode 3 (latent upscale)")
-    _require(body.initial_noise_multiplier in (None, 1), "initial_noise_multiplier")
 
 
 def _require(condition: bool, feature: str) -> None:
@@ -133,6 +141,8 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "prompt": remove_tags(body.prompt) if body.disable_extra_networks else body.prompt,
         "negative": body.negative_prompt,
         "model": chosen.model,
+        "vae": chosen.chosen_vae,
+        "refiner": _refiner(body),
         "width": body.width,
         "height": body.height,
         "steps": body.steps,
@@ -149,20 +159,50 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "seamless": "xy" if body.tiling else "",
         "variation": _variation(body),
         "sampling": _sampling(body, chosen),
-        "guidance_options": GuidanceRequest(
-            skip_below=chosen.skip_below if body.s_min_uncond is None else body.s_min_uncond,
-            skip_all=chosen.skip_all,
-            skip_early=chosen.skip_early,
-            merging=_merging(chosen),
-        ),
+        "guidance_options": _guidance(body, chosen),
         "controls": controlnet.unit_controls(body.alwayson_scripts, crops=_crops(body)),
+        "image_prompts": controlnet.unit_prompts(body.alwayson_scripts),
     }
 
 
-def _merging(chosen: OptionValues) -> TokenMergingRequest | None:
-    if not (chosen.merging or chosen.merging_hires):
+def _guidance(body: DrawBody, chosen: OptionValues) -> GuidanceRequest:
+    """Return the choices about guidance: those of options, then those of scripts."""
+    tiles = HyperTileRequest(
+        tile=chosen.tile, swap=max(1, chosen.tile_swap), depth=chosen.tile_depth
+    )
+    cache = DeepCacheRequest(interval=max(1, chosen.cache_interval), branch=chosen.cache_branch)
+    fields: dict[str, Any] = {
+        "skip_below": chosen.skip_below if body.s_min_uncond is None else body.s_min_uncond,
+        "skip_all": chosen.skip_all,
+        "skip_early": chosen.skip_early,
+        "merging": _merging(body, chosen),
+        "tiles": tiles if chosen.tiles else None,
+        "cache": cache if chosen.cache else None,
+        **script_guidance(body.alwayson_scripts),
+    }
+    return GuidanceRequest(**fields)
+
+
+def _merging(body: DrawBody, chosen: OptionValues) -> TokenMergingRequest | None:
+    """Return the merging of tokens; image to image may have a ratio of its own, as there."""
+    own = chosen.merging_img2img if isinstance(body, Img2ImgBody) else 0.0
+    if "token_merging_ratio" in (body.override_settings or {}):
+        own = 0.0
+    ratio = own or chosen.merging
+    if not (ratio or chosen.merging_hires):
         return None
-    return TokenMergingRequest(ratio=chosen.merging, hires=chosen.merging_hires)
+    return TokenMergingRequest(ratio=ratio, hires=chosen.merging_hires)
+
+
+def _refiner(body: DrawBody) -> RefinerRequest | None:
+    """Return the model of the last steps; without a switch it makes all of them, as there."""
+    switch = body.refiner_switch_at or 0.0
+    if not 0 <= switch <= 1:
+        hint = "must be a share of the steps, from 0 to 1"
+        raise SettingsError("refiner_switch_at", switch, hint)
+    if body.refiner_checkpoint in _NO_MODEL or switch == 1:
+        return None
+    return RefinerRequest(model=body.refiner_checkpoint, switch=switch)
 
 
 def _crops(body: DrawBody) -> bool:
@@ -173,11 +213,10 @@ def _crops(body: DrawBody) -> bool:
 def _refuse_missing(body: DrawBody) -> None:
     """Raise `ServerError` for a field whose feature is missing, or a script."""
     _require(not body.restore_faces, "restore_faces")
-    _require(not body.refiner_checkpoint, "refiner_checkpoint over HTTP")
-    _require(not body.firstpass_image, "firstpass_image; send it to img2img at the larger size, or")
     for name in body.alwayson_scripts:
-        if name.casefold() != controlnet.NAME:
-            known = f"this server has {controlnet.NAME} alone"
+        if name.casefold() != controlnet.NAME and find_script(name) is None:
+            names = [controlnet.NAME, *(each.title for each in GUIDANCE_SCRIPTS)]
+            known = f"this server has {', '.join(names)}"
             raise RefusedError(f"always on script {quote(name)} not found; {known}")
 
 
@@ -215,7 +254,6 @@ def _sampling(body: DrawBody, chosen: OptionValues) -> SamplingRequest:
 
 
 def _hires(body: Txt2ImgBody) -> HiresRequest:
-    _require(body.hr_checkpoint_name in (None, "", "Use same checkpoint"), "hr_checkpoint_name")
     strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
     return HiresRequest(
         scale=_hires_scale(body),
@@ -226,6 +264,8 @@ def _hires(body: Txt2ImgBody) -> HiresRequest:
         schedule=_unless_same(body.hr_scheduler, "Use same scheduler"),
         prompt=body.hr_prompt or None,
         negative=body.hr_negative_prompt or None,
+        first=body.firstpass_image or None,
+        model=None if body.hr_checkpoint_name in _NO_MODEL else body.hr_checkpoint_name,
     )
 
 
@@ -248,12 +288,9 @@ def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
 
     None, so that all is drawn anew, for a mask without a part to cut out, as in AUTOMATIC1111.
     """
-    _require(body.mask_round, "mask_round false")
-    _require(
-        body.mask_blur is not None or body.mask_blur_x == body.mask_blur_y,
-        "mask_blur_x other than mask_blur_y",
-    )
-    blur = body.mask_blur_x if body.mask_blur is None else body.mask_blur
+    blur, blur_down = body.mask_blur_x, body.mask_blur_y
+    if body.mask_blur is not None:
+        blur = blur_down = body.mask_blur
     clean = read_upload(mask, "mask")
     if body.inpaint_full_res and _is_blank(clean, 255 if body.inpainting_mask_invert else 0):
         return None
@@ -264,6 +301,8 @@ def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
         content=CONTENTS[body.inpainting_fill],
         area="masked" if body.inpaint_full_res else "whole",
         padding=body.inpaint_full_res_padding,
+        blur_down=None if blur == blur_down else float(blur_down),
+        soft=not body.mask_round,
     )
 
 

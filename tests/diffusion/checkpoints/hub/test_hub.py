@@ -286,8 +286,11 @@ def test_a_single_file_in_the_cache(cache: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"holds 2 single files; name one: some/single/a"):
         hub.find_model("some/single")
     assert hub.find_model("some/single/b.safetensors") == snapshot / "b.safetensors"
+    (snapshot / "c.gguf").touch()
+    assert hub.find_model("some/single/c.gguf") == snapshot / "c.gguf"
     names = [model.name for model in hub.cached_models()]
-    assert names == ["some/single/a.safetensors", "some/single/b.safetensors"]
+    files = ("a.safetensors", "b.safetensors", "c.gguf")
+    assert names == [f"some/single/{file}" for file in files]
 
 
 @pytest.mark.parametrize(

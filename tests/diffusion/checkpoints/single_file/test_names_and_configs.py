@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from diffusion.checkpoints import ModelFile, SafetensorsFile
-from diffusion.checkpoints.conversion import single_layout
+from diffusion.checkpoints.conversion import SingleTensors
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.single_file.module_names import vae_names
 from diffusion.checkpoints.single_file.name_pairs import replace_start
@@ -87,7 +87,9 @@ def test_the_networks_ask_for_these_parameters(family: str) -> None:
 def test_writing_gives_the_names_back(family: str) -> None:
     """All tensors but those that no picture needs."""
     shapes = single_shapes(family)
-    written = {name: shape for name, (_, shape) in single_layout(open_shapes(shapes)).items()}
+    written = {
+        name: shape for name, (_, shape) in SingleTensors(open_shapes(shapes)).layout().items()
+    }
     unused = (".position_ids", ".logit_scale", ".resblocks.23.", "cond_stage_model.model.text_proj")
     whole = family.startswith("sdxl")
     expected = {
@@ -237,7 +239,7 @@ def test_a_consistency_model_reads_its_guidance(family: str, pipeline: str) -> N
     assert asked["time_embedding.cond_proj.weight"] == (320, 256)
     if family == "sd1":
         assert asked == full_size.parameters("sd15_lcm")
-    assert single_layout(model)[name] == ("F16", (320, 256))
+    assert SingleTensors(model).layout()[name] == ("F16", (320, 256))
 
 
 def test_a_guidance_layer_of_no_shape_is_refused() -> None:

@@ -14,6 +14,7 @@ import pytest
 from diffusion.checkpoints.safetensors import save_safetensors
 from tests.diffusion.server.adapter_files import write_controls, write_word
 from tests.diffusion.server.live_server import Live, run_on_thread
+from tests.diffusion.server.model_folders import copy_model, copy_vae
 from tests.diffusion.server.page.browser import chromium_path
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -89,7 +90,7 @@ def write_lora(file: Path, width: int, notes: dict[str, str] | None = None) -> N
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Live]:
     """Return a server with a few adapters; the bundled model reads text of 128."""
-    names = ("loras", "embeddings", "controls")
+    names = ("loras", "embeddings", "controls", "vaes", "models")
     folders: dict[str, Any] = {each: tmp_path / each for each in names}
     for name in ("loras", "embeddings"):
         folders[name].mkdir()
@@ -98,5 +99,8 @@ def served(tmp_path: Path) -> Iterator[Live]:
     write_word(folders["embeddings"], "calm", 128, 2)
     write_word(folders["embeddings"], "alien", 7)
     write_controls(folders["controls"])
+    write_lora(folders["controls"] / "ip-adapter.safetensors", 128)
+    copy_vae(folders["vaes"] / "warm", 0.5)
+    copy_model(folders["models"] / "second", 0.9)
     with run_on_thread(tmp_path / "out", **folders) as live:
         yield live

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from diffusion.control import ImagePrompt
+from diffusion.infotext.image_prompts import image_prompt_text
+from diffusion.tasks import GuidanceOptions, HyperTile, SelfAttentionGuidance
 from tests.diffusion.server.live_server import Live
 from tests.diffusion.server.page.pictures import give_file, png
 from tests.diffusion.server.small_hub import run_small_hub
@@ -90,6 +93,119 @@ def test_a_drawn_picture_leads_the_next(picking: Any, served: Live) -> None:
     picking.locator(".caption").get_by_role("button", name="Settings").click()
     expect(picking.get_by_role("dialog")).to_be_visible()
     assert served.engine.drawn[-1].controls[0].model == "deep/pose"
+
+
+def test_a_vae_a_refiner_and_a_model_of_hires_fix(picking: Any, served: Live) -> None:
+    """They are chosen from lists, and the refiner is set back."""
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.get_by_label("VAE", exact=True).select_option("warm")
+    picking.get_by_text("Refiner", exact=True).click()
+    picking.get_by_label("Use refiner").check()
+    picking.get_by_label("Refiner: model").select_option("second")
+    picking.get_by_label("Refiner: takes over at").last.fill("0.5")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    beside = served.engine.tasks[-1].beside
+    assert beside.vae is not None
+    assert beside.refiner is not None
+    assert (beside.vae.name, beside.refiner.name, beside.switch) == ("warm", "second", 0.5)
+    picking.get_by_label("Use refiner").uncheck()
+    picking.get_by_text("Hires fix", exact=True).click()
+    picking.get_by_label("Use hires fix").check()
+    picking.get_by_label("Hires fix: model").select_option("second")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".recent .thumb")).to_have_count(2)
+    beside = served.engine.tasks[-1].beside
+    assert (beside.refiner, beside.hires and beside.hires.name) == (None, "second")
+
+
+@pytest.mark.parametrize(
+    ("text", "vae", "refiner", "hires"),
+    [
+        ("VAE: warm.safetensors, Refiner: second, Refiner switch at: 0.5", "warm", "second", None),
+        ("Denoising strength: 1, Hires upscale: 2, Hires checkpoint: second", None, None, "second"),
+    ],
+)
+def test_a_dropped_picture_restores_the_networks_beside(
+    picking: Any, served: Live, text: str, vae: str | None, refiner: str | None, hires: str | None
+) -> None:
+    infotext = f"a pear\nSteps: 3, Sampler: Euler, CFG scale: 2, Seed: 5, Size: 64x64, {text}"
+    give_file(picking, png(text=infotext), "drop")
+    dialog = picking.get_by_role("dialog", name="Settings of this picture")
+    expect(dialog).to_contain_text("second")
+    dialog.get_by_role("button", name="Use these settings").click()
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    beside = served.engine.tasks[-1].beside
+    found = [each and each.name for each in (beside.vae, beside.refiner, beside.hires)]
+    assert found == [vae, refiner, hires]
+    assert refiner is None or beside.switch == 0.5
+
+
+def test_a_text_brings_back_what_prompts_without_its_pictures(picking: Any) -> None:
+    """A note asks for the pictures, which no text holds."""
+    unit = image_prompt_text(ImagePrompt(model="ip-adapter", weight=0.6), "ip-adapter", "01234567")
+    infotext = f'a pear\nSteps: 3, Sampler: Euler, Seed: 5, ControlNet 0: "{unit}"'
+    give_file(picking, png(text=infotext), "drop")
+    dialog = picking.get_by_role("dialog", name="Settings of this picture")
+    expect(dialog).to_contain_text("the pictures that prompted it are not in its text")
+    dialog.get_by_role("button", name="Use these settings").click()
+    expect(picking.get_by_label("Use picture prompt 1")).to_be_checked()
+    expect(picking.get_by_label("Picture prompt 1: adapter")).to_have_value("ip-adapter")
+    expect(picking.get_by_label("Picture prompt 1: weight").last).to_have_value("0.6")
+
+
+def test_pictures_are_read_as_prompts(picking: Any, served: Live) -> None:
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.get_by_text("Picture prompt 1", exact=True).click()
+    picking.get_by_label("Use picture prompt 1").check()
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".problem")).to_contain_text("choose its adapter")
+    picking.get_by_label("Picture prompt 1: adapter").select_option("ip-adapter")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".problem")).to_contain_text("choose its picture")
+    expect(picking.get_by_label("Picture prompt 1: several pictures")).to_be_hidden()
+    for size in ((64, 48), (40, 40), (24, 16)):
+        give_file(picking, png(size), "drop", ".several")
+    picking.get_by_label("Remove picture 2 of picture prompt 1").click()
+    picking.get_by_label("Picture prompt 1: several pictures").select_option("average")
+    picking.get_by_label("Picture prompt 1: weight").last.fill("0.7")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    (prompt,) = served.engine.drawn[-1].image_prompts
+    assert (prompt.model, prompt.weight, prompt.combine) == ("ip-adapter", 0.7, "average")
+    assert [each.size for each in prompt.images] == [(64, 48), (24, 16)]
+    picking.locator(".caption").get_by_role("button", name="As prompt").click()
+    expect(picking.get_by_label("Picture 3 of picture prompt 1", exact=True)).to_be_visible()
+
+
+def test_choices_of_guidance_come_back(picking: Any, served: Live) -> None:
+    """What a picture was drawn with is taken by a click, after all was set back."""
+    picking.get_by_label("Prompt", exact=True).fill("a cat")
+    picking.get_by_label("VAE", exact=True).select_option("warm")
+    picking.get_by_text("Guidance options", exact=True).click()
+    picking.get_by_text("Self-attention guidance", exact=True).click()
+    picking.get_by_label("Use self-attention guidance").check()
+    picking.get_by_label("Self-attention guidance: scale").fill("0.75")
+    picking.get_by_text("Shortcuts", exact=True).click()
+    picking.get_by_text("HyperTile", exact=True).click()
+    picking.get_by_label("Use HyperTile").check()
+    picking.get_by_label("HyperTile: tile").fill("128")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    first = served.engine.drawn[-1].guidance_options
+    assert first == GuidanceOptions(
+        self_attention=SelfAttentionGuidance(0.75), tiles=HyperTile(128)
+    )
+    picking.get_by_text("Set all settings back").click()
+    expect(picking.get_by_label("Use HyperTile")).not_to_be_checked()
+    picking.locator(".caption").get_by_role("button", name="Settings").click()
+    dialog = picking.get_by_role("dialog", name="Settings of this picture")
+    expect(dialog).to_contain_text("HyperTile: tile")
+    dialog.get_by_role("button", name="Use these settings").click()
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".recent .thumb")).to_have_count(2)
+    assert served.engine.drawn[-1].guidance_options == first
 
 
 def test_a_preset_of_few_steps_is_taken_once(picking: Any, served: Live) -> None:

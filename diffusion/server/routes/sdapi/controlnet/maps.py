@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from diffusion.server.errors import ServerError
-from diffusion.server.jobs.request import JobRequest
 from diffusion.server.maps import MapMaker
-from diffusion.server.routes.sdapi.controlnet.units import read_units
+from diffusion.server.routes.sdapi.controlnet.prompts import is_image_prompt
+from diffusion.server.routes.sdapi.controlnet.units import Unit, read_units
+from diffusion.settings import Settings
 
-__all__ = ["detected_maps"]
+__all__ = ["detected_maps", "mapped_units"]
 
 log = structlog.get_logger()
 
 
-async def detected_maps(
-    scripts: Mapping[str, Any], request: JobRequest, maps: MapMaker
-) -> list[bytes]:
-    """Return the maps that a request's units were led by, as PNG; without those of no interest.
+def mapped_units(scripts: Mapping[str, Any]) -> list[Unit]:
+    """Return the units of ``alwayson_scripts`` that lead; none where nobody asks for maps."""
+    units = [each for each in read_units(scripts) if not is_image_prompt(each)]
+    return units if any(each.save_detected_map for each in units) else []
 
-    ``scripts``: the ``alwayson_scripts`` of its body. Where no worker can make one any more, the
-    pictures go without it, and the log tells.
+
+async def detected_maps(units: Sequence[Unit], settings: Settings, maps: MapMaker) -> list[bytes]:
+    """Return the maps that units led a drawing by, as PNG; without those of no interest.
+
+    ``settings``: of its job, which has a control for each. Where no worker can make a map any
+    more, the pictures go without it, and the log tells.
     """
-    units, made = read_units(scripts), list[bytes]()
-    if not any(unit.save_detected_map for unit in units):
-        return made
-    clean = await asyncio.to_thread(request.clean)
-    settings = await asyncio.to_thread(clean.settings)
+    made = list[bytes]()
     width, height = settings.width, settings.height
     size = None if width is None or height is None else (width, height)
     for unit, control in zip(units, settings.controls, strict=True):

@@ -31,6 +31,9 @@ router = APIRouter(prefix="/controlnet", tags=["controlnet"], route_class=Pictur
 VERSION: Final = 3
 """The version of the extension's interface that these routes follow."""
 
+IP_ADAPTER: Final = "ip-adapter-auto"
+"""The module that reads a picture as a prompt."""
+
 TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "Canny": ("canny",),
     "Depth": ("depth",),
@@ -82,7 +85,8 @@ async def list_modules(user: CurrentUser, alias_names: bool = False) -> Mapping[
     found = _modules()
     names = {name: each.label if alias_names else name for name, each in found.items()}
     details = {names[name]: _describe(each) for name, each in found.items()}
-    return {"module_list": list(names.values()), "module_detail": details}
+    details[IP_ADAPTER] = {"model_free": False, "sliders": []}
+    return {"module_list": [*names.values(), IP_ADAPTER], "module_detail": details}
 
 
 @router.get("/control_types")
@@ -94,6 +98,8 @@ async def list_types(services: Parts, user: CurrentUser) -> Mapping[str, object]
         own = [each for each in modules if any(part in each for part in parts)]
         fitting = [each for each in titles if any(part in each.casefold() for part in parts)]
         rows[label] = _type(["none", *own], fitting, own[0] if own else "none")
+    adapters = [each for each in titles if "ip-adapter" in each.casefold().replace("_", "-")]
+    rows["IP-Adapter"] = _type([IP_ADAPTER], adapters, IP_ADAPTER)
     return {"control_types": rows}
 
 

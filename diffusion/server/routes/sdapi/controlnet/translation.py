@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from diffusion.control import KINDS, MODES, PASSES, Preprocessor, Threshold, find_preprocessor
@@ -12,6 +12,13 @@ from diffusion.infotext.controls import find_resize
 from diffusion.server.errors import NotBuiltError, RefusedError
 from diffusion.server.jobs.control_request import ControlRequest
 from diffusion.server.pictures import decode_base64
+from diffusion.server.routes.sdapi.controlnet.choices import (
+    MODE_NAMES,
+    PASS_NAMES,
+    RESIZE_NAMES,
+    choose,
+)
+from diffusion.server.routes.sdapi.controlnet.prompts import is_image_prompt
 from diffusion.server.routes.sdapi.controlnet.units import Unit, read_units
 
 __all__ = ["RESOLUTIONS", "USUAL_RESOLUTION", "chosen_threshold", "find_module", "unit_controls"]
@@ -20,9 +27,6 @@ USUAL_RESOLUTION: Final = 512
 RESOLUTIONS: Final = (64, 2048)
 """The least and the most ``processor_res``; others stand for the usual one, as in the extension."""
 
-_RESIZES: Final = ("Just Resize", "Crop and Resize", "Resize and Fill")
-_MODES: Final = ("balanced", "prompt", "control")
-_PASSES: Final = ("both", "base", "hires")
 _UNKNOWN: Final = ("", "unknown")
 
 
@@ -32,7 +36,8 @@ def unit_controls(scripts: Mapping[str, Any], *, crops: bool) -> list[ControlReq
     ``crops``: the request draws a part of a picture alone, of which units show the same part. It
     may decode pictures, so call it on a thread.
     """
-    return [_control(unit, number, crops) for number, unit in enumerate(read_units(scripts))]
+    units = enumerate(read_units(scripts))
+    return [_control(unit, number, crops) for number, unit in units if not is_image_prompt(unit)]
 
 
 def find_module(name: str) -> Preprocessor:
@@ -67,12 +72,12 @@ def _control(unit: Unit, number: int, crops: bool) -> ControlRequest:
         start=unit.guidance_start,
         end=unit.guidance_end,
         mode=_mode(unit),
-        resize=find_resize(_choice("resize_mode", unit.resize_mode, _RESIZES)),
+        resize=find_resize(choose("resize_mode", unit.resize_mode, RESIZE_NAMES)),
         resolution=None if module.name == "none" else _resolution(unit),
         threshold_a=chosen_threshold(module.a, unit.threshold_a),
         threshold_b=chosen_threshold(module.b, unit.threshold_b),
         layer_weights=unit.advanced_weighting or [],
-        passes=PASSES.find(_choice("hr_option", unit.hr_option, _PASSES)).name,
+        passes=PASSES.find(choose("hr_option", unit.hr_option, PASS_NAMES)).name,
         kind=_kind(unit.union_control_type),
     )
 
@@ -101,17 +106,8 @@ def _has_lines(mask: str) -> bool:
 
 def _mode(unit: Unit) -> str:
     """Return the mode; guess mode is what "ControlNet is more important" was called before."""
-    mode = MODES.find(_choice("control_mode", unit.control_mode, _MODES)).name
+    mode = MODES.find(choose("control_mode", unit.control_mode, MODE_NAMES)).name
     return "control" if unit.guess_mode and mode == "balanced" else mode
-
-
-def _choice(field: str, given: str | int, names: Sequence[str]) -> str:
-    """Return a name that may be given by its number. Raises `SettingsError`."""
-    if isinstance(given, str):
-        return given
-    if not 0 <= given < len(names):
-        raise SettingsError(field, given, f"must be 0 to {len(names) - 1}, or a name")
-    return names[given]
 
 
 def _resolution(unit: Unit) -> int | None:

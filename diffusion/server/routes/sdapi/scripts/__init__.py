@@ -4,7 +4,23 @@ Law: a script turns a request's body into other bodies, and their pictures into 
 draws nor waits. No code comes from a folder or a request.
 """
 
-from diffusion.server.routes.sdapi.scripts.plan import Argument, Plan, Script, Shown, fix_seeds
+from diffusion.server.routes.sdapi.scripts.plan import (
+    Argument,
+    Plan,
+    Script,
+    Shown,
+    check_several,
+    fix_seeds,
+)
 from diffusion.server.routes.sdapi.scripts.registry import SCRIPTS, make_plan
 
-__all__ = ["SCRIPTS", "Argument", "Plan", "Script", "Shown", "fix_seeds", "make_plan"]
+__all__ = [
+    "SCRIPTS",
+    "Argument",
+    "Plan",
+    "Script",
+    "Shown",
+    "check_several",
+    "fix_seeds",
+    "make_plan",
+]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from diffusion.errors import quote
 from diffusion.server.errors import RefusedError
-from diffusion.server.routes.sdapi.requests import DrawBody
+from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody
 from diffusion.settings import random_seed
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Plan",
     "Script",
     "Shown",
+    "check_several",
     "fix_seeds",
     "read_arguments",
 ]
@@ -132,6 +133,14 @@ def read_arguments(arguments: Sequence[Argument], given: Sequence[object]) -> li
     """
     filled = [*given[: len(arguments)], *[None] * (len(arguments) - len(given))]
     return [argument.read(value) for argument, value in zip(arguments, filled, strict=True)]
+
+
+def check_several(body: Img2ImgBody) -> None:
+    """Raise `RefusedError` for more init images than a batch has pictures."""
+    count = len(body.init_images or [])
+    if count > max(body.batch_size, 1):
+        message = f"{count} init_images are more than batch_size, {body.batch_size}"
+        raise RefusedError(f"{message}; make it as many, and each is drawn n_iter times")
 
 
 def fix_seeds(body: Body) -> Body:

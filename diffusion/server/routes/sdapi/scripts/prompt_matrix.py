@@ -14,8 +14,8 @@ from PIL import Image
 from diffusion.errors import SettingsError
 from diffusion.grids import draw_grid
 from diffusion.images import arrange_grid
-from diffusion.server.routes.sdapi.requests import DrawBody
-from diffusion.server.routes.sdapi.scripts.plan import Argument, Shown, fix_seeds
+from diffusion.server.routes.sdapi.requests import DrawBody, Img2ImgBody
+from diffusion.server.routes.sdapi.scripts.plan import Argument, Shown, check_several, fix_seeds
 
 __all__ = ["PromptMatrix"]
 
@@ -47,6 +47,9 @@ class PromptMatrix:
             hint = f"a prompt matrix has at most {MOST_PARTS} parts after the first"
             raise SettingsError("prompt", len(parts), hint)
         parts = [part.strip().strip(",") for part in parts]
+        images = (body.init_images or []) if isinstance(body, Img2ImgBody) else []
+        if isinstance(body, Img2ImgBody):
+            check_several(body)
         fixed = fix_seeds(body).model_copy(update={"batch_size": 1, "n_iter": 1})
         bodies = []
         for number in range(2 ** len(parts)):
@@ -54,7 +57,10 @@ class PromptMatrix:
             words = [*chosen_parts, constant] if comes_first else [constant, *chosen_parts]
             text = (", " if joint == "comma" else " ").join(words)
             seed = fixed.seed + number * bool(varies_seed)
-            bodies.append(fixed.model_copy(update={field: text, "seed": seed}))
+            changes: dict[str, object] = {field: text, "seed": seed}
+            if images:  # those of a batch are drawn by turns
+                changes["init_images"] = [images[number % len(images)]]
+            bodies.append(fixed.model_copy(update=changes))
         return MatrixPlan(bodies, parts, margin)
 
 

@@ -1,0 +1,200 @@
+"""`MemoryBudget`: the most memory that a pipeline takes, and what is done when it runs out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import traceback
+import warnings
+from collections.abc import Callable, Generator, Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, find_placement
+from diffusion.models.module import Module, is_traced
+from diffusion.pipeline.memory.tracing import Traced, module_bytes, trace_run, traced_device
+from diffusion.pipeline.networks import Networks
+from diffusion.settings import Defaults, Settings
+from gpucore import Device, OutOfMemoryError
+from gpucore.memory.pool import size_text
+
+__all__ = ["MemoryBudget", "find_fitting", "load_within", "with_tiles"]
+
+E = TypeVar("E")
+R = TypeVar("R")
+P = TypeVar("P", bound="Placeable")
+
+_MOST_KEPT = 16
+_log = logging.getLogger(__name__)
+
+
+class Placeable(Protocol):
+    """A pipeline whose weights can be placed elsewhere."""
+
+    networks: Networks
+    defaults: Defaults
+    memory: MemoryBudget
+
+    def twin(self, device: Device, placement: Placement) -> Traced: ...
+
+    def place(self, complete: Settings) -> None: ...
+
+    def release(self) -> None: ...
+
+    def weight_modules(self) -> Mapping[str, Module]: ...
+
+
+@dataclass
+class MemoryBudget:
+    """A budget in bytes (None for all that the device has), and the plans that fit it.
+
+    ``make_room``: give back something else on the device; False where there is nothing.
+    """
+
+    nbytes: int | None = None
+    make_room: Callable[[], bool] = lambda: False
+    _fitted: dict[Hashable, Fitted] = field(default_factory=dict, repr=False)
+
+    def fit(self, pipeline: Placeable, device: Device, complete: Settings) -> Fitted:
+        """Return the quickest placement for a run on a device, and the run's plan.
+
+        Without a budget it is the one that is. Raises `OutOfMemoryError` where nothing fits.
+        """
+        placement = pipeline.networks.placement
+        if self.nbytes is None:
+            traced = pipeline.twin(traced_device(device), placement)
+            return Fitted(placement, trace_run(traced, complete))
+        key = _key(complete), self.nbytes
+        if key not in self._fitted:
+            while len(self._fitted) >= _MOST_KEPT:
+                del self._fitted[next(iter(self._fitted))]
+            found = find_fitting(pipeline.twin, device, complete, self.nbytes)
+            self._fitted[key] = found
+            peak, most = size_text(found.plan.peak), size_text(self.nbytes)
+            _log.info("%s at the peak, of %s: %s", peak, most, found.placement)
+        return self._fitted[key]
+
+    def events(
+        self,
+        pipeline: Placeable,
+        complete: Settings,
+        make: Callable[[], Generator[E, R, None]],
+    ) -> Generator[E, R, None]:
+        """Yield the events of ``make()``; where memory runs out, begin once more with less.
+
+        What else is on the device goes first, then weights. Raises `OutOfMemoryError` that names
+        need, have and remedies where that does not help either.
+        """
+        is_shrunk = False
+        while True:
+            pipeline.place(complete)
+            try:
+                yield from make()
+            except OutOfMemoryError as error:
+                reason = str(error)
+                # Whoever makes the run's calls may keep the error, and with it all that they had.
+                traceback.clear_frames(error.__traceback__)
+            else:
+                return
+            pipeline.release()
+            gc.collect()  # the error's frames
+            pipeline.networks.device.trim()
+            if not self.make_room():
+                if is_shrunk or is_traced(pipeline.networks.device):
+                    raise OutOfMemoryError(reason)
+                self._shrink(pipeline, complete, reason)
+                is_shrunk = True
+
+    def _shrink(self, pipeline: Placeable, complete: Settings, reason: str) -> None:
+        """Plan a run with what the device gave before it had no more, and say so in one line.
+
+        Raises `OutOfMemoryError` where no plan is smaller.
+        """
+        device, before = pipeline.networks.device, pipeline.networks.placement
+        pool = device.pool
+        ours = sum(map(module_bytes, pipeline.weight_modules().values()))
+        have = (pool.refused_at or 0) if pool.limit is None else pool.limit
+        have -= device.memory.live - ours  # what else is there
+        self.nbytes = max(1, have if self.nbytes is None else min(have, self.nbytes))
+        found = find_fitting(pipeline.twin, device, complete, self.nbytes)
+        if found.placement == before:
+            raise OutOfMemoryError(reason)
+        message = f"no more memory than {size_text(self.nbytes)}: drawing with {found.placement}"
+        warnings.warn(message, ResourceWarning, stacklevel=3)
+        self._fitted[_key(complete), self.nbytes] = found
+
+
+def load_within(
+    load_on: Callable[[Device, Placement], P],
+    device: Device,
+    given: Budget | None,
+) -> P:
+    """Return the pipeline of ``load_on``, placed for a run within the budget that was ``given``.
+
+    Where there is none, and the device has no room for all, it is what the device gave. It becomes
+    the limit of the device's pool. Raises `OutOfMemoryError`.
+    """
+    nbytes: int | None
+    if given is None:
+        is_alone = not device.memory.live
+        try:
+            return load_on(device, EVERYTHING)
+        except OutOfMemoryError as error:
+            if not is_alone:
+                raise
+            reason = str(error)
+        device.trim()
+        nbytes = device.pool.refused_at
+        _log.warning("%s; loading with less", reason)
+    else:
+        device.pool.limit = nbytes = given.nbytes
+    settings = None if given is None else given.settings
+    budget, traced = MemoryBudget(nbytes), load_on(traced_device(device), EVERYTHING)
+    complete = (settings or Settings("")).with_defaults(traced.defaults)
+    plain = replace(complete, controls=(), image_prompts=(), loras=())
+    pipeline = load_on(device, budget.fit(traced, device, plain).placement)
+    pipeline.memory = budget
+    return pipeline
+
+
+def find_fitting(
+    twin: Callable[[Device, Placement], Traced], device: Device, complete: Settings, budget: int
+) -> Fitted:
+    """Return the quickest placement for a run of the model that ``twin`` loads.
+
+    Raises `OutOfMemoryError` where nothing fits.
+    """
+    traced = traced_device(device)
+
+    def trace(placement: Placement, limit: int | None = None) -> MemoryPlan:
+        gc.collect()  # what the last trace left in cycles
+        traced.trim()
+        traced.pool.reset_peak()
+        traced.pool.limit = limit
+        plan = trace_run(twin(traced, placement), complete)
+        if plan.least <= budget < plan.peak:  # it may fit: the pool gives back what is idle
+            with suppress(OutOfMemoryError):
+                return trace(placement, budget)
+        return plan
+
+    return find_placement(trace, budget, tiles=complete.vae_tiling == "auto")
+
+
+def with_tiles(settings: Settings, placement: Placement) -> Settings:
+    """Return settings whose VAE computes in tiles, if the placement says so and they leave it."""
+    return replace(settings, vae_tiling=placement.tiling(settings.vae_tiling))
+
+
+def _key(settings: Settings) -> Hashable:
+    """Return all of settings that memory depends on; about how long the prompts are, too."""
+    words = max(len(settings.prompt.split()), len(settings.negative.split()))
+    hires: Any = settings.hires
+    controls = tuple((str(each.model), each.start, each.end) for each in settings.controls)
+    return (
+        (settings.width, settings.height, min(settings.batch or 1, settings.count), words // 50),
+        (settings.guidance is not None and settings.guidance > 1, settings.guidance_options),
+        (settings.vae_tiling, settings.sampler, settings.seamless, settings.init_image is not None),
+        None if hires is None else (hires.scale, hires.upscaler, hires.guidance),
+        (controls, len(settings.image_prompts), len(settings.loras)),
+    )

@@ -1,0 +1,80 @@
+"""`PlacedModel`: a model whose weights lie where a run fits the budget, and its plans."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from diffusion.memory import MemoryPlan, Placement
+from diffusion.models.module import Module
+from diffusion.pipeline.control import LoadedControls
+from diffusion.pipeline.events import Event
+from diffusion.pipeline.image_prompts import LoadedImagePrompts
+from diffusion.pipeline.loading import place_networks
+from diffusion.pipeline.lora import Loras
+from diffusion.pipeline.memory.budget import MemoryBudget
+from diffusion.pipeline.memory.tracing import Traced
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.run_queue import queue_of
+from diffusion.settings import Defaults, Settings
+from diffusion.upscaling import LoadedUpscalers
+from gpucore import Device
+
+__all__ = ["PlacedModel"]
+
+
+class PlacedModel:
+    """The networks of a pipeline, their budget of memory, and the plans that fit it."""
+
+    networks: Networks
+    defaults: Defaults
+    loras: Loras
+    controls: LoadedControls
+    image_prompts: LoadedImagePrompts
+    upscalers: LoadedUpscalers
+    memory: MemoryBudget
+
+    @property
+    def device(self) -> Device:
+        """The device that the model runs on."""
+        return self.networks.device
+
+    def generate(self, settings: Settings) -> Generator[Event]:
+        """Make pictures, event by event."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Give back what is kept for the next run."""
+        raise NotImplementedError
+
+    def twin(self, device: Device, placement: Placement) -> Traced:
+        """Load the same model on another device."""
+        raise NotImplementedError
+
+    def weight_modules(self) -> dict[str, Module]:
+        """Return all networks in memory by name, those beside the model's own, too."""
+        others = self.controls, self.image_prompts, self.upscalers
+        found = self.networks.weight_modules()
+        return found | {name: each for o in others for name, each in o.weight_modules().items()}
+
+    def plan(self, settings: Settings) -> MemoryPlan:
+        """Return the memory that a run with these settings takes; nothing is computed.
+
+        Raises `SettingsError` as `generate` does, and `gpucore.OutOfMemoryError` where no placement
+        of the weights fits the budget.
+        """
+        return self.memory.fit(self, self.device, settings.with_defaults(self.defaults)).plan
+
+    def place(self, complete: Settings) -> None:
+        """Have the weights lie where a run fits the budget, unless another run is under way.
+
+        Raises `gpucore.OutOfMemoryError` where no placement fits.
+        """
+        queue = queue_of(self.device)
+        with queue.turn:
+            if self.memory.nbytes is None or not queue.is_idle:
+                return
+            placement = self.memory.fit(self, self.device, complete).placement
+            if placement != self.networks.placement:
+                self.release()
+                self.loras.forget()
+                self.networks = place_networks(self.networks, placement)

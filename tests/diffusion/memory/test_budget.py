@@ -1,0 +1,225 @@
+"""Runs within a budget of memory: the same bits, no byte more, and what happens without room."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from diffusion import Pipeline, Settings
+from diffusion.batching import draw_together
+from diffusion.errors import SettingsError
+from diffusion.memory import EVERYTHING, Budget, MemoryPlan, Placement, find_placement
+from diffusion.models.module import buffers_of
+from diffusion.pipeline.memory import trace_run, traced_device
+from gpucore import Device, OutOfMemoryError
+from gpucore.memory.host import HostArray, host_bytes
+from tests.diffusion.bundled_model import pipeline_on, pixels
+
+SMALL = Settings("a red apple", "a dog", width=64, height=64, steps=2, guidance=4.0, seed=3)
+
+
+def some(cases: Iterable[Any], *quick: Any) -> list[Any]:
+    """Return cases, all but the ``quick`` ones marked as slow."""
+    return [c if c in quick else pytest.param(c, marks=pytest.mark.slow) for c in cases]
+
+
+@pytest.fixture
+def own(device: Device) -> Iterator[Device]:
+    """Return a device that nothing else is on."""
+    with closing(Device.open(device.info, checks=False)) as opened:
+        yield opened
+
+
+@functools.cache
+def expected(device: Device) -> NDArray[Any]:
+    return pixels(pipeline_on(device), SMALL)
+
+
+@functools.cache
+def whole_plan(device: Device) -> MemoryPlan:
+    return trace_run(Pipeline.load(None, traced_device(device)), SMALL)
+
+
+PLACEMENTS = {
+    "made at each call": Placement(transformed=False),
+    "text": Placement(text=True),
+    "vae": Placement(transformed=False, vae=True),
+    "half": Placement(transformed=False, text=True, unet=0.5),
+    "all": Placement(transformed=False, text=True, vae=True, unet=1.0),
+}
+
+
+@pytest.mark.parametrize("name", some(PLACEMENTS, "all", "made at each call"))
+def test_a_placement_changes_no_bit(device: Device, own: Device, name: str) -> None:
+    placement = PLACEMENTS[name]
+    first = Pipeline.load(None, own)
+    placed = first.twin(own, placement)
+    plan = trace_run(first.twin(traced_device(own), placement), SMALL)
+    del first
+    own.trim()
+    assert own.memory.live == plan.weight_bytes
+    # Memory of the host is in units of 256 bytes.
+    on_host = sum(plan.host.values())
+    assert on_host <= host_bytes(own) <= on_host + 256 * 1000
+    assert (on_host > 0) == (name != "made at each call")
+    np.testing.assert_array_equal(pixels(placed, SMALL), expected(device))
+    assert own.memory.peak <= max(own.memory.peak, plan.weight_bytes + plan.activations)
+
+
+@pytest.mark.parametrize("weights", some(("q8_0", "q5_1", "fp8"), "q8_0"))
+def test_quantised_weights_lie_on_the_host_as_blocks(own: Device, weights: str) -> None:
+    whole = Pipeline.load(None, own, weights=weights)
+    plain = pixels(whole, SMALL)
+    bytes_of_unet = sum(buffer.nbytes for buffer in buffers_of(whole.networks.unet))
+    placed = whole.twin(own, PLACEMENTS["all"])
+    plan = trace_run(whole.twin(traced_device(own), PLACEMENTS["all"]), SMALL)
+    del whole
+    own.trim()
+    tables = 4096  # that modules keep for a device
+    assert plan.weight_bytes <= own.memory.live <= plan.weight_bytes + tables
+    assert 0.7 * bytes_of_unet < plan.host["unet"] < bytes_of_unet
+    assert placed.networks.has_quantized_weights
+    np.testing.assert_array_equal(pixels(placed, SMALL), plain)
+
+
+@pytest.mark.parametrize("share", some((0.9, 0.7, 0.5), 0.7))
+def test_a_run_stays_within_its_budget(device: Device, own: Device, share: float) -> None:
+    budget = int(share * whole_plan(device).peak)
+    pipeline = Pipeline.load(None, own, vram=Budget(budget, SMALL))
+    assert pipeline.networks.placement != EVERYTHING
+    np.testing.assert_array_equal(pixels(pipeline, SMALL), expected(device))
+    assert own.memory.peak_reserved <= budget
+    # Traces one after another share the few tables of their device.
+    assert 0 <= pipeline.plan(SMALL).peak - own.memory.peak_reserved <= 4096
+
+
+def test_other_sizes_are_planned_anew(device: Device, own: Device) -> None:
+    pipeline = Pipeline.load(None, own, vram=Budget(int(0.8 * whole_plan(device).peak), SMALL))
+    before = pipeline.networks.placement
+    large = replace(SMALL, width=128, height=128)
+    np.testing.assert_array_equal(pixels(pipeline, large), pixels(pipeline_on(device), large))
+    assert pipeline.networks.placement != before
+    assert own.memory.peak_reserved <= 0.8 * whole_plan(device).peak
+
+
+def test_a_budget_that_nothing_fits_names_remedies(own: Device) -> None:
+    with pytest.raises(OutOfMemoryError, match=r"needs .* may take 1 MiB: .*--size.*--vram"):
+        Pipeline.load(None, own, vram="1M")
+    assert own.memory.live == 0
+    with pytest.raises(SettingsError, match="size such as 8GB"):
+        Pipeline.load(None, own, vram="much")
+
+
+@pytest.mark.parametrize("share", some((0.98, 0.9, 0.6), 0.9))
+def test_a_run_without_room_begins_again_with_less(
+    device: Device, own: Device, share: float
+) -> None:
+    pipeline = Pipeline.load(None, own)
+    own.pool.limit = max(own.memory.reserved, int(share * whole_plan(device).run_peak))
+    with pytest.warns(ResourceWarning, match="drawing with") as told:
+        found = pixels(pipeline, SMALL)
+    assert len(told) == 1
+    np.testing.assert_array_equal(found, expected(device))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(pixels(pipeline, SMALL), expected(device))
+    pipeline.close()
+    del pipeline
+    gc.collect()
+    assert own.memory.live <= 4096  # tables that modules keep for a device
+    assert host_bytes(own) == 0
+
+
+def test_a_run_whose_calls_others_make_begins_again_with_less(device: Device, own: Device) -> None:
+    """As the server does: without room for a call, its error goes to the run."""
+    pipeline = Pipeline.load(None, own)
+    pipeline.draw(SMALL)
+    pipeline.release()
+    own.trim()
+    before = own.memory.live
+    own.pool.limit = max(own.memory.reserved, int(0.9 * whole_plan(device).run_peak))
+    with pytest.warns(ResourceWarning, match="drawing with") as told:
+        ((picture,),) = draw_together(pipeline, [SMALL])
+    assert len(told) == 1
+    np.testing.assert_array_equal(np.asarray(picture), expected(device)[0])
+    pipeline.release()
+    own.trim()
+    assert own.memory.live < before, "some weights are made at each call, or lie on the host"
+
+
+def test_a_run_that_fits_nowhere_leaves_the_ledger_as_it_was(own: Device) -> None:
+    pipeline = Pipeline.load(None, own)
+    pipeline.draw(SMALL)
+    pipeline.release()
+    own.trim()
+    before = own.memory.live
+    own.pool.limit = own.memory.reserved
+    with pytest.raises(OutOfMemoryError, match=r"needs .* and may take .*: draw a smaller picture"):
+        pipeline.draw(replace(SMALL, width=1024, height=1024))
+    assert own.memory.live == before
+    own.pool.limit = None
+    assert len(pipeline.draw(SMALL)) == 1
+
+
+def test_the_quickest_that_fits_is_taken() -> None:
+    asked: list[Placement] = []
+
+    def trace(placement: Placement) -> MemoryPlan:
+        """Return a plan of a UNet of 100 bytes, half as much transformed, text of 30, VAE of 20."""
+        asked.append(placement)
+        unet = round(100 * (1 - placement.unet))
+        weights = {
+            "text_encoder": 30 * (not placement.text),
+            "unet": unet + 50 * placement.transformed,
+            "vae": 20 * (not placement.vae),
+        }
+        host = {"text_encoder": 30 * placement.text, "unet": 100 - unet, "vae": 20 * placement.vae}
+        activations = {0: 40, 96: 30, 48: 10}[placement.tile]
+        peak = sum(weights.values()) + activations
+        stages = {"loading": 0, "decoding": peak}
+        made = 50 * placement.transformed
+        return MemoryPlan(weights, host, made, stages, activations, peak, 0)
+
+    fits = {
+        240: EVERYTHING,
+        239: Placement(transformed=False),
+        189: Placement(transformed=False, text=True),
+        159: Placement(transformed=False, text=True, vae=True),
+        139: Placement(transformed=False, text=True, vae=True, tile=96),
+    }
+    for budget, placement in fits.items():
+        assert find_placement(trace, budget).placement == placement
+    least = find_placement(trace, 80).placement
+    assert least == Placement(transformed=False, text=True, vae=True, unet=0.51, tile=96)
+    assert find_placement(trace, 139, tiles=False).placement.tile == 0
+    assert find_placement(trace, 12).placement.tile == 48
+    with pytest.raises(OutOfMemoryError):
+        find_placement(trace, 9)
+    asked.clear()
+    find_placement(trace, 240)
+    assert asked == [EVERYTHING]
+
+
+def test_an_array_of_the_host_is_copied_at_each_replay(device: Device) -> None:
+    given = np.random.default_rng(1).standard_normal((1001, 3)).astype(np.float32)
+    before = host_bytes(device)
+    kept = HostArray(device, device.buffer_from_array(given))
+    assert host_bytes(device) - before == 12032  # 12012 bytes, rounded up to 256
+    with device.capture() as graph:
+        found = kept.upload()
+    for _ in range(2):
+        found.write(np.full_like(given, np.nan))
+        graph.replay()
+        np.testing.assert_array_equal(found.read(), given)
+    graph.release()
+    del kept
+    assert host_bytes(device) == before

@@ -1,0 +1,106 @@
+"""The plan of a run's memory: byte for byte what the run takes, known without running it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from diffusion import Pipeline, Settings
+from diffusion.errors import SettingsError
+from diffusion.models.module import buffers_of
+from diffusion.pipeline.memory import trace_run, traced_device
+from diffusion.tasks import Hires, InitImage
+from gpucore import Device, DType, f16, f32
+from tests.diffusion.cli.fake_pipeline import run
+from tools.full_size.models import MODELS
+from tools.full_size.random_folder import write_random_folder
+
+SMALL = Settings("a red apple", "a dog", width=64, height=64, steps=2, guidance=4.0)
+RUNS = {
+    "one": SMALL,
+    "batch": Settings("a fox", width=96, height=64, steps=2, count=2, batch=2),
+    "alone": Settings("a fox", width=64, height=64, steps=2, guidance=1.0),
+    "hires": Settings("a fox", width=64, height=64, steps=2, hires=Hires(2.0, steps=2)),
+    "tiles": Settings("a fox", width=64, height=64, steps=1, vae_tiling="on"),
+    "picture": Settings("a fox", steps=2, init_image=InitImage(Image.new("RGB", (64, 64)))),
+    "words": Settings("a (red:1.3) fox " * 40, width=64, height=64, steps=2),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in ("one", "hires") else pytest.param(n, marks=pytest.mark.slow) for n in RUNS],
+)
+def test_a_run_takes_the_bytes_of_its_plan(device: Device, name: str) -> None:
+    dtype: type[DType] = f16 if device.has_f16 and name != "batch" else f32
+    with closing(Device.open(device.info, checks=False)) as own:
+        pipeline = Pipeline.load(None, own, dtype)
+        assert own.memory.peak_reserved == pipeline.plan(RUNS[name]).stages["loading"]
+        plan = pipeline.plan(RUNS[name])
+        loaded = own.memory.live
+        own.pool.reset_peak()
+        pipeline.draw(RUNS[name])
+        assert (own.memory.peak_reserved, own.staging.nbytes) == (plan.run_peak, plan.staging)
+        assert own.memory.peak == plan.weight_bytes + plan.activations
+        assert loaded == plan.weight_bytes
+
+
+def test_planning_leaves_the_model_as_it_was(device: Device) -> None:
+    with closing(Device.open(device.info, checks=False)) as own:
+        pipeline = Pipeline.load(None, own)
+        before = own.memory
+        pipeline.plan(SMALL)
+        assert own.memory == before
+
+
+def test_each_weight_on_the_device_counts_once(device: Device) -> None:
+    traced = traced_device(device)
+    pipeline = Pipeline.load(None, traced)
+    found = {name: list(buffers_of(each)) for name, each in pipeline.weight_modules().items()}
+    assert all(found.values())
+    assert sum(len(each) for each in found.values()) == traced.memory.buffers
+
+
+def test_wrong_settings_are_refused_as_by_the_run(device: Device) -> None:
+    pipeline = Pipeline.load(None, traced_device(device))
+    with pytest.raises(SettingsError, match="width"):
+        trace_run(pipeline, Settings("a", width=63, height=64))
+
+
+FULL = {  # parameters of the published models, in f32, without what is transformed
+    "sd15": {"unet": 859_520_964, "text_encoder": 123_060_480, "vae": 83_653_863},
+    "sdxl": {
+        "unet": 2_567_463_684,
+        "text_encoder": 123_060_480,
+        "text_encoder_2": 694_659_840,
+        "vae": 83_653_863,
+    },
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_full_models_have_the_published_sizes(device: Device, name: str, tmp_path: Path) -> None:
+    write_random_folder(tmp_path, MODELS[name], sparse=True)
+    pipeline = Pipeline.load(tmp_path, traced_device(device), f32)
+    plan = trace_run(pipeline, Settings("a", width=256, height=256, steps=1))
+    parameters = sum(FULL[name].values())
+    transformed_from = plan.transformed
+    # Each buffer is rounded up to 256 bytes; there are fewer than 5000 of them. Transformed weights
+    # take the place of the file's, which are at least a quarter as large.
+    assert 4 * parameters - transformed_from <= plan.weight_bytes
+    assert plan.weight_bytes - transformed_from <= 4 * parameters + 5000 * 256
+
+
+def test_the_command_prints_the_plan(device: Device) -> None:
+    options = ("plan", "--size", "64x64", "--device", device.backend)
+    shown = run(*options)
+    assert "weights of unet" in shown.stdout
+    assert "at the peak" in shown.stdout
+    record: dict[str, Any] = json.loads(run(*options, "--batch", "2", "--json").stdout)
+    assert record["peak"] == max(record["stages"].values())
+    assert record["weight_bytes"] == sum(record["weights"].values())
