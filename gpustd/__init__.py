@@ -29,6 +29,7 @@ from gpustd.arrays.moving.blocks import repeat_batch, slice_axis
 from gpustd.image.quantisation import to_image
 from gpustd.matmul.conv import fused_conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
+from gpustd.matmul.quantized import QuantizedWeight
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights
 from gpustd.matmul.winograd import winograd_conv2d, winograd_weights
 from gpustd.nn import (
@@ -44,6 +45,7 @@ from gpustd.nn import (
 from gpustd.operators import OPERATIONS
 
 __all__ = [
+    "QuantizedWeight",
     "attention",
     "cast",
     "combine_into",

@@ -8,7 +8,8 @@ An operation is a function of ``gpustd`` or of one of its packages. An operand i
 dtype behind a colon (f32 without one); behind ``name=`` the dtype must be there. Every other
 ``name=value`` is a Python literal. The device decides which variant is taken: the best one here,
 or the one that ``--device`` names; ``null`` computes nothing and has f16 and matrix units.
-``--target cuda`` shows the CUDA C++ that the same kernels become, without the prelude.
+``--target cuda`` shows the CUDA C++ that the same kernels become, without the prelude; ``hip`` and
+``hip-64`` show HIP, for subgroups of 32 and of 64 lanes.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from typing import Any
 import gpucore
 from gpucore import Device, GpuError
 from gpucore.wgsl import parse, reflect
-from gpucore.wgsl.c_family import KERNEL, print_kernel
+from gpucore.wgsl.c_family import KERNEL, TARGETS, Target, print_kernel
 from gpustd.launch.template import rendered_kernels
 
-__all__ = ["as_cuda", "find_operation", "main", "parse_argument", "show_kernels"]
+__all__ = ["as_c", "find_operation", "main", "parse_argument", "show_kernels"]
 
 PACKAGES = ("arrays", "image", "linalg", "matmul", "nn", "random", "signal")
 _OPERAND = re.compile(r"(\d+(?:x\d+)*)(?::(\w+))?")
@@ -99,8 +100,8 @@ def show_kernels(operation: str, arguments: Sequence[str], device: Device) -> li
     ]
 
 
-def as_cuda(kernel: str) -> str:
-    """Return a kernel of `show_kernels` as CUDA C++, one function for each entry point.
+def as_c(kernel: str, target: Target) -> str:
+    """Return a kernel of `show_kernels` in a language of the C family, each entry point by itself.
 
     Native code stays as it is.
     """
@@ -108,8 +109,8 @@ def as_cuda(kernel: str) -> str:
         return kernel
     points = reflect(parse(kernel)).entry_points
     label = kernel.partition("\n")[0]
-    bodies = [print_kernel(kernel, entry, {}, checks=False).body for entry in points]
-    return "\n".join([label, *bodies])
+    printed = [print_kernel(kernel, entry, {}, checks=False, target=target) for entry in points]
+    return "\n".join([label, *(each.body for each in printed)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,13 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("operation", help="such as conv2d, nn.softmax, linalg.cholesky")
     parser.add_argument("arguments", nargs="*", help="operands as shapes, or name=value")
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu, null")
-    parser.add_argument("--target", choices=("wgsl", "cuda"), default="wgsl", help="language")
+    parser.add_argument("--target", choices=("wgsl", *TARGETS), default="wgsl", help="language")
     chosen = parser.parse_intermixed_args(arguments)
     try:
         device = Device.by_name(chosen.device) if chosen.device else Device.auto()
         texts = show_kernels(chosen.operation, chosen.arguments, device)
-        if chosen.target == "cuda":
-            texts = list(map(as_cuda, texts))
+        if chosen.target != "wgsl":
+            texts = [as_c(text, TARGETS[chosen.target]) for text in texts]
     except (GpuError, TypeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ import jinja2
 
 from gpucore import ArgumentError, Device, Kernel, PerDevice
 from gpucore.backends import NativeCode
+from gpustd.launch.rendered import load_text, store_text, text_file
 
 __all__ = [
     "SHADERS",
@@ -58,7 +59,13 @@ def render(name: str, spec: dict[str, Value]) -> str:
     key = (name, *sorted(spec.items()))
     text = _rendered.get(key)
     if text is None:
-        text = _rendered[key] = _environment().get_template(name).render(spec)
+        file = text_file(SHADERS, key)
+        text = load_text(file) if file else None
+        if text is None:
+            text = _environment().get_template(name).render(spec)
+            if file:
+                store_text(file, text)
+        _rendered[key] = text
     return text
 
 
@@ -94,10 +101,12 @@ def kernel(device: Device, name: str, **spec: Value) -> Kernel:
 def native_code(name: str, spec: dict[str, Value]) -> NativeCode:
     """Return the CUDA C++ of ``shaders/<name>`` for a spec with ``threads``, ``memory``, ``parts``.
 
-    A ``.wgsl`` file beside it declares its bindings.
+    A ``.wgsl`` file beside it declares its bindings. What waits for the launch ahead (sm_90) may
+    start before its end.
     """
     threads, memory, parts = (int(spec[key] or 0) for key in ("threads", "memory", "parts"))
-    return NativeCode(render(name, spec), threads, memory, parts)
+    text = render(name, spec)
+    return NativeCode(text, threads, memory, parts, follows="griddepcontrol.wait" in text)
 
 
 def constants(sizes: Mapping[str, int]) -> str:

@@ -13,6 +13,8 @@ from gpustd.launch.checks import as_int, choice, require_buffers
 from gpustd.matmul.epilogue import Epilogue, require_activation, require_epilogue
 from gpustd.matmul.launching import launch_matmul
 from gpustd.matmul.operation import Matmul
+from gpustd.matmul.quantized.checks import require_factors
+from gpustd.matmul.quantized.weight import QuantizedWeight
 
 __all__ = ["NO_PADDING", "Padding", "Window", "Wrap", "conv_matmul", "fused_conv2d", "result_shape"]
 
@@ -46,7 +48,7 @@ class Window:
 
 def fused_conv2d(
     x: Buffer[T],
-    w: Buffer[T],
+    w: Buffer[T] | QuantizedWeight,
     *,
     bias: Buffer[f32] | None = None,
     stride: int = 1,
@@ -63,7 +65,7 @@ def fused_conv2d(
 
     Args:
         x: (images, height, width, C1), f16 or f32.
-        w: (kernel height, kernel width, C1 + C2, Cout) of the same dtype.
+        w: (kernel height, kernel width, C1 + C2, Cout) of the same dtype, or quantised.
         bias: f32 (Cout).
         stride: the stride of both axes.
         padding: zeros around the image: one number, or (top, bottom, left, right).
@@ -86,7 +88,7 @@ def fused_conv2d(
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     op = "fused_conv2d"
-    require_buffers(op, x, w)
+    require_factors(op, x, w)
     stride = as_int(op, "stride", stride)
     if stride < 1:
         raise ShapeError(f"{op}: stride must be at least 1, got {stride}")

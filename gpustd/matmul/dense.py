@@ -7,34 +7,37 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.checks import require_buffers
 from gpustd.matmul.epilogue import Epilogue, require_activation, require_epilogue
 from gpustd.matmul.launching import launch_matmul
+from gpustd.matmul.low_rank import LowRank, split_update
 from gpustd.matmul.operation import Matmul
+from gpustd.matmul.quantized.checks import require_factors
+from gpustd.matmul.quantized.weight import QuantizedWeight
 
 __all__ = ["gemm", "multiply_batch", "wide_gemm"]
 
 
 def gemm(
     a: Buffer[T],
-    w: Buffer[T],
+    w: Buffer[T] | QuantizedWeight,
     *,
     bias: Buffer[f32] | None = None,
     activation: str | None = None,
     residual: Buffer[T] | None = None,
-    addend: Buffer[T] | None = None,
+    update: LowRank | None = None,
     few_rows: bool = False,
 ) -> Buffer[T]:
-    """Return ``activation(a @ w + bias + addend) + residual``, accumulated in f32.
+    """Return ``activation(a @ w + bias + update) + residual``, accumulated in f32.
 
     Args:
         a: (..., K), f16 or f32.
-        w: (K, N) of the same dtype; for GEGLU (K, 2 N), values before gates.
+        w: (K, N) of the same dtype, or quantised; for GEGLU (K, 2 N), values before gates.
         bias: f32, one number for each column of ``w``.
         activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu``, ``relu`` or
             ``geglu`` (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
         residual: (..., N), added last.
-        addend: (..., columns of ``w``) of the same dtype, such as `low_rank_update` makes.
+        update: low-rank matrices for each image of ``a``, see `gpustd.matmul.low_rank`. Where the
+            kernel can, it adds them in f32, else what `low_rank_update` returns.
         few_rows: ``a`` has few rows, up to some 16, and weights are read as fast as memory gives
             them. Sums run in their own order, the same for any number of rows. Not with GEGLU.
 
@@ -51,30 +54,33 @@ def gemm(
     matmul = replace(_dense_matmul("gemm", a, n, activation), few_rows=few_rows)
     shape, epilogue = (*a.shape[:-1], n), Epilogue(bias, None, residual)
     require_epilogue("gemm", epilogue, shape, matmul.columns)
-    if addend is not None:
-        matmul, epilogue = _with_addend(matmul, epilogue, addend, (*shape[:-1], matmul.columns))
+    half = None if update is None else split_update("gemm", a, update, matmul)
+    if update is not None and update.up.shape[2] != matmul.columns:
+        raise ShapeError(
+            f"gemm: update must have {matmul.columns} columns, got {update.up.shape[2]}"
+        )
+    if isinstance(half, Buffer):
+        matmul, epilogue = _with_addend(matmul, epilogue, half)
+        half = None
     y = a.device.buffer(a.dtype, shape)
     if y.size:
-        launch_matmul(matmul, a, w, y, epilogue=epilogue)
+        launch_matmul(matmul, a, w, y, epilogue=epilogue, update=half)
     return y
 
 
 def _with_addend(
-    matmul: Matmul, epilogue: Epilogue, addend: Buffer[Any], shape: tuple[int, ...]
+    matmul: Matmul, epilogue: Epilogue, addend: Buffer[Any]
 ) -> tuple[Matmul, Epilogue]:
     """Return both with an addend: each row is an image with additions of its own.
 
-    The number of images, which K's parts follow, stays. Raises `ShapeError`.
+    The number of images, which K's parts follow, stays.
     """
-    require_buffers(matmul.op, addend)
-    if addend.shape != shape:
-        raise ShapeError(f"{matmul.op}: addend must be {shape}, got {addend.shape}")
     rows = addend.view((matmul.m, matmul.columns))
     by_row = replace(matmul, sizes={**matmul.sizes, "rows": 1})
     return by_row, epilogue._replace(per_image=rows)
 
 
-def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
+def wide_gemm(a: Buffer[T], w: Buffer[T] | QuantizedWeight) -> Buffer[f32]:
     """Return ``a @ w`` in f32, also of f16 operands, without rounding to f16.
 
     The operands are those of `gemm`. Returns (..., N). Raises `ShapeError` or `DTypeError`.
@@ -129,9 +135,11 @@ def _matmul_of_rows(
     )
 
 
-def _result_columns(op: str, a: Buffer[Any], w: Buffer[Any], activation: str | None) -> int:
+def _result_columns(
+    op: str, a: Buffer[Any], w: Buffer[Any] | QuantizedWeight, activation: str | None
+) -> int:
     """Return N. Raises `ArgumentError` or `ShapeError` for operands that do not fit."""
-    require_buffers(op, a, w)
+    require_factors(op, a, w)
     require_activation(op, activation)
     if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
         raise ShapeError(f"{op}: a @ w must be (..., K) @ (K, N), got {a.shape} @ {w.shape}")

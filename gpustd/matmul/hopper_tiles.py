@@ -32,11 +32,13 @@ _CLUSTERS = {1: 132, 2: 66, 4: 30, 5: 22, 8: 15}
 # Cycles on an H200, measured: of a launch, of a slice by columns of a tile, of a tile's end, and of
 # adding parts. Weights lie transposed, which is slow where columns are no multiple of 64.
 _LAUNCH = 3500
-_STEP = {64: 440, 80: 720, 96: 800, 128: 640, 160: 930, 192: 1000, 256: 1150}
-_END = {64: 940, 80: 2600, 96: 2800, 128: 1580, 160: 5200, 192: 6500, 256: 5360}
+_STEP = {64: 440, 80: 720, 96: 800, 128: 650, 160: 930, 192: 1000, 256: 1290}
+_END = {64: 940, 80: 2600, 96: 2800, 128: 1600, 160: 6400, 192: 2800, 256: 3000}
 _JOIN = {1: 0, 2: 2400, 4: 7000, 5: 8000, 8: 9600}
 # Steps are quicker where a third of the card is idle.
 _FEW_BLOCKS, _SHARE_OF_STEP = 88, 0.85
+# They are slower with parts of K in several turns, and by the share of columns that are of no use.
+_WITH_PARTS, _BY_UNUSED = 1.2, 2.0
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,14 @@ class HopperTile:
         """Return the predicted cycles on an H200."""
         tiles = ceil_div(m, _ROWS) * ceil_div(columns, self.bn) * batch
         steps = float(ceil_div(slices, self.parts) * _STEP[self.bn])
+        turns = ceil_div(tiles, _CLUSTERS[self.parts])
         if tiles * self.parts <= _FEW_BLOCKS:
             steps *= _SHARE_OF_STEP
-        turns = ceil_div(tiles, _CLUSTERS[self.parts])
+        if turns > 1 and self.parts > 1:
+            steps *= _WITH_PARTS
+        unused = -columns % self.bn
+        if unused >= GROUP:
+            steps *= 1 + _BY_UNUSED * unused / (columns + unused)
         return _LAUNCH + turns * (steps + _END[self.bn] + _JOIN[self.parts])
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from gpucore import Buffer, DTypeError, PerDevice, ShapeError, T, Work, f16, f32, u32
+from gpucore import ArgumentError, Buffer, DTypeError, PerDevice, ShapeError, T, Work, f16, f32, u32
 from gpucore.integers import ceil_div
 from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar, width_of
@@ -22,9 +22,18 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import Window, conv_matmul, result_shape
+from gpustd.matmul.launching import adds_updates
 from gpustd.matmul.operation import Matmul
+from gpustd.matmul.rank_update import RankUpdate
 
-__all__ = ["NO_UPDATE", "low_rank_conv2d", "low_rank_sum", "low_rank_update"]
+__all__ = [
+    "NO_UPDATE",
+    "LowRank",
+    "low_rank_conv2d",
+    "low_rank_sum",
+    "low_rank_update",
+    "split_update",
+]
 
 NO_UPDATE: Final = 2**32 - 1
 """What an image without an update chooses."""
@@ -37,8 +46,19 @@ _first_slot: PerDevice[Buffer[u32]] = PerDevice(
 _BLOCK_ROWS: Final = 32
 _BLOCK_COLUMNS: Final = 64
 _SUBGROUPS: Final = 4
+# Rows and columns of a matrix that they multiply.
+_MATRIX: Final = 16
 # Operands of 16 x 16 that a subgroup has under way.
 _MOST_MATRICES: Final = 20
+
+
+class LowRank(NamedTuple):
+    """What `low_rank_update` takes: matrices in all slots, and the slot of each image."""
+
+    down: Buffer[Any]
+    up: Buffer[Any]
+    chosen: Buffer[u32]
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,16 @@ class _Update:
             self._up_on_matrix_units(ranks, residual, y)
         else:
             self._up(ranks, residual, y)
+
+    def narrow_half(self, x: Buffer[Any], product: Matmul) -> RankUpdate | None:
+        """Record the narrow half, where the kernel of ``product`` adds the wide one; else None."""
+        whole = not (self._rows % _MATRIX or self._columns % _MATRIX)
+        if not (whole and self._takes_matrix_units(x, None)):
+            return None
+        if not adds_updates(product, x.device, x):
+            return None
+        ranks = self._down_on_matrix_units(x).view((self.matmul.images, self._rows, -1))
+        return RankUpdate(ranks, self.up, self.chosen, self.groups)
 
     def _takes_matrix_units(self, x: Buffer[Any], second: Buffer[Any] | None) -> bool:
         """Tell the variant, which follows from the sizes of one image."""
@@ -217,8 +247,7 @@ def low_rank_update(
         chosen: a slot for each image, or `NO_UPDATE`; it may be longer.
         groups: equal parts of the columns, which have ranks of their own.
 
-    Returns (images, ..., N), summed in f32: what `gpustd.gemm` takes as ``addend``. Raises
-    `ShapeError` or `DTypeError`.
+    Returns (images, ..., N), summed in f32. Raises `ShapeError` or `DTypeError`.
 
     >>> from gpustd.matmul.low_rank import NO_UPDATE, low_rank_update
     >>> x = device.buffer_from_array(np.ones((2, 1, 3), np.float32))
@@ -228,28 +257,53 @@ def low_rank_update(
     >>> low_rank_update(x, down, up, chosen).read().tolist()
     [[[12.0, 12.0]], [[-0.0, -0.0]]]
     """
-    op = "low_rank_update"
+    return _whole_update("low_rank_update", x, LowRank(down, up, chosen, groups))
+
+
+def split_update(op: str, x: Buffer[T], update: LowRank, product: Matmul) -> RankUpdate | Buffer[T]:
+    """Return an update's wide half where the kernel of ``product`` adds it, else the whole update.
+
+    Raises `ArgumentError`, `ShapeError` or `DTypeError`.
+    """
+    if not isinstance(update, LowRank):
+        raise ArgumentError(f"{op}: update must be a LowRank, got {type(update).__name__}")
+    if not x.size:
+        return _whole_update(op, x, update)
+    rows, checked = _update_of_rows(op, x, update)
+    half = checked.narrow_half(rows, product)
+    return _record_whole(x, rows, checked) if half is None else half
+
+
+def _whole_update(op: str, x: Buffer[T], update: LowRank) -> Buffer[T]:
+    if not math.prod(x.shape[:-1]):
+        return x.device.buffer(x.dtype, (*x.shape[:-1], update.up.shape[-1]))
+    return _record_whole(x, *_update_of_rows(op, x, update))
+
+
+def _record_whole(x: Buffer[T], rows: Buffer[T], checked: _Update) -> Buffer[T]:
+    y = x.device.buffer(x.dtype, (*x.shape[:-1], checked.up.shape[-1]))
+    if y.size:
+        checked.record(rows, None, None, y)
+    return y
+
+
+def _update_of_rows(op: str, x: Buffer[T], update: LowRank) -> tuple[Buffer[T], _Update]:
+    """Return ``x`` as images of rows, and what their update is. Raises an error for wrong ones."""
+    down, up, chosen, given = update
     require_buffers(op, x, down, up, chosen)
-    groups = as_int(op, "groups", groups)
+    groups = as_int(op, "groups", given)
     if len(x.shape) < 2 or len(down.shape) != 3 or len(up.shape) != 3 or groups < 1:
         raise ShapeError(
             f"{op}: x, down and up must be (images, ..., K), (slots, K, groups * ranks) and "
             f"(slots, ranks, N), groups at least 1, got {x.shape}, {down.shape} and {up.shape} in "
             f"{groups}"
         )
-    rows = math.prod(x.shape[1:-1])
-    if not rows:
-        return x.device.buffer(x.dtype, (*x.shape[:-1], up.shape[2]))
-    image = x.view((x.shape[0], rows, 1, x.shape[-1]))
-    weights = (1, 1, *down.shape[1:])
-    matmul = conv_matmul(op, image, None, weights, Window(), None, 0)
-    update = _Update(matmul, down, up, chosen, groups)
-    update.check()
+    rows = x.view((x.shape[0], math.prod(x.shape[1:-1]), 1, x.shape[-1]))
+    matmul = conv_matmul(op, rows, None, (1, 1, *down.shape[1:]), Window(), None, 0)
+    checked = _Update(matmul, down, up, chosen, groups)
+    checked.check()
     float_scalar(op, x, down, up)
-    y = x.device.buffer(x.dtype, (*x.shape[:-1], up.shape[2]))
-    if y.size:
-        update.record(image, None, None, y)
-    return y
+    return rows, checked
 
 
 def low_rank_sum(w: Buffer[T], down: Buffer[T], up: Buffer[T], groups: int = 1) -> Buffer[T]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gpucore import Buffer, Work
+from gpustd.launch.template import Value
 from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.quantized.weight import QuantizedPart
+from gpustd.matmul.rank_update import RankUpdate
 
 __all__ = ["Matmul", "Operands"]
 
@@ -93,7 +96,8 @@ class Matmul:
 class Operands(NamedTuple):
     """Buffers of one launch: image and weights, the epilogue's, and the result ``y``.
 
-    ``second`` is the source whose channels follow those of ``x``.
+    ``second`` is the source whose channels follow those of ``x``. ``quantized``: what ``w`` holds
+    the words of, where the kernel expands them. ``update``: what is added to the sums.
     """
 
     x: Buffer[Any]
@@ -101,11 +105,29 @@ class Operands(NamedTuple):
     w: Buffer[Any]
     epilogue: Epilogue
     y: Buffer[Any]
+    quantized: QuantizedPart | None = None
+    update: RankUpdate | None = None
 
     @property
     def factors(self) -> list[Buffer[Any]]:
         """The buffers that are multiplied, in the order of the shaders' bindings."""
         return [self.x, self.w] if self.second is None else [self.x, self.second, self.w]
+
+    def weight_spec(self, unit: int) -> dict[str, Value]:
+        """Return the template variables of weights that are read in words of ``unit`` columns."""
+        if self.quantized is None:
+            return {}
+        return {**self.quantized.spec(min(unit, 4)), "q_unit": unit}
+
+    @property
+    def update_buffers(self) -> list[Buffer[Any]]:
+        """The buffers of the update, if there is one."""
+        return [] if self.update is None else self.update.buffers
+
+    @property
+    def update_spec(self) -> dict[str, Value]:
+        """The template variables of the update, if there is one."""
+        return {} if self.update is None else self.update.spec
 
     @property
     def scalar(self) -> str:

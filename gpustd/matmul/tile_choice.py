@@ -24,6 +24,8 @@ __all__ = ["best_splits", "best_teams", "choose_tile", "has_even_parts"]
 _MOST_SPLITS = 8
 # For two images that make one row of tiles: it then loads each weight once.
 _MOST_SPLITS_OF_A_ROW = 13
+# Matrices of 16 columns of an update lie in the values or in the gates of a subgroup.
+_COLUMNS_OF_HALVES = 32
 
 
 class _Fitting(NamedTuple):
@@ -37,20 +39,35 @@ _fitting: PerDevice[dict[str, _Fitting]] = PerDevice(lambda device: {})
 
 
 def choose_tile(
-    matmul: Matmul, device: Device, variant: str, scalar: str, *, splittable: bool
+    matmul: Matmul,
+    device: Device,
+    variant: str,
+    scalar: str,
+    *,
+    splittable: bool,
+    with_loaders: bool = True,
+    with_update: bool = False,
 ) -> tuple[Tile, int]:
     """Return a tile and the number of parts that K is split into.
 
-    ``splittable``: the variant's kernel can split K. Raises `ShapeError` for a forced tile whose
-    loaders cannot do the product.
+    ``splittable``: the variant's kernel can split K. ``with_loaders``: tiles with loaders may be
+    taken; the parts are the same without. ``with_update``: a low-rank update is added. Raises
+    `ShapeError` for a forced tile that cannot do the product.
     """
     splittable = splittable and matmul.batch is None and not matmul.few_rows
     tiles = _fitting_tiles(device, variant)
     splits = _default_splits(matmul, tiles) if splittable else 1
     forced = forced_tile("matmul")
+    halves = with_update and matmul.activation == "geglu"
     if isinstance(forced, Tile):
+        if halves and forced.wn % _COLUMNS_OF_HALVES:
+            raise ShapeError(f"{matmul.op}: wn must be a multiple of 32 with GEGLU, got {forced}")
         return forced, _splits_of(forced, matmul, splits, splittable=splittable)
     offered = _offered_tiles(matmul, tiles, splits)
+    if not with_loaders:
+        offered = [tile for tile in offered if not tile.loaders]
+    if halves:
+        offered = [tile for tile in offered if tile.wn % _COLUMNS_OF_HALVES == 0]
     return tuned_tile(device, matmul, variant, scalar, offered, splits), splits
 
 

@@ -52,6 +52,7 @@ _VARIANTS = {
         "matmul/gemm/matrix.wgsl",
         "matmul/gemm/matrix_tile.wgsl",
         "matmul/gemm/matrix_results.wgsl",
+        "matmul/gemm/matrix_update.wgsl",
         "matmul/gemm/loaders.wgsl",
         "matmul/gemm/reduce.wgsl",
     ),

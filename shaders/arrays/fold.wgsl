@@ -11,8 +11,14 @@
 // (outer, inner), `of_runs` for each run, as y.
 //% set keyed = op in ("max", "min", "where_max", "where_min")
 //% set counted = op in ("any", "all", "count")
-//% set neutral = {"add": "0", "mul": "1", "max": "0", "min": "0xffffffff"}[combine]
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "min": "0xffffffff", "custom": identity | default("")}[combine]
+//% if combine == "custom"
+//% set forms = {"custom": "A(%s(a.x, b.x), %s(a.y, b.y), %s(a.z, b.z), %s(a.w, b.w))" | replace("%s", operator)}
+//% set form_of_two = operator ~ "(a, b)"
+//% else
 //% set forms = {"add": "a + b", "mul": "a * b", "max": "max(a, b)", "min": "min(a, b)"}
+//% set form_of_two = forms[combine]
+//% endif
 {{ typed.head([kind, stored if last]) }}
 alias c64x1 = vec2<f32>;
 alias A = vec4<{{ acc }}>;
@@ -55,11 +61,14 @@ struct Params {
 //% endif
 @group(0) @binding({{ 2 + given + meets }}) var<uniform> params: Params;
 
+//% if combine == "custom"
+{{ code }}
+//% endif
 fn neutral() -> A { return A({{ neutral }}); }
 
 fn sum_of(a: A, b: A) -> A { return {{ forms[combine] }}; }
 
-fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ forms[combine] }}; }
+fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ form_of_two }}; }
 
 fn total(v: A) -> {{ acc }} {
     return sum_of_two(sum_of_two(v.x, v.y), sum_of_two(v.z, v.w));
@@ -69,6 +78,8 @@ fn total(v: A) -> {{ acc }} {
 fn mapped(v: {{ typed.value[kind] }}, place: vec4<u32>, other: A) -> A {
 //% if not first
     return v;
+//% elif combine == "custom" and mapped_by
+    return A({{ mapped_by }}(v.x), {{ mapped_by }}(v.y), {{ mapped_by }}(v.z), {{ mapped_by }}(v.w));
 //% elif op == "squares"
     return (v - other) * (v - other);
 //% elif op == "max"
@@ -93,6 +104,8 @@ fn finished(v: {{ acc }}) -> {{ acc }} {
 //% endif
 //% if op in ("mean", "squares") and last
     return v * params.scale;
+//% elif combine == "custom" and finished_by and last
+    return {{ finished_by }}(v);
 //% elif op == "all" and last
     return min(v, 1u);
 //% elif op == "max" and last

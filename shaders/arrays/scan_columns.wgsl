@@ -13,7 +13,7 @@
 // Workgroup memory: 3 KiB. Limits: 2^32 elements.
 //% endif
 //% import "arrays/words.wgsl" as typed
-//% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "custom": identity | default("")}[combine]
 //% set parts = width
 //% set bits = 3
 //% set across = "params.across"

@@ -4,7 +4,7 @@
 //
 // Workgroup memory: {{ words + 2 }} KiB. Limits: 2^32 elements.
 //% import "arrays/words.wgsl" as typed
-//% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "custom": identity | default("")}[combine]
 //% set parts = 1
 //% set bits = 5
 //% set across = "1u"

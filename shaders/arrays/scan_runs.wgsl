@@ -8,7 +8,7 @@
 // Memory: `before` has for each run of `chunk` what all runs before it come to, (outer, chunks, inner).
 // Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% import "arrays/words.wgsl" as typed
-//% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "custom": identity | default("")}[combine]
 //% include "arrays/scan.wgsl"
 
 struct Params {

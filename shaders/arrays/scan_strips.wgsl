@@ -7,7 +7,7 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //% import "arrays/words.wgsl" as typed
-//% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "custom": identity | default("")}[combine]
 //% set steps = (1, 2, 4, 8, 16, 32, 64)
 //% include "arrays/scan.wgsl"
 

@@ -9,7 +9,7 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //% import "arrays/words.wgsl" as typed
-//% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "custom": identity | default("")}[combine]
 //% set bits = {4: 2, 8: 3, 16: 4, 32: 5, 64: 6}[lanes]
 //% set each = quads * words // 4
 //% set per_word = 4 * (4 // words)

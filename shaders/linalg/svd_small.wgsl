@@ -73,10 +73,12 @@ fn round_of_rotations(round: u32, count: u32, t: u32) {
     var x: array<f32, EACH>;
     var y: array<f32, EACH>;
     var sum = vec3<f32>();
-    for (var e = 0u; e < EACH; e++) {
-        x[e] = w[pair.x + e * LANES];
-        y[e] = w[pair.y + e * LANES];
-        sum += vec3<f32>(x[e] * x[e], y[e] * y[e], x[e] * y[e]);
+    if (meets) {
+        for (var e = 0u; e < EACH; e++) {
+            x[e] = w[pair.x + e * LANES];
+            y[e] = w[pair.y + e * LANES];
+            sum += vec3<f32>(x[e] * x[e], y[e] * y[e], x[e] * y[e]);
+        }
     }
     sum = pair_sum(sum, t);
     let turns = abs(sum.z) > params.tolerance * sqrt(sum.x) * sqrt(sum.y);

@@ -122,6 +122,10 @@ fn number(at: Column, k: u32) -> vec2<f32> {
 }
 //% elif source == "hermitian_pairs"
 fn number(at: Column, k: u32) -> vec2<f32> {
+//% if load_by
+    // Bluestein's sequence is longer than the table of roots.
+    if (k >= params.extent) { return vec2<f32>(); }
+//% endif
     var a = spectrum(at, k);
     var b = spectrum(at, params.extent - k);
     if (k == 0u) {

@@ -56,19 +56,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let m{{ i }}_{{ k }} = step[{{ i * P + k }}];
 //% endfor
 //% endfor
-    // The ends of some blocks are asked for before one is used; the last one's is nobody's start.
+    // The ends of some blocks are asked for before one is used; the last one's is nobody's start, and not known.
     for (var block = first; block < end; block += {{ ahead }}u) {
 //% for b in range(ahead)
-        let block{{ b }} = min(block + {{ b }}u, params.blocks - 1u);
+        let known{{ b }} = min(block + {{ b }}u, max(params.blocks, 2u) - 2u);
 //% for i in range(P)
-        let e{{ b }}_{{ i }} = ends[place({{ i }}u, params.blocks, block{{ b }}, outer, inner)];
+        let e{{ b }}_{{ i }} = ends[place({{ i }}u, params.blocks, known{{ b }}, outer, inner)];
 //% endfor
 //% endfor
 //% for b in range(ahead)
         if (block + {{ b }}u < end) {
 //% for i in range(P)
 //% if prefixes
-            y[place({{ i }}u, params.blocks, block{{ b }}, outer, inner)] = s{{ i }};
+            y[place({{ i }}u, params.blocks, block + {{ b }}u, outer, inner)] = s{{ i }};
 //% endif
             let after{{ i }} = e{{ b }}_{{ i }}{% for k in range(P) %} + m{{ i }}_{{ k }} * s{{ k }}{% endfor %};
 //% endfor

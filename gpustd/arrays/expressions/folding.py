@@ -63,8 +63,13 @@ class FoldTexts:
         _accumulator_type(name, accumulator, f32)
         self._texts = {"map": require_text(name, "map", others["map"])}
         self._texts["reduce"] = require_text(name, *operation)
+        self._texts["preamble"] = ""
         for key in ("identity", "finish"):
             self._texts[key] = require_text(name, key, others[key])
+
+    def declare(self, code: str) -> None:
+        """Put functions of WGSL before the expressions."""
+        self._texts["preamble"] = code
 
     def describe(self, kind: str) -> str:
         """Return the ``repr`` of a kernel of this kind."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from gpucore import Buffer, Device, DType, ShapeError
 from gpucore.integers import ceil_div
@@ -70,6 +70,11 @@ class ReductionKernel:
         self.name = name
         others = {"map": map, "identity": identity, "finish": finish}
         self._texts = FoldTexts(name, inputs, output, ("reduce", reduce), others, accumulator)
+
+    def declare(self, code: str) -> Self:
+        """Declare functions of WGSL, which the expressions call; return the kernel."""
+        self._texts.declare(code)
+        return self
 
     def __repr__(self) -> str:
         return self._texts.describe("ReductionKernel")

@@ -6,7 +6,7 @@ starts from what is before it. Elements are combined in their order.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from gpucore import Buffer, DType, ShapeError
 from gpucore.integers import ceil_div
@@ -70,6 +70,11 @@ class ScanKernel:
         self.name = name
         others = {"map": map, "identity": identity, "finish": finish}
         self._texts = FoldTexts(name, inputs, output, ("combine", combine), others, accumulator)
+
+    def declare(self, code: str) -> Self:
+        """Declare functions of WGSL, which the expressions call; return the kernel."""
+        self._texts.declare(code)
+        return self
 
     def __repr__(self) -> str:
         return self._texts.describe("ScanKernel")

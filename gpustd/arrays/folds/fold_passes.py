@@ -23,6 +23,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, c64, f32, i32, u32
 from gpucore.integers import ceil_div
+from gpustd.arrays.folds.operator import Operator
 from gpustd.arrays.folds.scratch_words import zeroed_words
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
@@ -99,7 +100,7 @@ class Fold:
     ``scale`` multiplies means at the end. ``second`` holds a number for each (outer, inner): the
     mean whose distance is squared (``squares``), or the key whose place is sought (``where_max``,
     ``where_min``). ``of_runs`` then holds the keys that `fold_runs` gave for each run of rows: only
-    runs with the key are read.
+    runs with the key are read. ``operator`` is the caller's own, of ``op`` custom.
     """
 
     op: str
@@ -109,6 +110,7 @@ class Fold:
     second: Buffer[Any] | None = None
     of_runs: Buffer[Any] | None = None
     stored: type[DType] | None = None
+    operator: Operator | None = None
 
     def apply(
         self,
@@ -195,7 +197,7 @@ class Fold:
         y: Buffer[Any] = x.device.buffer(target, (outer, 1 if meets else chunks, inner))
         spec: dict[str, Value] = {
             "op": self.op,
-            "combine": _COMBINE[self.op],
+            "combine": _COMBINE.get(self.op, ""),
             "kind": "parts" if paired else x.dtype.name,
             "acc": self.acc.name,
             "target": self.target.name,
@@ -207,6 +209,7 @@ class Fold:
             "of_runs": first and self.of_runs is not None,
             "meets": meets,
             "ragged": False,
+            **(self.operator.spec() if self.operator else {}),
         }
         inner *= 2 if paired else 1
         sizes: dict[str, int | float] = {

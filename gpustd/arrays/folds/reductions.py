@@ -30,10 +30,12 @@ __all__ = [
     "argmax",
     "argmin",
     "count_nonzero",
+    "fold_axes",
     "max",
     "mean",
     "min",
     "prod",
+    "result_shape",
     "std",
     "sum",
     "var",
@@ -83,19 +85,19 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = Fa
     common_dtype("var", [x], FLOATS)
     axes = axes_of("var", axis, x)
     centre = Fold("mean", accumulator("mean", x.dtype), wide_dtype(x.dtype), _scale(x, axes, 0))
-    middle = _fold_axes(centre, x, axes)
-    shape = _result_shape(x, axes, keepdims=True)
+    middle = fold_axes(centre, x, axes)
+    shape = result_shape(x, axes, keepdims=True)
     scale = _scale(x, axes, as_float("var", "ddof", ddof))
     acc = accumulator("squares", x.dtype)
     fold = Fold("squares", acc, wide_dtype(x.dtype), scale, stored=_stored_dtype(x.dtype))
     runs = _axis_runs(x.shape, axes)
     if len(runs) == 1:
-        found = _fold_axes(replace(fold, second=middle), x, axes)
+        found = fold_axes(replace(fold, second=middle), x, axes)
     else:
         wide: Buffer[Any] = cast(x, wide_dtype(x.dtype))
         apart = subtract(wide, middle.view(shape))
-        found = _fold_axes(fold, apart, axes)
-    return cast(found, x.dtype).view(_result_shape(x, axes, keepdims=keepdims))
+        found = fold_axes(fold, apart, axes)
+    return cast(found, x.dtype).view(result_shape(x, axes, keepdims=keepdims))
 
 
 def std(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = False) -> Buffer[T]:
@@ -204,8 +206,8 @@ def _reduce(
         _require_elements(op, x, axes)
     stored = _stored_dtype(_result_dtype(op, x.dtype))
     fold = Fold(op, accumulator(op, x.dtype), _fold_dtype(op, x.dtype), scale, stored=stored)
-    found = _fold_axes(fold, x, axes)
-    return cast(found, _result_dtype(op, x.dtype)).view(_result_shape(x, axes, keepdims=keepdims))
+    found = fold_axes(fold, x, axes)
+    return cast(found, _result_dtype(op, x.dtype)).view(result_shape(x, axes, keepdims=keepdims))
 
 
 def _extreme_place(op: str, x: Buffer[Any], axis: int | None, keepdims: bool) -> Buffer[i32]:
@@ -222,10 +224,10 @@ def _extreme_place(op: str, x: Buffer[Any], axis: int | None, keepdims: bool) ->
     extents = three_extents(flat.shape, along[0], along[-1])
     keys, of_runs = Fold(op, u32, wide_dtype(x.dtype)).keys(flat, extents)
     places = Fold(f"where_{op}", u32, i32, second=keys, of_runs=of_runs).apply(flat, extents)
-    return places.view(_result_shape(x, axes, keepdims=keepdims))
+    return places.view(result_shape(x, axes, keepdims=keepdims))
 
 
-def _fold_axes(
+def fold_axes(
     fold: Fold, x: Buffer[Any], axes: tuple[int, ...], *, last: bool = True
 ) -> Buffer[Any]:
     """Return ``x`` folded over ``axes``, neighbouring axes at once, from the last to the first."""
@@ -250,7 +252,7 @@ def _axis_runs(shape: Sequence[int], axes: tuple[int, ...]) -> list[tuple[int, i
     return runs or [(len(shape), len(shape))]
 
 
-def _result_shape(x: Buffer[Any], axes: tuple[int, ...], *, keepdims: bool) -> tuple[int, ...]:
+def result_shape(x: Buffer[Any], axes: tuple[int, ...], *, keepdims: bool) -> tuple[int, ...]:
     """Return the shape of a result: without ``axes``, or with extents of 1."""
     kept = (1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
     return tuple(kept)

@@ -27,6 +27,7 @@ from gpustd.arrays.creation import zeros
 from gpustd.arrays.elementwise.conversion import cast
 from gpustd.arrays.elementwise.operands import ALL, REALS, common_dtype
 from gpustd.arrays.folds.fold_passes import Fold, accumulator, wide_dtype
+from gpustd.arrays.folds.operator import Operator
 from gpustd.arrays.folds.scratch_words import zeroed_words
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
@@ -126,12 +127,16 @@ def _scan(
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan: ``op``, the dtype it sums in, and that of the result."""
+    """One scan: ``op``, the dtype it sums in, and that of the result.
+
+    ``operator`` is the caller's own, of ``op`` custom.
+    """
 
     op: str
     acc: type[DType]
     target: type[DType]
     exclusive: bool
+    operator: Operator | None = None
 
     def apply(self, x: Buffer[Any], extents: tuple[int, int, int], *, first: bool) -> Buffer[Any]:
         """Return ``x``, seen as ``extents``, scanned along the middle axis."""
@@ -161,12 +166,13 @@ class Scan:
         """Return the template variables of every kernel that scans ``x``."""
         return {
             "op": self.op,
-            "combine": _COMBINE[self.op],
+            "combine": _COMBINE.get(self.op, ""),
             "kind": "parts" if x.dtype is c64 else x.dtype.name,
             "acc": self.acc.name,
             "target": self.target.name,
             "first": True,
             "exclusive": self.exclusive,
+            **(self.operator.spec() if self.operator else {}),
         }
 
     def _totals_before(
@@ -177,9 +183,9 @@ class Scan:
         They have the accumulator's dtype.
         """
         outer, _, inner = extents
-        fold = Fold(self.op, self.acc, self.acc)
+        fold = Fold(self.op, self.acc, self.acc, operator=self.operator)
         totals = fold.fold_runs(x, extents, run, first=first, last=False)
-        within = Scan(self.op, self.acc, self.acc, True)
+        within = Scan(self.op, self.acc, self.acc, True, self.operator)
         return within.apply(totals, (outer, totals.shape[1], inner), first=False)
 
 

@@ -39,11 +39,23 @@ def _block_launches(
     variant: str, matmul: Matmul, operands: Operands, *, vector: bool
 ) -> list[Launch]:
     device, scalar = operands.y.device, operands.scalar
-    tile, splits = choose_tile(matmul, device, variant, scalar, splittable=vector)
+    loaders = operands.quantized is None
+    tile, splits = choose_tile(
+        matmul,
+        device,
+        variant,
+        scalar,
+        splittable=vector,
+        with_loaders=loaders,
+        with_update=operands.update is not None,
+    )
     common = fixed_spec(matmul, scalar, operands.y, vector=vector)
     if variant == "matrix":
         common |= {"matrix": True, "unit": math.gcd(8, *matmul.channels)}
-    spec = {**common, "two": operands.second is not None, **_tile_spec(matmul, tile, splits)}
+    unit = 8 if variant == "matrix" else 4 if vector else 1
+    spec = {**common, **operands.weight_spec(unit), **_tile_spec(matmul, tile, splits)}
+    spec |= operands.update_spec
+    spec["two"] = operands.second is not None
     shader = f"matmul/gemm/{'loaders' if tile.loaders else variant}.wgsl"
     if splits // tile.teams == 1:
         launches = [_whole_launch(shader, spec, matmul, operands, tile)]
@@ -80,7 +92,7 @@ def _whole_launch(
     epilogue, unit = operands.epilogue, 4 if spec["vector"] else 1
     sizes = constants(matmul_params(matmul, epilogue, unit))
     spec = {**spec, **epilogue_spec(matmul, epilogue), "split": False, "sizes": sizes}
-    buffers = [*operands.factors, *epilogue.buffers, operands.y]
+    buffers = [*operands.factors, *epilogue.buffers, operands.y, *operands.update_buffers]
     width, height, _ = flat_grid(tile.blocks(matmul.m, matmul.columns), 1)
     grid = width, height, matmul.batch or 1
     return Launch(shader, spec, buffers, grid, matmul.work(buffers))
@@ -109,7 +121,7 @@ def _split_launches(
     first = Launch(
         shader,
         {**spec, **_NOTHING_FUSED, "split": True, "sizes": constants({**params, "n": columns})},
-        [*operands.factors, partials],
+        [*operands.factors, partials, *operands.update_buffers],
         (width, height, splits // tile.teams),
         matmul.work([*operands.factors, partials]),
     )

@@ -28,6 +28,7 @@ def plan_few(matmul: Matmul, operands: Operands) -> list[Launch]:
     spec: dict[str, Value] = {
         **fixed_spec(matmul, operands.scalar, y, vector=False),
         **epilogue_spec(matmul, epilogue),
+        **operands.weight_spec(unit),
         "two": False,
         "unit": unit,
         "across": across,

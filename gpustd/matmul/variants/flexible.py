@@ -75,8 +75,10 @@ def _flexible_launch(
         "masked": bool(matmul.window),
         "batched": matmul.batch is not None,
         **variables,
+        **operands.weight_spec(4 if variables["vector"] else 1),
     }
-    stand_ins = (_stand_in(y.device), operands.w, operands.w)
+    unread = operands.w if operands.quantized is None else operands.x
+    stand_ins = (_stand_in(y.device), unread, unread)
     bound = [b if b is not None else s for b, s in zip(epilogue, stand_ins, strict=True)]
     fused = sum(1 << bit for bit, given in enumerate(epilogue.flags.values()) if given)
     params = matmul_params(matmul, epilogue, 4 if variables["vector"] else 1, fused=fused)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
-from gpucore import Buffer, Device
+from gpucore import Buffer, Device, Work
 from gpucore.backends import TileMap
 from gpucore.integers import ceil_div
 from gpucore.tiled import Tiled
-from gpustd.launch.grid import CORES, MOST_GROUPS
+from gpustd.launch.elements import WORKGROUP
+from gpustd.launch.grid import CORES, MOST_GROUPS, flat_grid
 from gpustd.launch.template import Value
 from gpustd.matmul.epilogue import NO_EPILOGUE
 from gpustd.matmul.hopper_tiles import GROUP, SLICE, choose_hopper_tile
 from gpustd.matmul.kernel_spec import epilogue_spec
 from gpustd.matmul.operation import Matmul, Operands
+from gpustd.matmul.rank_update import RankUpdate
 from gpustd.matmul.variants.launches import Launch
 
 __all__ = ["plan_hopper", "takes_hopper"]
@@ -22,6 +25,7 @@ __all__ = ["plan_hopper", "takes_hopper"]
 _ROWS = "matmul/gemm/rows.wgsl"
 _PIXELS = "matmul/conv/pixels.wgsl"
 _THREADS = 384
+_WORD = 8  # numbers that are copied at least
 _PIXELS_OF_A_COPY = 128
 # Limits of the copy engine: 8 bits for corners.
 _MOST_STRIDE, _MOST_CORNER = 8, 127
@@ -37,7 +41,15 @@ def takes_hopper(device: Device, matmul: Matmul, scalar: str) -> bool:
     if matmul.source == _ROWS or (matmul.source == _PIXELS and not matmul.has_window):
         plain = len(matmul.channels) == 1 and matmul.batch is None
         return whole or (plain and matmul.channels[0] % 8 == 0)
-    return matmul.source == _PIXELS and whole and _takes_window(matmul)
+    if matmul.source != _PIXELS or not _takes_window(matmul):
+        return False
+    return whole or _is_written_out(matmul)
+
+
+def _is_written_out(matmul: Matmul) -> bool:
+    """Tell whether windows become rows of a matrix: those of one source with few channels."""
+    few = len(matmul.channels) == 1 and matmul.k <= SLICE
+    return few and matmul.has_window and matmul.batch is None
 
 
 def _takes_window(matmul: Matmul) -> bool:
@@ -60,7 +72,12 @@ def _corners(matmul: Matmul) -> tuple[int, int, int, int]:
 
 
 def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Plan one launch, whose blocks make tiles in turns, or share the parts of K of one."""
+    """Plan one launch, whose blocks make tiles in turns, or share the parts of K of one.
+
+    Windows with few channels are written out by a launch before it.
+    """
+    if matmul.channels[0] % SLICE and _is_written_out(matmul):
+        return _plan_written_out(matmul, operands)
     slices = sum(ceil_div(c, SLICE) for c in matmul.channels) * matmul.taps
     tile = choose_hopper_tile(matmul, slices)
     gates = matmul.activation == "geglu"
@@ -78,6 +95,7 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
         "threads": _THREADS,
         "memory": tile.memory(gates=gates),
         **epilogue_spec(matmul, operands.epilogue),
+        **operands.update_spec,
     }
     spec["label"] = _label(spec)
     sources = [b for b in (operands.x, operands.second) if b is not None]
@@ -85,6 +103,7 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
         *(_left_tiles(matmul, source, pixels=pixels) for source in sources),
         _weight_tiles(matmul, operands.w),
         *operands.epilogue.buffers,
+        *_update_tiles(operands.update),
         operands.y,
         _params(matmul, operands, slices),
     ]
@@ -95,12 +114,39 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
     return [Launch("matmul/gemm/hopper.cu", spec, arguments, grid, matmul.work(buffers))]
 
 
+def _plan_written_out(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan a launch that writes windows out as rows, and the product of these."""
+    words = ceil_div(matmul.k, _WORD)
+    rows = operands.y.device.buffer(operands.x.dtype, (matmul.m, words * _WORD))
+    of_rows = replace(
+        matmul, source=_ROWS, channels=(rows.shape[1],), sizes={"m": matmul.m}, window={}
+    )
+    window, count = matmul.window, matmul.m * words
+    params = {
+        "count": count,
+        "words": words,
+        "channels": matmul.channels[0],
+        "k": matmul.k,
+        **{name: matmul.sizes[name] for name in ("height", "width", "out_height", "out_width")},
+        **{name: window[name] for name in ("kernel_width", "stride", "pad_left", "pad_top")},
+    }
+    writing = Launch(
+        "matmul/conv/windows.wgsl",
+        {"label": "gemm/hopper windows"},
+        [operands.x, rows, params],
+        flat_grid(count, WORKGROUP),
+        Work(0.0, operands.x.nbytes + rows.nbytes),
+    )
+    return [writing, *plan_hopper(of_rows, operands._replace(x=rows))]
+
+
 def _label(spec: dict[str, Value]) -> str:
     """Return the name in profiles, such as ``gemm/hopper 128x160 in 2 pixels bias``."""
     words = [f"gemm/hopper {_PIXELS_OF_A_COPY}x{spec['bn']}"]
     if spec["parts"] != 1:
         words.append(f"in {spec['parts']}")
     words += [name for name in ("pixels", "enlarging", "two", *NO_EPILOGUE._fields) if spec[name]]
+    words += ["update"] if "update" in spec else []
     words += [
         str(spec[name]) for name in ("activation", "out") if spec[name] not in ("none", "f16")
     ]
@@ -132,6 +178,26 @@ def _weight_tiles(matmul: Matmul, w: Buffer[Any]) -> Tiled[Buffer[Any]]:
     return Tiled(w, tiles)
 
 
+def _update_tiles(update: RankUpdate | None) -> list[Any]:
+    """Return what a low-rank update is made of: 64 ranks of 128 rows, and of a group of columns."""
+    if update is None:
+        return []
+    images, rows, width = update.ranks.shape
+    slots, ranks, columns = update.up.shape
+    groups, line, share = update.groups, 2 * width, update.columns
+    narrow = TileMap(
+        (ranks, groups, rows, images),
+        (2 * ranks, line, line * rows),
+        (SLICE, 1, _PIXELS_OF_A_COPY, 1),
+    )
+    wide = TileMap(
+        (share, groups, ranks, slots),
+        (2 * share, 2 * columns, 2 * columns * ranks),
+        (GROUP, 1, SLICE, 1),
+    )
+    return [Tiled(update.ranks, narrow), Tiled(update.up, wide), update.chosen]
+
+
 def _params(matmul: Matmul, operands: Operands, slices: int) -> dict[str, int]:
     window, sizes = matmul.window, matmul.sizes
     per_image = operands.epilogue.per_image
@@ -150,7 +216,7 @@ def _params(matmul: Matmul, operands: Operands, slices: int) -> dict[str, int]:
         "stride": window.get("stride", 1),
         "pad_left": window.get("pad_left", 0),
         "pad_top": window.get("pad_top", 0),
-        "rows_of_image": max(matmul.m // max(matmul.images, 1), 1),
+        "rows_of_image": sizes.get("rows", max(matmul.m // max(matmul.images, 1), 1)),
         "image_pitch": 0 if per_image is None else per_image.shape[1],
         "image_first": matmul.image_first,
     }

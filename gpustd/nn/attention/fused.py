@@ -30,7 +30,7 @@ def attention(
 ) -> Buffer[T]:
     """Return ``softmax(q k^T / sqrt(D)) v`` for each head, with scores and sums in f32.
 
-    On matrix units other than Hopper's, scores of more than 128 keys are f16. They are relative to
+    On matrix units used from WGSL, scores of more than 128 keys are f16. They are relative to
     their row's greatest among the first keys; in many rows of heads of up to 48 channels, to the
     greatest so far. This is done where scores, q and the first keys are so small that f16 loses
     little: 2^-11 of the sums on the way to a score. Keys much longer than the first ones may lose
@@ -108,7 +108,7 @@ def _launch(
     for name, (buffer, first) in zip("qkv", operands, strict=True):
         params[f"{name}_pitch"] = buffer.shape[2] // shader.unit
         params[f"{name}_first"] = first // shader.unit
-    launch = kernel(device, f"nn/attention/{variant}.wgsl", scalar=scalar, **shader.spec)
+    launch = kernel(device, f"nn/attention/{variant}{shader.suffix}", scalar=scalar, **shader.spec)
     buffers = (*(operand.buffer for operand in operands), y)
     launch(*buffers, params, grid=shader.grid, work=attention_work(sizes, buffers))
 

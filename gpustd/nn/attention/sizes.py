@@ -33,11 +33,15 @@ class AttentionSizes:
 
 
 class Shader(NamedTuple):
-    """Template variables of a variant, channels in one element of its buffers, and the grid."""
+    """Template variables of a variant, channels in one element of its buffers, and the grid.
+
+    ``suffix`` is that of its file: ``.cu`` is native code.
+    """
 
     spec: dict[str, Value]
     unit: int
     grid: tuple[int, int, int]
+    suffix: str = ".wgsl"
 
 
 def attention_params(sizes: AttentionSizes, unit: int, scale: float) -> dict[str, float]:

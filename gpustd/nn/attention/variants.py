@@ -11,6 +11,7 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import broadcast_lanes
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_tile
+from gpustd.nn.attention.ampere import ampere_shader, takes_ampere
 from gpustd.nn.attention.hopper import takes_hopper
 from gpustd.nn.attention.matrix import matrix_shader, takes_matrix_units
 from gpustd.nn.attention.sizes import AttentionSizes, Shader, workgroup_memory
@@ -41,6 +42,8 @@ def best_variant(device: Device, scalar: str, sizes: AttentionSizes, *, separate
         return "cpu" if head % 4 == 0 else "naive"
     if takes_hopper(device, scalar, sizes):
         return "hopper"
+    if takes_ampere(device, scalar, sizes):
+        return "ampere"
     if takes_matrix_units(device, scalar, head):
         return "matrix"
     halves = device.has_matrix_units and scalar == "f16"
@@ -143,4 +146,5 @@ VARIANTS: dict[str, Callable[[Device, str, AttentionSizes], Shader]] = {
     "rows": _rows,
     "flash": _flash,
     "matrix": _matrix,
+    "ampere": ampere_shader,
 }

@@ -66,6 +66,7 @@ struct Params {
 //% endif
 @group(0) @binding({{ place.next + 1 }}) var<uniform> params: Params;
 
+{{ preamble }}
 fn combined(a: Accumulator, b: Accumulator) -> Accumulator { return {{ reduce }}; }
 
 fn neutral() -> Accumulator { return Accumulator({{ identity }}); }

@@ -4,6 +4,7 @@
 //
 // Limits: N a multiple of 4. GEGLU takes 4 value columns and their 4 gates.
 //% set rows = range(8)
+//% from "matmul/quantized/reading.wgsl" import weight with context
 //% include "matmul/gemm/operands.wgsl"
 
 @compute @workgroup_size(16)
@@ -53,8 +54,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% macro channels(source)
         for (var c = 0u; c < length; c++) {
             let at = (k + c) * pitch;
-            let u = vec4<f32>(w[at + left]);
-            let v = vec4<f32>(w[at + right]);
+            let u = vec4<f32>({{ weight("at + left") | trim }});
+            let v = vec4<f32>({{ weight("at + right") | trim }});
 //% for i in rows
 //% if masked
             let a{{ i }} = vec4<f32>(select(0.0, f32({{ source }}[start{{ i }} + c]), inside{{ i }}));

@@ -9,6 +9,7 @@
 // Workgroup memory: {{ unit + 1 }} KiB. Limits: K and N are multiples of a word; no GEGLU.
 //% set word = {4: "vec4<f32>", 8: "f16x8"}[unit]
 //% set walk = True
+//% from "matmul/quantized/reading.wgsl" import weight with context
 //% include "matmul/gemm/operands.wgsl"
 //% if unit == 8
 alias f16x8 = vec4<u32>;
@@ -49,7 +50,7 @@ fn main(
     for (var i = t / ACROSS; i < params.k / UNIT; i += THREADS / ACROSS) {
         let at = i * UNIT * words + column;
 //% for j in range(unit)
-        let w{{ j }} = w[at + {{ j }}u * words];
+        let w{{ j }} = {{ weight("at + %du * words" % j) | trim }};
 //% endfor
 //% for r in range(rows)
         let a{{ r }} = x[row{{ r }} + i];

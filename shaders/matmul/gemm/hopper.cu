@@ -18,6 +18,9 @@
 //
 // Sums run over K in the same order in every tile with the same number of parts.
 //
+// A low-rank update is more of K: `ranks` (rows, groups * ranks), the narrow half, and `up` (slots, ranks,
+// columns), of the slot that `chosen` has for an image; a group of columns reads its own ranks.
+//
 // A thread has 2 neighbouring columns of rows r and r + 8 in each 8 columns: {0, 1} and {2, 3} of 4.
 //
 // Memory: as in matmul/gemm/operands.wgsl. Shared memory: STAGES slices, a place for results on their way
@@ -77,6 +80,11 @@ w_kernel(
 //% if residual
     const u16* residual, u64 residual_bytes,
 //% endif
+//% if update is defined
+    const __grid_constant__ TensorMap ranks,
+    const __grid_constant__ TensorMap up,
+    const u32* chosen, u64 chosen_bytes,
+//% endif
 //% if out == "f32"
     float* y, u64 y_bytes,
 //% else
@@ -101,6 +109,10 @@ w_kernel(
         prefetch_map(&x2);
 //% endif
         prefetch_map(&w);
+//% if update is defined
+        prefetch_map(&ranks);
+        prefetch_map(&up);
+//% endif
     }
     __syncthreads();
     if (PARTS > 1) cluster_arrive();
@@ -121,6 +133,26 @@ w_kernel(
         place.column = rest % band / high * TILE_COLUMNS;
         return place;
     };
+
+//% if update is defined
+    // Calls f(image, group, slot, first of 64 ranks) for what a tile's sums get behind the weights' own K:
+    // its last part of K does, for each image with an update, and each group of columns, that it touches.
+    auto each_update = [&](const Place& place, auto f) {
+        if (part != PARTS - 1) return;
+        const int images = (min(place.row + ROWS, rows) - 1) / (int)params.rows_of_image;
+        for (int image = place.row / (int)params.rows_of_image; image <= images; image++) {
+            const u32 slot = global_word(chosen + image);
+            if (slot == 0xffffffffu) continue;
+//% if up_groups == 1
+            for (int r = 0; r < {{ up_ranks }}; r += 64) f(image, 0, (int)slot, r);
+//% else
+            const int groups = (min(place.column + TILE_COLUMNS, n) - 1) / {{ up_columns }};
+            for (int group = place.column / {{ up_columns }}; group <= groups; group++)
+                for (int r = 0; r < {{ up_ranks }}; r += 64) f(image, group, (int)slot, r);
+//% endif
+        }
+    };
+//% endif
 
     if (warpgroup == 2) {
         give_registers<40>();
@@ -187,6 +219,22 @@ copy_2d(to, &{{ source }}, barrier, {{ channel }}, place.batch * rows + place.ro
                         parity ^= 1;
                     }
                 }
+//% if update is defined
+                // What lies outside of the image, the group or the ranks is copied as zeros.
+                each_update(place, [&](int image, int group, int slot, int r) {
+                    const u32 to = base + s * STAGE_BYTES, barrier = full + s * 8;
+                    barrier_wait(empty + s * 8, parity);
+                    barrier_expect(barrier, STAGE_BYTES);
+                    copy_4d(to, &ranks, barrier, r, group, place.row - image * (int)params.rows_of_image, image);
+                    for (int g = 0; g < GROUPS; g++)
+                        copy_4d(to + A_BYTES + g * GROUP_BYTES, &up, barrier,
+                                column_of(place.column, g) - group * {{ up_columns }}, group, r, slot);
+                    if (++s == STAGES) {
+                        s = 0;
+                        parity ^= 1;
+                    }
+                });
+//% endif
             }
         }
         if (PARTS > 1) {
@@ -245,8 +293,11 @@ copy_2d(to, &{{ source }}, barrier, {{ channel }}, place.batch * rows + place.ro
 //% endif
 //% endif
 
-        int before = 0;
-        for (int i = 0; i < steps; i++) {
+        int before = 0, last = steps;
+//% if update is defined
+        each_update(place, [&](int, int, int, int) { last++; });
+//% endif
+        for (int i = 0; i < last; i++) {
             barrier_wait(full + s * 8, parity);
             const u32 a = base + s * STAGE_BYTES + warpgroup * (64 * 128), b = base + s * STAGE_BYTES + A_BYTES;
             products_begin();

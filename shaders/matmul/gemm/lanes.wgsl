@@ -9,6 +9,7 @@
 //
 // Limits: N a multiple of 4; workgroups of one subgroup ({{ lanes }}). GEGLU: 4 value columns and their gates.
 enable subgroups;
+//% from "matmul/quantized/reading.wgsl" import weight with context
 //% include "matmul/gemm/operands.wgsl"
 
 const LANES = {{ lanes }}u;
@@ -60,7 +61,7 @@ fn main(
 //% endif
 //% endfor
 //% for j in range(quads)
-            let b{{ j }} = vec4<f32>(w[at + column{{ j }}]);
+            let b{{ j }} = vec4<f32>({{ weight("at + column%d" % j) | trim }});
 //% endfor
 //% for i in range(rows)
             let v{{ i }} = vec4<f32>(subgroupBroadcast(a{{ i // lanes }}, {{ i % lanes }}u));

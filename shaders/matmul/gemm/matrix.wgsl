@@ -33,6 +33,7 @@
 //% set wide = not direct and activation != "geglu"
 //% set piece = {"1": "f16", "2": "f16x2", "4": "f16x4", "8": "f16x8"}[unit | string]
 //% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max
+//% from "matmul/quantized/reading.wgsl" import weight with context
 //% include "matmul/gemm/operands.wgsl"
 
 //% include "matmul/gemm/matrix_tile.wgsl"
@@ -235,9 +236,9 @@ fn main(
 //% for i in range(b_loads)
 //% if ragged
     vb{{ i }} = vec4<u32>();
-    if (kb{{ i }} < left) { vb{{ i }} = w[k * columns8 + pb{{ i }}]; }
+    if (kb{{ i }} < left) { vb{{ i }} = {{ weight("k * columns8 + pb%d" % i) | trim }}; }
 //% else
-    vb{{ i }} = w[k * columns8 + pb{{ i }}];
+    vb{{ i }} = {{ weight("k * columns8 + pb%d" % i) | trim }};
 //% endif
 //% endfor
     }

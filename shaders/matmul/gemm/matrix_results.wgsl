@@ -1,5 +1,8 @@
 // Results of a workgroup with matrix units leave it: from accumulators c, of the subgroup at (wm, wn) of
 // block (m0, block), to memory.
+//% if update is defined
+//% include "matmul/gemm/matrix_update.wgsl"
+//% endif
 //% macro stage_rows(i)
     workgroupBarrier();
 //% for j in range(fn)

@@ -13,6 +13,12 @@ const MEMBERS = {{ members }}u;
 const ROW_GROUP = 8u;
 
 var<workgroup> tile: array<vec4<u32>, {{ words }}>;
+//% if update is defined
+
+@group(0) @binding(8) var<storage, read> ranks: array<f16x8>;
+@group(0) @binding(9) var<storage, read> up: array<f16x8>;
+@group(0) @binding(10) var<storage, read> chosen: array<u32>;
+//% endif
 
 // Weight column, in units of 8, of a block's local 8-column chunk, or past the end.
 fn chunk_column(block: u32, chunk: u32) -> u32 {

@@ -2,6 +2,7 @@
 //
 // Memory: as in matmul/gemm/operands.wgsl. Limits: none but the device's; each operand element is read again
 // for every result that needs it.
+//% from "matmul/quantized/reading.wgsl" import weight with context
 //% include "matmul/gemm/operands.wgsl"
 
 fn dot(row: Row, column: u32, columns: u32) -> f32 {
@@ -22,7 +23,7 @@ fn dot(row: Row, column: u32, columns: u32) -> f32 {
 //% else
                 let a = f32(x[start + c]);
 //% endif
-                sum = fma(a, f32(w[(k + c) * columns + column]), sum);
+                sum = fma(a, f32({{ weight("(k + c) * columns + column") | trim }}), sum);
             }
         }
         k += length;

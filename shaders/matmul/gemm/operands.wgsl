@@ -54,7 +54,9 @@ alias Y = {{ out }};
 //% if two
 @group(0) @binding(1) var<storage, read> x2: array<f16x8>;
 //% endif
+//% if q_format is not defined
 @group(0) @binding(2) var<storage, read> w: array<f16x8>;
+//% endif
 //% else
 //% if word is defined
 @group(0) @binding(0) var<storage, read> x: array<{{ word }}>;
@@ -68,10 +70,12 @@ alias Y = {{ out }};
 @group(0) @binding(1) var<storage, read> x2: array<S>;
 //% endif
 //% endif
+//% if q_format is not defined
 //% if word is defined
 @group(0) @binding(2) var<storage, read> w: array<{{ word }}>;
 //% else
 @group(0) @binding(2) var<storage, read> w: array<W>;
+//% endif
 //% endif
 //% endif
 //% if flexible or bias
@@ -111,6 +115,11 @@ var<private> batch: u32;
 //% endif
 
 //% include source
+//% if q_format is defined
+
+//% include "matmul/quantized/operand.wgsl"
+
+//% endif
 //% if not split
 //% include "nn/activation/activations.wgsl"
 

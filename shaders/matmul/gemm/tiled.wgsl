@@ -24,6 +24,7 @@
 //% set unit = 1 if vector else 4
 //% set word = "W"
 //% set walk = True
+//% from "matmul/quantized/reading.wgsl" import weight with context
 //% include "matmul/gemm/operands.wgsl"
 
 const BM = {{ bm }}u;
@@ -76,12 +77,16 @@ fn four_of_{{ source }}(at: u32, left: u32) -> vec4<S> {
 //% endfor
 
 fn four_of_w(at: u32) -> vec4<S> {
+//% if q_format is defined
+    let last = q_depth() * q_columns() - 1u;
+//% else
     let last = arrayLength(&w) - 1u;
+//% endif
     return vec4<S>(
-        w[min(at, last)],
-        w[min(at + 1u, last)],
-        w[min(at + 2u, last)],
-        w[min(at + 3u, last)],
+        {{ weight("min(at, last)") | trim }},
+        {{ weight("min(at + 1u, last)") | trim }},
+        {{ weight("min(at + 2u, last)") | trim }},
+        {{ weight("min(at + 3u, last)") | trim }},
     );
 }
 //% endif
@@ -225,7 +230,7 @@ fn main(
 {{ load_a("x", 0) }}
 //% endif
 //% for i in range(b_loads)
-//% set of_w = ("w[k * PITCH + pb%d]" if vector else "four_of_w(k * PITCH + pb%d)") % i
+//% set of_w = weight("k * PITCH + pb%d" % i) | trim if vector else "four_of_w(k * PITCH + pb%d)" % i
 //% if ragged
         vb{{ i }} = vec4<S>();
         if (kb{{ i }} < left) { vb{{ i }} = {{ of_w }}; }

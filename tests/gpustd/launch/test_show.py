@@ -70,8 +70,9 @@ def test_wrong_arguments_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_the_same_kernels_as_cuda() -> None:
-    done = show("nn.softmax", "4x8", "--target", "cuda")
+@pytest.mark.parametrize("target", ["cuda", "hip", "hip-64"])
+def test_the_same_kernels_in_another_language(target: str) -> None:
+    done = show("nn.softmax", "4x8", "--target", target)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("// softmax/")
     assert 'extern "C" __global__ void __launch_bounds__(' in done.stdout

@@ -28,11 +28,11 @@ from tests.gpustd.hopper_cards import (
     fake_card,
     skip_without_wgmma,
 )
+from tests.gpustd.matmul.native_products import EPS, close, convolution, normal, wide
 from tests.gpustd.reference import gemm as oracle
 
 Array = NDArray[Any]
 
-EPS = 2.0**-10
 MOST_MEMORY = 232448
 GATED = [tile for tile in HOPPER_TILES if tile.parts == 1 and tile.bn % 128 == 0]
 # One of each number of parts.
@@ -45,14 +45,6 @@ def card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Device]:
     device, _ = fake_card(monkeypatch, tmp_path)
     yield device
     device.close()
-
-
-def wide(array: Array) -> NDArray[np.float64]:
-    return array.astype(np.float64)
-
-
-def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> Array:
-    return (rng.standard_normal(shape) * scale).astype(np.float16)
 
 
 def planned(device: Device, tile: HopperTile, activation: str | None, *, kind: str) -> Any:
@@ -199,6 +191,8 @@ def test_the_variant_is_taken_by_widths(monkeypatch: pytest.MonkeyPatch, tmp_pat
     fused_conv2d(x, w, padding=1, upsample=(16, 16))
     fused_conv2d(card.buffer(f16, (1, 8, 8, 32)), card.buffer(f16, (3, 3, 32, 64)), padding=1)
     assert maps() == 0
+    fused_conv2d(card.buffer(f16, (1, 8, 8, 4)), card.buffer(f16, (3, 3, 4, 64)), padding=1)
+    assert maps() == 2, "its windows are written out"
     card.close()
 
 
@@ -213,12 +207,6 @@ def test_a_tile_that_does_not_fit_is_refused(card: Device) -> None:
 
 
 # On a card
-
-
-def close(result: Array, a: Array, w: Array, expected: Array, eps: float = EPS) -> bool:
-    """Tell whether a product errs by no more than its reference allows."""
-    allowed = oracle.bound(wide(a), wide(w), expected, eps)
-    return bool(np.all(np.abs(wide(result) - expected) <= allowed))
 
 
 @pytest.mark.parametrize("tile", HOPPER_TILES, ids=str)
@@ -269,16 +257,6 @@ def test_results_in_f32_and_batches_match_float64(device: Device) -> None:
         assert close(result, one, other, wide(one) @ wide(other))
 
 
-def convolution(x: Array, w: Array, stride: int, pads: tuple[int, int, int, int]) -> Array:
-    """Return a convolution in float64."""
-    padded = np.pad(wide(x), ((0, 0), pads[:2], pads[2:], (0, 0)))
-    kernel = w.shape[0]
-    views = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(1, 2))
-    taps = views[:, ::stride, ::stride]
-    found: Array = np.einsum("nyxcij,ijco->nyxo", taps, wide(w), optimize=True)
-    return found
-
-
 @pytest.mark.parametrize("tile", FEW, ids=str)
 @pytest.mark.parametrize(
     ("shape", "second", "n", "kernel", "stride", "pads"),
@@ -325,6 +303,34 @@ def test_convolutions_match_float64(
             padding=pads,
         ).read()
     # Rounding the result, and f32 sums of k products of about 1 / sqrt(k).
+    assert np.max(np.abs(y - expected) / (1 + np.abs(expected))) <= EPS
+
+
+@pytest.mark.parametrize(
+    ("shape", "n", "kernel", "stride", "pads"),
+    [
+        ((2, 13, 9, 4), 320, 3, 1, (1, 1, 1, 1)),
+        ((3, 8, 20, 3), 48, 4, 2, (0, 2, 1, 1)),
+        ((1, 64, 64, 1), 64, 8, 3, (3, 3, 4, 4)),
+    ],
+)
+def test_windows_that_are_written_out_match_float64(
+    device: Device,
+    shape: tuple[int, ...],
+    n: int,
+    kernel: int,
+    stride: int,
+    pads: tuple[int, int, int, int],
+) -> None:
+    skip_without_wgmma(device)
+    rng = np.random.default_rng(9)
+    up = device.buffer_from_array
+    x, k = normal(rng, *shape), kernel * kernel * shape[3]
+    w, bias = normal(rng, kernel, kernel, shape[3], n, scale=k**-0.5), normal(rng, n)
+    expected = convolution(x, w, stride, pads) + wide(bias)
+    with force_variant("matmul", "hopper"):
+        added = up(bias.astype(np.float32))
+        y = fused_conv2d(up(x), up(w), bias=added, stride=stride, padding=pads).read()
     assert np.max(np.abs(y - expected) / (1 + np.abs(expected))) <= EPS
 
 

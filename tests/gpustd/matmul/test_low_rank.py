@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,11 @@ from numpy.typing import NDArray
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, u32
 from gpustd import fused_conv2d, gemm
 from gpustd.launch.variants import force_variant
-from gpustd.matmul import low_rank
+from gpustd.matmul import launching, low_rank
 from gpustd.matmul.conv import Padding, Window
 from gpustd.matmul.low_rank import (
     NO_UPDATE,
+    LowRank,
     low_rank_conv2d,
     low_rank_sum,
     low_rank_update,
@@ -22,11 +26,25 @@ from gpustd.matmul.low_rank import (
 from gpustd.matmul.rank_slots import Region, Source, place_matrix
 from tests.conftest import skip_without_f16
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
+from tests.gpustd.matmul.small_tiles import SMALL_MATRIX
 from tests.gpustd.reference.low_rank import CASES, NONE, Case, bound, reference
 
 Array = NDArray[Any]
 
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+
+
+def _geglu(sums: Array) -> Array:
+    value, gate = np.split(sums, 2, axis=-1)
+    return value * gate * (1 + np.vectorize(math.erf)(gate / 2**0.5)) / 2
+
+
+ACTIVATED: dict[str | None, Callable[[Array], Array]] = {
+    None: lambda sums: sums,
+    "silu": lambda sums: sums / (1 + np.exp(-sums)),
+    "geglu": _geglu,
+}
+_MOST_EMULATED = 1 << 20
 FOR_MATRIX_UNITS = [case for case in CASES if case.rows >= 32 and case.k % 16 == 0]
 WINDOWS = {
     "padded": Window(1, Padding(1, 1, 1, 1)),
@@ -152,29 +170,78 @@ def test_convolutions(device: Device, window: Window, dtype: type[DType]) -> Non
         assert np.abs(found[image] - expected - residual[image]).max() <= limit
 
 
-@pytest.mark.parametrize("few_rows", [False, True])
-@pytest.mark.parametrize("activation", [None, "silu", "geglu"])
+PRODUCTS = {
+    "plain": (Case((2, NONE, 0), 5, 16, 8, 24), None),
+    "groups": (Case((NONE, 1), 48, 64, 16, 3 * 80, 3), None),
+    "ranks": (Case((0, NONE, 2), 32, 128, 48, 144), "silu"),
+    "gates": (Case((1, NONE), 48, 64, 16, 2 * 96), "geglu"),
+    "parts": (Case((1, 0), 32, 3840, 32, 128), None),
+    "many rows": (Case((NONE, 2), 256, 320, 32, 3 * 320, 3), None),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("units", [False, True])
 def test_gemm_adds_it_before_the_activation(
-    device: Device, activation: str | None, few_rows: bool
+    device: Device, name: str, units: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An addend of -0 changes no bit, and another one what the bias would."""
-    if activation == "geglu" and few_rows:
-        pytest.skip("few rows have no gates")
-    rng, upload = np.random.default_rng(2), device.buffer_from_array
-    columns = 48 if activation == "geglu" else 24
-    a, w, residual = (
-        upload(rng.standard_normal(shape).astype(np.float32))
-        for shape in ((3, 5, 16), (16, columns), (3, 5, 24))
-    )
-    row = rng.standard_normal(columns).astype(np.float32)
-    options: dict[str, Any] = {"activation": activation, "residual": residual}
-    options["few_rows"] = few_rows
-    plain = gemm(a, w, **options).read()
-    nothing = upload(np.full((3, 5, columns), -0.0, np.float32))
-    np.testing.assert_array_equal(gemm(a, w, addend=nothing, **options).read(), plain)
-    addend = upload(np.broadcast_to(row, (3, 5, columns)).copy())
-    biased = gemm(a, w, bias=upload(row), **options).read()
-    np.testing.assert_array_equal(gemm(a, w, addend=addend, **options).read(), biased)
+    """Images have their bits alone, and those without an update the bits of a plain product."""
+    case, activation = PRODUCTS[name]
+    dtype = f16 if units else f32
+    if units:
+        need_halves(device, monkeypatch, name)
+    rng, operands, upload = np.random.default_rng(2), draw(case, dtype), device.buffer_from_array
+    columns = case.n // 2 if activation == "geglu" else case.n
+    w = (rng.standard_normal((case.k, case.n)) / case.k**0.5).astype(dtype.numpy)
+    residual = rng.standard_normal((len(case.chosen), case.rows, columns)).astype(dtype.numpy)
+    operands["down"] = (operands["down"] / case.k**0.5).astype(dtype.numpy)
+    down, up, weights = (upload(each) for each in (operands["down"], operands["up"], w))
+
+    def multiply(images: slice, *, plain: bool = False) -> Array:
+        slots = upload(slots_of(case.chosen[images]), u32)
+        update = None if plain else LowRank(down, up, slots, case.groups)
+        with emulated(device) if units else nullcontext():
+            return gemm(
+                upload(operands["x"][images]),
+                weights,
+                activation=activation,
+                residual=upload(residual[images]),
+                update=update,
+            ).read()
+
+    together, without = multiply(slice(None)), multiply(slice(None), plain=True)
+    wide = {key: each.astype(np.float64) for key, each in operands.items()}
+    sums = wide["x"] @ w.astype(np.float64) + reference(case, **wide)
+    expected = ACTIVATED[activation](sums) + residual
+    limit = 4 * EPS[dtype] + case.k**0.5 * EPS[f32]
+    assert np.linalg.norm(together - expected) <= limit * np.linalg.norm(expected)
+    for image, slot in enumerate(case.chosen):
+        alone = multiply(slice(image, image + 1))[0]
+        np.testing.assert_array_equal(alone, together[image])
+        if slot == NONE:
+            np.testing.assert_array_equal(alone, without[image])
+
+
+def emulated(device: Device) -> AbstractContextManager[None]:
+    """Let emulated units compute in a small tile; the device's own as it chooses."""
+    if device.has_matrix_units:
+        return nullcontext()
+    return force_variant("matmul", "matrix", SMALL_MATRIX["matrix"])
+
+
+def need_halves(device: Device, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Skip without matrix units, also emulated ones; let launches find those."""
+    case = PRODUCTS[name][0]
+    if case.rows % 16:
+        pytest.skip("rows that matrix units do not add")
+    if device.has_matrix_units:
+        return
+    if name == "gates" or case.k * case.n * case.rows > _MOST_EMULATED:
+        pytest.skip("too much for emulated matrix units")
+    need_matrix_units(device)
+    for module in (low_rank, launching):
+        monkeypatch.setattr(module, "kernel", emulated_kernel)
+    monkeypatch.setattr(low_rank._Update, "_takes_matrix_units", lambda self, x, second: True)
 
 
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
@@ -230,5 +297,5 @@ def test_what_does_not_fit_is_refused(device: Device) -> None:
     numbers: Any = up(np.zeros(2), f32)
     with pytest.raises(DTypeError, match="chosen must be u32"):
         low_rank_update(x, down, wide, numbers)
-    with pytest.raises(ShapeError, match="addend must be"):
-        gemm(x, up(np.ones((5, 6)), f32), addend=up(np.ones((2, 3, 5)), f32))
+    with pytest.raises(ShapeError, match="update must have 7 columns, got 6"):
+        gemm(x, up(np.ones((5, 7)), f32), update=LowRank(down, wide, chosen))

@@ -36,10 +36,11 @@ CASES = (
 def bound(case: Case, x: Array, w: Array, result: Array, eps_out: float) -> Array:
     """Return the greatest error allowed: the direct form's, and that of rounded sums of weights.
 
-    The sums of a window have the variance of its nine weights, and each is off by ``eps_out`` at
+    The sums of a window have the mean square of its nine weights, and each is off by ``eps_out`` at
     most; seven times the root mean square of their sum is allowed.
     """
     direct = conv.bound(case, x, w, result, eps_out)
     if not x.size:
         return direct
-    return np.asarray(direct + 7 * eps_out * np.sqrt(9 * w.shape[2]) * np.std(x) * np.std(w))
+    size = np.sqrt(9 * w.shape[2] * np.mean(x**2) * np.mean(w**2))
+    return np.asarray(direct + 7 * eps_out * size)

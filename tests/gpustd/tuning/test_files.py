@@ -205,7 +205,10 @@ def test_changed_templates_void_the_tiles_of_their_variant(
 
 
 def test_every_template_of_a_variant_counts() -> None:
-    """The included ones too; what is included by a variable is a source's addressing."""
+    """The included ones too; what is included by a variable is a source's addressing.
+
+    How quantised weights are read does not count: tables are timed with plain ones.
+    """
     environment = jinja2.Environment(line_statement_prefix="//%")
     for variant, names in files._VARIANTS.items():
         known = {*names, *files._SHARED}
@@ -213,7 +216,8 @@ def test_every_template_of_a_variant_counts() -> None:
         for name in known:
             tree = environment.parse((SHADERS / name).read_text(encoding="utf-8"))
             included = {each for each in jinja2.meta.find_referenced_templates(tree) if each}
-            assert included <= known
+            plain = {each for each in included if not each.startswith("matmul/quantized/")}
+            assert plain <= known
 
 
 def test_shipped_tables_are_of_kernels_as_they_are_and_of_tiles_that_exist() -> None:
