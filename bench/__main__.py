@@ -41,6 +41,7 @@ OPERATIONS = (
     "embedding",
     "expression",
     "finite",
+    "forms",
     "gemm",
     "group_norm",
     "image",

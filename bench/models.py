@@ -94,6 +94,15 @@ def _at_most(seconds: float) -> Target:
 
 
 GOALS = (
+    Goal(unet_row(SD15, 512), _at_most(5.7e-3), 2.1e-3, "cuda"),
+    Goal(unet_row(SDXL, 1024), _at_most(30e-3), 17e-3, "cuda"),
+    Goal(vae_row(SD15, 512), _at_most(5.5e-3), 3.2e-3, "cuda"),
+    Goal(vae_row(SD15, 1024), _at_most(23e-3), 13.4e-3, "cuda"),
+    Goal(image_row(SD15, 512, 20), _at_most(0.13), 50e-3, "cuda"),
+    Goal(image_row(SDXL, 1024, 20), _at_most(0.66), engine="cuda"),
+    Goal(host_row(SD15), _at_most(0.05e-3), engine="cuda"),
+    Goal(cold_row(SD15, cached=True), _at_most(1.5), engine="cuda"),
+    Goal(cold_row(SD15, cached=False), _at_most(10.0), engine="cuda"),
     Goal(unet_row(SD15, 512), _at_most(10e-3), 2.1e-3, "dawn"),
     Goal(unet_row(SD15, 512), _at_most(45e-3), 2.1e-3, "wgpu"),
     Goal(unet_row(SDXL, 1024), _at_most(56e-3), 17e-3, "dawn"),

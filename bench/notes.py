@@ -30,6 +30,12 @@ NOTES = (
         "wgpu's recording and checks, 4.8 µs a launch; hidden behind 42 ms of the card",
     ),
     Note(
+        "*: host time of a replayed UNet (cuda)",
+        "Host time of a replayed UNet through CUDA",
+        "one launch of a CUDA graph a replay",
+        "the driver's launch of a graph: 44 to 55 µs on four machines, by their processors",
+    ),
+    Note(
         "*: host time of a replayed UNet",
         "Host time of a replayed UNet",
         "encoding ahead, while the host waits; Python's part is 0.03 ms",

@@ -10,7 +10,7 @@ from html import escape
 __all__ = ["Bar", "draw_plot"]
 
 _LEFT, _WIDTH, _RIGHT = 320, 420, 60
-_STEP, _KEY_STEP, _MARGIN = 22, 18, 12
+_STEP, _KEY_STEP, _MARGIN = 20, 18, 12
 # Width of a letter at 12 px; few letters are wider.
 _LETTER = 7
 _OURS, _LINES = "#3b6fb6", "#8a8a8a"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gpucore import AdapterInfo, Device
+from tests.gpucore.backends.hip.host_hip import HostDriver, host_backend
 
 # Mesa warns if it is not set. It is read when an engine first lists its adapters.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
@@ -20,6 +21,8 @@ ENGINES = (
     *("dawn-vulkan", "dawn-metal", "wgpu-vulkan", "wgpu-metal", "wgpu-dx12", "wgpu-gl"),
     "cuda",  # by name alone, as `Device.auto`
 )
+# HIP's kernels, run on the processor: by name alone, since g++ takes a second for each kernel.
+HOST_ENGINES = {"hip-host": "gfx1030", "hip-host-64": "gfx90a"}
 # Engines that continuous integration must have; elsewhere a missing one is a named skip.
 REQUIRED = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan")
 
@@ -42,6 +45,8 @@ def adapters_by_engine() -> dict[str, AdapterInfo]:
 @functools.cache
 def open_engine(engine: str) -> Device:
     """Open the device of an engine, once for the whole run, since it caches kernels."""
+    if engine in HOST_ENGINES:
+        return Device(host_backend(HostDriver(HOST_ENGINES[engine])))
     return Device.open(adapters_by_engine()[engine])
 
 
@@ -52,7 +57,7 @@ def engine_problem(engine: str) -> str:
     A driver may show an adapter and then lose its device, such as NVIDIA's OpenGL under wgpu. The
     doctor reports that, and the tests skip the engine.
     """
-    if engine not in adapters_by_engine():
+    if engine not in HOST_ENGINES and engine not in adapters_by_engine():
         return f"engine {engine} is not present: run `avila doctor` for what to install"
     try:
         device = open_engine(engine)

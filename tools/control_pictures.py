@@ -1,4 +1,4 @@
-"""Draw the picture of docs/control.md: maps that preprocessors make of one of the model's.
+"""Draw the pictures of docs/control.md: maps of preprocessors, and what the bundled edges lead to.
 
 python -m tools.control_pictures docs/images
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
-from diffusion import Pipeline
+from diffusion import Pipeline, Settings
 from diffusion.control import PREPROCESSORS, Control
 from diffusion.control.hints import make_map
 from tools.guide_pictures import COLOURS, strip
@@ -19,6 +19,7 @@ LEFT_OUT = ("none", "invert", "inpaint_only", "recolor_intensity")
 """Those that show nothing new here."""
 THRESHOLDS = {"tile_resample": 6.0, "blur_gaussian": 5.0, "threshold": 180.0, "shuffle": 1.0}
 COLUMNS = 6
+THINGS = ("cat", "red heart", "house")
 
 
 def draw_maps() -> Image.Image:
@@ -39,10 +40,51 @@ def draw_maps() -> Image.Image:
     return result
 
 
+def draw_led() -> Image.Image:
+    """Arrange maps of edges above what the bundled model draws from each."""
+    with Pipeline.load() as pipeline:
+        cat, heart, house = (pipeline.txt2img(f"a {name}", seed=1) for name in THINGS)
+        pairs = [
+            (_edges(pipeline, ImageOps.mirror(cat)), "a cat"),
+            (_edges(pipeline, cat), "a dog"),
+            (_edges(pipeline, house), "a green house"),
+            (_edges(pipeline, heart), "a house"),
+            (_sketch(), "a cat"),
+        ]
+        drawn = [
+            pipeline.draw(Settings(prompt, seed=7, controls=(Control("edges", edges),)))[0]
+            for edges, prompt in pairs
+        ]
+    rows = (
+        strip([(edges, "") for edges, _ in pairs]),
+        strip([(picture, prompt) for picture, (_, prompt) in zip(drawn, pairs, strict=True)]),
+    )
+    result = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
+    result.paste(rows[0], (0, 0))
+    result.paste(rows[1], (0, rows[0].height))
+    return result
+
+
+def _edges(pipeline: Pipeline, picture: Image.Image) -> Image.Image:
+    control = Control("edges", picture, "canny")
+    return make_map(pipeline.device, control, picture, picture.size)
+
+
+def _sketch() -> Image.Image:
+    """Return a face with ears, as somebody draws it with white lines."""
+    result = Image.new("RGB", (256, 256))
+    pen = ImageDraw.Draw(result)
+    pen.ellipse((48, 72, 208, 232), outline="white", width=2)
+    for ear in ([(62, 104), (70, 32), (118, 76)], [(138, 76), (186, 32), (194, 104)]):
+        pen.line(ear, fill="white", width=2)
+    return result
+
+
 def main() -> None:
-    """Write the picture into the folder named on the command line."""
-    found = draw_maps().quantize(COLOURS, dither=Image.Dither.NONE)
-    found.save(Path(sys.argv[1]) / "control-maps.png", optimize=True)
+    """Write the pictures into the folder named on the command line."""
+    for name, draw in (("control-maps.png", draw_maps), ("control-edges.png", draw_led)):
+        found = draw().quantize(COLOURS, dither=Image.Dither.NONE)
+        found.save(Path(sys.argv[1]) / name, optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Make the pictures of the page in the documentation, by Chromium.
 
-``avila serve`` must run with an empty output folder::
+``avila serve`` must run with an empty output folder, so that no picture is there twice::
 
     python tools/page_pictures.py http://localhost:7860
 """
@@ -27,8 +27,14 @@ PROMPTS = (
 ).split(", ")
 
 
+UPCOMING = ("a lion, orange", "a (teddy bear:1.2) with a scarf", "a hot air balloon in the sky")
+"""Prompts of jobs that no picture of the gallery has."""
+
+
 def draw_all(url: str) -> None:
     """Draw the pictures of the gallery, and wait for them."""
+    if requests.get(f"{url}/api/v1/gallery", timeout=60).json()["total"]:
+        sys.exit("the gallery has pictures: start avila serve with an empty --output")
     for seed, prompt in enumerate(PROMPTS, start=100):
         job = {"prompt": prompt, "seed": seed}
         requests.post(f"{url}/api/v1/jobs", json=job, timeout=60).raise_for_status()
@@ -44,10 +50,11 @@ def generate(page: Any, prompt: str) -> None:
 
 def show_create(page: Any) -> None:
     """Show a preview, and two jobs that wait."""
-    for prompt in ("a fox, orange", "a (panda:1.2) with bamboo", "a rocket in the sky"):
+    for prompt in UPCOMING:
         generate(page, prompt)
-    page.get_by_label("Prompt", exact=True).fill("a fox, orange")
     page.locator(".preview").wait_for()
+    drawn = page.locator(".preview").get_attribute("alt").removeprefix("Preview: ")
+    page.get_by_label("Prompt", exact=True).fill(drawn)
 
 
 def show_gallery(page: Any) -> None:
@@ -74,6 +81,13 @@ def show_inpaint(page: Any) -> None:
     page.mouse.up()
 
 
+def cancel_all(url: str) -> None:
+    """Cancel the jobs that are open, whose pictures nobody needs."""
+    for job in requests.get(f"{url}/api/v1/jobs", timeout=60).json()["jobs"]:
+        if job["state"] in ("queued", "running"):
+            requests.delete(f"{url}/api/v1/jobs/{job['id']}", timeout=60)
+
+
 def save(page: Any, name: str) -> None:
     """Write what the page shows, with 256 colours."""
     page.wait_for_timeout(1500)
@@ -93,4 +107,5 @@ if __name__ == "__main__":
             show(page)
             save(page, f"page-{show.__name__.removeprefix('show_')}.png")
             page.close()
+            cancel_all(url)
         browser.close()

@@ -22,6 +22,7 @@ from tests.laws.sources import (
 # folder or file: what nothing in it may import
 FORBIDDEN = {
     "gpucore": ["gpustd", "diffusion"],
+    "gpucore/compiler": ["gpucore.backends", "gpucore.device", "gpucore.kernel", "numpy"],
     "gpucore/interpreter": ["gpucore.backends", "gpucore.buffer", "gpucore.device"],
     "gpucore/wgsl": ["gpucore.backends", "gpucore.device", "gpucore.kernel", "numpy"],
     "gpustd": ["diffusion"],

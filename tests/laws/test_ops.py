@@ -13,9 +13,10 @@ from bench.__main__ import OPERATIONS
 from tests.laws.sources import LIBRARY, ROOT, imports_of, module_of, name_of, python_files, tree_of
 
 GPUSTD = ROOT / "gpustd"
-# Packages that have no operations: launching kernels, the operators of buffers (which compose
-# operations of other packages), and choosing tiles.
-MACHINERY = ("launch", "operators", "tuning")
+# Packages that have no operations: making them of a caller's functions, launching kernels, the
+# operators of buffers (which compose operations of other packages), formats of files, and choosing
+# tiles.
+MACHINERY = ("forms", "launch", "operators", "quantization", "tuning")
 REFERENCES = sorted(
     file.stem for file in python_files("tests/gpustd/reference") if file.stem != "__init__"
 )

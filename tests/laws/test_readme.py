@@ -56,7 +56,8 @@ def test_the_documents_show_something() -> None:
     ("place", "code"), [pytest.param(*each, id=each[0]) for each in blocks("python")]
 )
 def test_python_block_runs(place: str, code: str, tmp_path: Path) -> None:
-    done = run_python(["-c", code], tmp_path)
+    (tmp_path / "block.py").write_text(code, encoding="utf-8")
+    done = run_python(["block.py"], tmp_path)
     assert done.returncode == 0, f"{place}\n{done.stderr}"
 
 

@@ -27,7 +27,7 @@ MAX_ARGUMENTS = 8
 MORE_ARGUMENTS = {
     "gpustd/matmul/conv.py fused_conv2d": 12,  # fused: each argument is one operand or its geometry
     "gpustd/matmul/winograd.py winograd_conv2d": 10,  # likewise
-    "diffusion/pipeline/pipeline.py load": 9,  # each is one file, folder or name
+    "diffusion/pipeline/pipeline.py load": 12,  # each is one file, folder or name
     "gpustd/signal/short_time.py stft": 12,  # SciPy's
     "gpustd/signal/short_time.py istft": 11,  # SciPy's
 }
