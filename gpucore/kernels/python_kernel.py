@@ -37,7 +37,7 @@ from gpucore.kernels.launching import (
 from gpucore.kernels.specializing import constant_values, type_values
 from gpucore.per_device import PerDevice
 from gpucore.sanitizer import CheckedText
-from gpucore.wgsl.c_family import print_kernel
+from gpucore.wgsl.c_family import TARGETS, print_kernel
 
 __all__ = ["GpuKernel"]
 
@@ -97,18 +97,20 @@ class GpuKernel(TypedCall[S_co, R_co]):
         return self._source.compile(variant or self._default_variant())
 
     def source(self, language: str = "wgsl", **constants: float) -> str:
-        """Return the kernel in a language, wgsl or cuda.
+        """Return the kernel in a language: wgsl, cuda, hip, or hip-64 for subgroups of 64.
 
         ``constants`` are values of ``Const`` parameters; 1 for those that are not given. Raises
         `PythonKernelError`, `ArgumentError`.
         """
-        if language not in ("wgsl", "cuda"):
-            raise ArgumentError(f"language must be wgsl or cuda, got {language!r}")
+        if language not in ("wgsl", *TARGETS):
+            known = ", ".join(["wgsl", *TARGETS])
+            raise ArgumentError(f"language must be one of {known}, got {language!r}")
         variant = replace(self._default_variant(), constants=tuple(constants.items()))
         compiled = self.compile(variant)
         if language == "wgsl":
             return compiled.wgsl
-        return print_kernel(compiled.wgsl, compiled.entry, {}, checks=True).body
+        target = TARGETS[language]
+        return print_kernel(compiled.wgsl, compiled.entry, {}, checks=True, target=target).body
 
     @property
     def version(self) -> object:

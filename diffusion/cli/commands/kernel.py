@@ -30,7 +30,8 @@ PlaceArgument = Annotated[
     ),
 ]
 LanguageOption = Annotated[
-    Literal["wgsl", "cuda"], typer.Option("--language", help="The language to show.")
+    Literal["wgsl", "cuda", "hip", "hip-64"],
+    typer.Option("--language", help="The language to show."),
 ]
 ConstOption = Annotated[
     list[str] | None,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.cli.program import run
+from gpucore.wgsl.c_family import TARGETS
 
 SOURCE = """\
 from gpucore import Array, Const, f32, gpu_kernel
@@ -24,11 +25,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_shows_wgsl_and_cuda(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_shows_every_language(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["kernel", "show", f"{file}:scale", "--const", "factor=3"]) == 0
     assert "3.0f * x_" in capsys.readouterr().out
-    assert run(["kernel", "show", f"{file}:scale", "--language", "cuda"]) == 0
-    assert "__global__" in capsys.readouterr().out
+    for language in TARGETS:
+        assert run(["kernel", "show", f"{file}:scale", "--language", language]) == 0
+        assert "__global__" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
