@@ -129,7 +129,8 @@ fn apply(
 //% elif family == "unsigned" and op in of_unsigned
     return {{ of_unsigned[op] }};
 //% elif op in any_family
-    return {{ any_family[op] }};
+//% set wraps = family == "signed" and op in ("add", "subtract", "multiply", "square", "negative", "absolute")
+    return {{ any_family[op] }};{{ "  // as in NumPy, sanitize: allow overflow" if wraps }}
 //% else
 //% if count == 2
     return {{ op }}_of(a, b);
