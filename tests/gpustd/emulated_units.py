@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gpucore import Device, Kernel
+from gpucore.sanitizer import CheckedText
 from gpustd.launch import template
-from tests.gpustd.matrix_emulator import emulate
+from tests.gpustd.matrix_emulator import LANES, emulate
 
 __all__ = ["emulated_kernel", "need_matrix_units"]
 
@@ -15,13 +16,18 @@ _emulated: dict[tuple[Device, str], Kernel] = {}
 
 
 def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
-    """Return what `template.kernel` does, with matrix units emulated where the text has them."""
+    """Return what `template.kernel` does, with matrix units emulated where the text has them.
+
+    The sanitizer, which has matrix units, checks the text itself.
+    """
     source = template.render(name, spec)
     if _UNITS not in source:
         return template.kernel(device, name, **spec)
     key = (device, source)
     if key not in _emulated:
-        _emulated[key] = device.compile_kernel(emulate(source))
+        kernel = device.compile_kernel(emulate(source), label=template.label_of(name, spec))
+        kernel.listing.checked = lambda: CheckedText(source, subgroup_size=LANES)
+        _emulated[key] = kernel
     return _emulated[key]
 
 
