@@ -10,14 +10,15 @@ Buffers that a test itself makes count as written: some give empty ones, since o
 kernel matters to them.
 
 Prints the defects with the tests that showed them, the kernels that no launch checked, and the
-files of shaders of which no kernel was. Ends with 1 if there is a defect. Tests that compare bits
-between launches fail, since the CPU and the device round exponentials differently; what they say is
-not looked at.
+files of shaders of which no kernel was, and the tests that failed: those that compare bits between
+launches do, since the CPU and the device round exponentials and sums differently. Ends with 1 if
+there is a defect.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -39,16 +40,23 @@ FOLDER = "tests/gpustd"
 PLAIN = ("-q", "-p", "no:cacheprovider", "--tb=short", "--no-summary", "-m", "not slow")
 
 
+INCLUDED = re.compile(r'\b(?:include|import|from) "([^"]+)"')
+
+
 def kernel_files() -> set[str]:
-    """Return the files of shaders that are kernels in WGSL.
+    """Return the files of shaders that are kernels in WGSL: no other one includes them.
 
     Files beside native code only declare its bindings; they are left out.
     """
-    return {
-        file.relative_to(SHADERS).as_posix()
-        for file in SHADERS.rglob("*.wgsl")
-        if "@compute" in file.read_text() and not file.with_suffix(".cu").exists()
-    }
+    texts = {f.relative_to(SHADERS).as_posix(): f.read_text() for f in SHADERS.rglob("*.wgsl")}
+    parts = {name: set(INCLUDED.findall(text)) & texts.keys() for name, text in texts.items()}
+
+    def has_entry(name: str) -> bool:
+        return "@compute" in texts[name] or any(map(has_entry, parts[name]))
+
+    native = {f.relative_to(SHADERS).with_suffix(".wgsl").as_posix() for f in SHADERS.rglob("*.cu")}
+    whole = texts.keys() - native - set().union(*parts.values())
+    return set(filter(has_entry, whole))
 
 
 def made_by_a_test() -> bool:
@@ -68,6 +76,7 @@ class Watch:
     Attributes:
         found: the defects of each test.
         errors: the last line of the errors of the interpreter, for each test.
+        failed: what other tests failed with.
         texts: the WGSL that ran in the interpreter.
         checked: the kernels with a checked launch.
         unchecked: those with another launch, and the first test that made one.
@@ -77,6 +86,7 @@ class Watch:
     def __init__(self) -> None:
         self.found: dict[str, list[Finding]] = {}
         self.errors: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
         self.texts: set[str] = set()
         self.checked: set[str] = set()
         self.unchecked: dict[str, str] = {}
@@ -133,8 +143,11 @@ class Watch:
                 print(f"{report.nodeid}\n{finding}\n", flush=True)
         for label in self._session.unchecked - self.unchecked.keys():
             self.unchecked[label] = report.nodeid
-        if "gpucore/interpreter/" in str(report.longrepr or ""):
-            self.errors[report.nodeid] = str(report.longrepr).strip().splitlines()[-1]
+        if report.failed:
+            text = str(report.longrepr or "no reason").strip()
+            kind = self.errors if "gpucore/interpreter/" in text else self.failed
+            raised = [line for line in text.splitlines() if line.startswith("E  ")]
+            kind[report.nodeid] = " ".join(" ".join(raised or [text]).split())[:200]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,13 +177,15 @@ def report(watch: Watch, seconds: float) -> int:
     ran = {file for file, text in rendered_files() if text in watch.texts} & files
     for file in sorted(files - ran):
         print(f"no kernel checked: shaders/{file}")
+    for test, error in watch.failed.items():
+        print(f"failed: {test}: {error}")
     for test, error in watch.errors.items():
         print(f"error in {test}: {error}")
     defects = sum(map(len, watch.found.values()))
     print(
         f"{len(watch.checked)} kernels of {len(ran)} files of {len(files)} in {watch.launches} "
-        f"launches, {len(watch.never)} others not checked, {defects} defects, "
-        f"{len(watch.errors)} errors, {seconds / 60:.0f} minutes"
+        f"launches, {len(watch.never)} others not checked, {len(watch.failed)} tests failed, "
+        f"{defects} defects, {len(watch.errors)} errors, {seconds / 60:.0f} minutes"
     )
     return 1 if defects or watch.errors else 0
 
