@@ -93,6 +93,12 @@ DEFECTS: dict[str, Defect] = {
         "y[i] = v;",
         TILE,
     ),
+    "a write by the last of the readers": Defect(
+        "race",
+        "tile[lane] = i;\nworkgroupBarrier();\nlet v = tile[0];\n"
+        f"if (lane == 15u) {{ tile[0] = v + 1u; }} {HERE}\ny[i] = v;",
+        TILE,
+    ),
     "a sum by all": Defect("race", f"y[0] = y[0] + x[i]; {HERE}", "", variable="y", place=0),
     "two workgroups": Defect("race", f"y[lane] = x[i]; {HERE}", variable="y"),
     "a barrier of the wrong memory": Defect(
