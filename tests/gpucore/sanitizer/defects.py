@@ -116,6 +116,19 @@ DEFECTS: dict[str, Defect] = {
     "shared memory that nobody wrote": Defect(
         "uninitialized", f"y[i] = tile[lane]; {HERE}", TILE, variable="tile"
     ),
+    "a count from nothing": Defect(
+        "uninitialized",
+        f"let n = atomicAdd(&count, 1u); {HERE}\ny[i] = n;",
+        "var<workgroup> count: atomic<u32>;\n",
+        variable="count",
+    ),
+    "a flag that nobody set": Defect(
+        "uninitialized",
+        f"y[i] = atomicLoad(&flags[lane / 8u]); {HERE}",
+        "var<workgroup> flags: array<atomic<u32>, 2>;\n",
+        variable="flags",
+        place=0,
+    ),
     "half of shared memory": Defect(
         "uninitialized",
         f"if (lane < 8u) {{ tile[lane] = i; }}\nworkgroupBarrier();\ny[i] = tile[lane]; {HERE}",
