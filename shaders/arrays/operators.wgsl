@@ -129,8 +129,9 @@ fn apply(
 //% elif family == "unsigned" and op in of_unsigned
     return {{ of_unsigned[op] }};
 //% elif op in any_family
-//% set wraps = family == "signed" and op in ("add", "subtract", "multiply", "square", "negative", "absolute")
-    return {{ any_family[op] }};{{ "  // as in NumPy, sanitize: allow overflow" if wraps }}
+//% set wrapping = ("add", "subtract", "multiply", "square", "negative", "absolute") if family == "signed" else ()
+//% set wraps = "  // as in NumPy, sanitize: allow overflow" if op in wrapping else ""
+    return {{ any_family[op] }};{{ wraps }}
 //% else
 //% if count == 2
     return {{ op }}_of(a, b);
