@@ -33,7 +33,8 @@ import gpucore
 from gpucore.backends import Backend, Command
 from gpucore.interpreter import Finding, Program
 from gpucore.sanitizer.session import Session
-from gpustd.launch.template import SHADERS, rendered_files
+from gpustd.launch import template
+from gpustd.launch.template import SHADERS
 from tests.conftest import engines
 
 __all__ = ["kernel_files", "main"]
@@ -80,6 +81,7 @@ class Watch:
         errors: the last line of the errors of the interpreter, for each test.
         failed: what other tests failed with.
         texts: the WGSL that ran in the interpreter.
+        rendered: file and WGSL of each kernel that was made from a template.
         checked: the kernels with a checked launch.
         unchecked: those with another launch, and the first test that made one.
         launches: how many launches were checked.
@@ -90,6 +92,7 @@ class Watch:
         self.errors: dict[str, str] = {}
         self.failed: dict[str, str] = {}
         self.texts: set[str] = set()
+        self.rendered: set[tuple[str, str]] = set()
         self.checked: set[str] = set()
         self.unchecked: dict[str, str] = {}
         self.launches = 0
@@ -98,18 +101,27 @@ class Watch:
 
     def run_tests(self, arguments: Sequence[str], invocations: int) -> None:
         """Run tests; check launches of up to so many invocations."""
-        run = Program.run
+        run, render = Program.run, template.render
 
         def noted(program: Program, *given: Any) -> None:
             self.texts.add(program.source)
             run(program, *given)
 
+        def noted_render(name: str, spec: dict[str, template.Value]) -> str:
+            text = render(name, spec)
+            self.rendered.add((name, text))
+            return text
+
         with gpucore.sanitize(raises=False, launches=1, invocations=invocations) as session:
             self._session, self._known = session, 0
             session.note_new = self.note_new  # type: ignore[method-assign]
             session.run = self.run_lists  # type: ignore[method-assign]
-            with mock.patch.object(Program, "run", noted):
+            with (
+                mock.patch.object(Program, "run", noted),
+                mock.patch.object(template, "render", noted_render),
+            ):
                 pytest.main([*PLAIN, *arguments], plugins=[self])
+        self.rendered |= set(template.rendered_files())
         self.checked |= session.checked
         self.launches += session.launches
 
@@ -178,7 +190,7 @@ def report(watch: Watch, seconds: float) -> int:
     for label, test in sorted(watch.never.items()):
         print(f"not checked: {label}, of {test}")
     files = kernel_files()
-    ran = {file for file, text in rendered_files() if text in watch.texts} & files
+    ran = {file for file, text in watch.rendered if text in watch.texts} & files
     for file in sorted(files - ran):
         print(f"no kernel checked: shaders/{file}")
     for test, error in watch.failed.items():
