@@ -17,7 +17,9 @@ __all__ = ["ATOMICS"]
 Change = Callable[[Data, Data], Data]
 
 
-def _targets(lanes: Lanes, cells: Cells) -> tuple[Data, Data, Data]:
+def _targets(
+    lanes: Lanes, cells: Cells, at: int, *, reads: bool, writes: bool
+) -> tuple[Data, Data, Data]:
     """Return all numbers, the places that active invocations mean, and these invocations."""
     element, wrong = cells.linear(lanes)
     assert isinstance(cells.tree, Cell)
@@ -28,19 +30,22 @@ def _targets(lanes: Lanes, cells: Cells) -> tuple[Data, Data, Data]:
     owner = lanes.group_of_lane[active] if memory.space == "workgroup" else 0
     places = lanes.spread(element)[active] * memory.owners + owner
     if numbers.written is not None:
-        numbers.written[places] = True
+        if reads:
+            memory.check_written(lanes, numbers, places, active, at)
+        if writes:
+            numbers.written[places] = True
     return numbers.flat, places, active
 
 
 def _load(lanes: Lanes, cells: Cells, at: int) -> Data:
-    values, places, active = _targets(lanes, cells)
+    values, places, active = _targets(lanes, cells, at, reads=True, writes=False)
     result = np.zeros(lanes.count, values.dtype)
     result[active] = values[places]
     return result
 
 
 def _store(lanes: Lanes, cells: Cells, at: int, value: Data) -> None:
-    values, places, active = _targets(lanes, cells)
+    values, places, active = _targets(lanes, cells, at, reads=False, writes=True)
     values[places] = lanes.spread(value)[active]
 
 
@@ -56,7 +61,7 @@ def _turns(places: Data) -> list[Data]:
 
 def _modify(change: Change) -> Callable[..., Value]:
     def run(lanes: Lanes, cells: Cells, at: int, value: Data) -> Data:
-        values, places, active = _targets(lanes, cells)
+        values, places, active = _targets(lanes, cells, at, reads=True, writes=True)
         given = lanes.spread(value)[active]
         old = np.zeros(lanes.count, values.dtype)
         for turn in _turns(places) if len(places) else ():
@@ -71,7 +76,7 @@ def _modify(change: Change) -> Callable[..., Value]:
 def _exchange_if_equal(
     lanes: Lanes, cells: Cells, at: int, expected: Data, value: Data
 ) -> tuple[Data, Data]:
-    values, places, active = _targets(lanes, cells)
+    values, places, active = _targets(lanes, cells, at, reads=True, writes=True)
     wanted, given = lanes.spread(expected)[active], lanes.spread(value)[active]
     old, exchanged = np.zeros(lanes.count, values.dtype), np.zeros(lanes.count, bool)
     for turn in _turns(places) if len(places) else ():

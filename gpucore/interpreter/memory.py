@@ -82,7 +82,7 @@ class Memory:
         if numbers.shadow is not None or numbers.written is not None:
             active = lanes.spread(places)[..., lanes.mask]
             if numbers.written is not None:
-                self._check_written(lanes, numbers, active, at)
+                self.check_written(lanes, numbers, active, np.flatnonzero(lanes.mask), at)
             if numbers.shadow is not None:
                 visit = self._visit(lanes, active, at)
                 self._report_race(lanes, numbers, visit, numbers.shadow.read(visit), "read")
@@ -148,13 +148,16 @@ class Memory:
         """Return the element that a flat place belongs to."""
         return flat % numbers.width // self.owners
 
-    def _check_written(self, lanes: Lanes, numbers: Numbers, places: Data, at: int) -> None:
+    def check_written(
+        self, lanes: Lanes, numbers: Numbers, places: Data, active: Data, at: int
+    ) -> None:
+        """Note reads of what nobody wrote: ``places`` (..., n) of ``active``, n invocations."""
         assert numbers.written is not None
         wrong = ~numbers.written[places]
         if not wrong.any():
             return
         first = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        lane = int(np.flatnonzero(lanes.mask)[first[-1]])
+        lane = int(active[first[-1]])
         index = self.index_of(numbers, int(places[first]))
         lanes.note(
             "uninitialized",

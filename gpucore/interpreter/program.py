@@ -44,11 +44,12 @@ class Bound:
 class Program:
     """An entry point of WGSL, compiled for the CPU.
 
-    ``constants`` are the values of overrides, by name or number. Raises errors of `WgslError`, and
-    `UnsupportedWgslError`.
+    ``constants`` are the values of overrides, by name or number. ``source`` is the text. Raises
+    errors of `WgslError`, and `UnsupportedWgslError`.
     """
 
     def __init__(self, source: str, entry: str, constants: Mapping[str, float]) -> None:
+        self.source = source
         module = parse(source)
         reflection = reflect(module)
         point = reflection.entry_points[entry]

@@ -13,10 +13,14 @@ __all__ = ["CheckedText", "Listing"]
 
 
 class CheckedText(NamedTuple):
-    """The WGSL that is checked for a kernel, and what it was made from."""
+    """The WGSL that is checked for a kernel, and what it was made from.
+
+    ``subgroup_size`` is what the text needs, where that is not the device's.
+    """
 
     wgsl: str
     source_map: SourceMap | None = None
+    subgroup_size: int | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -83,13 +83,14 @@ class Session:
         if listing is None or listing.source is None or not self._checks(listing, command):
             self._run_unchecked(backend, command)
             return
-        findings = Findings(command.program.label, *listing.text)
+        text = listing.text
+        findings = Findings(command.program.label, text.wgsl, text.source_map)
         buffers = {
             name: self._bound(backend, handle, nbytes)
             for name, (handle, nbytes) in zip(listing.names, command.bound, strict=True)
         }
         program = listing.program
-        width = self._options.subgroup_size or backend.info.lanes
+        width = text.subgroup_size or self._options.subgroup_size or backend.info.lanes
         try:
             program.run(buffers, command.grid, findings, width)
         finally:

@@ -26,6 +26,7 @@ __all__ = [
     "label_of",
     "native_code",
     "render",
+    "rendered_files",
     "rendered_kernels",
 ]
 
@@ -145,6 +146,17 @@ def _short_name(file: str) -> str:
 
 def rendered_kernels() -> Iterator[tuple[str, str]]:
     """Yield label and WGSL of every kernel that this process has rendered so far."""
+    for name, spec, text in _all_rendered():
+        yield label_of(name, spec), text
+
+
+def rendered_files() -> Iterator[tuple[str, str]]:
+    """Yield file, below ``shaders``, and WGSL of every kernel that was rendered so far."""
+    for name, _, text in _all_rendered():
+        yield name, text
+
+
+def _all_rendered() -> Iterator[tuple[str, dict[str, Value], str]]:
     for (name, *spec), text in _rendered.items():
         if not str(name).endswith(_NATIVE):
-            yield label_of(str(name), dict(cast("list[tuple[str, Value]]", spec))), text
+            yield str(name), dict(cast("list[tuple[str, Value]]", spec)), text

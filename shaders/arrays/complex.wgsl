@@ -4,12 +4,17 @@ fn complex_product(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return a.xxzz * b + vec4<f32>(-1.0, 1.0, -1.0, 1.0) * a.yyww * b.yxwz;
 }
 
-// Both are brought to the size of b's larger part first, so that no square overflows.
+// Both are brought to the size of b's larger part first, so that no square overflows. By zero, parts
+// are infinite or NaN, as in NumPy: made by their bits, since WGSL leaves x / 0 open.
 fn complex_quotient(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    let size = max(abs(b.xz), abs(b.yw)).xxyy;
+    let largest = max(abs(b.xz), abs(b.yw)).xxyy;
+    let by_zero = largest == vec4<f32>();
+    let size = select(largest, vec4<f32>(1.0), by_zero);
     let d = b / size;
-    let square = (d * d).xz + (d * d).yw;
-    return complex_product(a / size, d * vec4<f32>(1.0, -1.0, 1.0, -1.0)) / square.xxyy;
+    let square = select((d * d).xxzz + (d * d).yyww, vec4<f32>(1.0), by_zero);
+    let quotient = complex_product(a / size, d * vec4<f32>(1.0, -1.0, 1.0, -1.0)) / square;
+    let none = is_nan(a) | (a == vec4<f32>());
+    return select(quotient, select(with_sign(infinity(), a), not_a_number(), none), by_zero);
 }
 
 fn lengths(a: vec4<f32>) -> vec2<f32> {

@@ -19,6 +19,7 @@
 //% set forms = {"add": "a + b", "mul": "a * b", "max": "max(a, b)", "min": "min(a, b)"}
 //% set form_of_two = forms[combine]
 //% endif
+//% set wraps = "  // as NumPy's sums wrap, sanitize: allow overflow" if acc == "i32" and combine in ("add", "mul") else ""
 {{ typed.head([kind, stored if last]) }}
 alias c64x1 = vec2<f32>;
 alias A = vec4<{{ acc }}>;
@@ -66,9 +67,9 @@ struct Params {
 //% endif
 fn neutral() -> A { return A({{ neutral }}); }
 
-fn sum_of(a: A, b: A) -> A { return {{ forms[combine] }}; }
+fn sum_of(a: A, b: A) -> A { return {{ forms[combine] }}; }{{ wraps }}
 
-fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ form_of_two }}; }
+fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ form_of_two }}; }{{ wraps }}
 
 fn total(v: A) -> {{ acc }} {
     return sum_of_two(sum_of_two(v.x, v.y), sum_of_two(v.z, v.w));

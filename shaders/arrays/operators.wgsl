@@ -129,7 +129,9 @@ fn apply(
 //% elif family == "unsigned" and op in of_unsigned
     return {{ of_unsigned[op] }};
 //% elif op in any_family
-    return {{ any_family[op] }};
+//% set wrapping = ("add", "subtract", "multiply", "square", "negative", "absolute") if family == "signed" else ()
+//% set wraps = "  // as in NumPy, sanitize: allow overflow" if op in wrapping else ""
+    return {{ any_family[op] }};{{ wraps }}
 //% else
 //% if count == 2
     return {{ op }}_of(a, b);

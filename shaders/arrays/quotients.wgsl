@@ -1,8 +1,12 @@
 // Division with a quotient rounded down, as Python's // and %, and powers of integers.
 //
+// i32 wraps, as in NumPy, where lines allow overflow: powers, the least number over -1, and products
+// whose difference wraps back.
+//
 // A float remainder is exact: long division of the mantissas, eight bits of the quotient a step
 // (at most 32 steps, most often one).
 //% macro whole(V, S, signed)
+//% set allowed = "  // sanitize: allow overflow" if signed else ""
 fn floor_quotient(a: {{ V }}, b: {{ V }}) -> {{ V }} {
     let none = b == {{ V }}(0);
     let d = select(b, {{ V }}(1), none);
@@ -10,8 +14,8 @@ fn floor_quotient(a: {{ V }}, b: {{ V }}) -> {{ V }} {
     // The least number over -1 wraps, as a negation does.
     let minus = d == {{ V }}(-1);
     let e = select(d, {{ V }}(1), minus);
-    let q = select(a / e, -a, minus);
-    let r = a - q * d;
+    let q = select(a / e, -a, minus);  // sanitize: allow overflow
+    let r = a - q * d;  // sanitize: allow overflow
     let down = (r != {{ V }}(0)) & ((r < {{ V }}(0)) != (d < {{ V }}(0)));
     return select(select(q, q - 1, down), {{ V }}(0), none);
 //% else
@@ -20,7 +24,7 @@ fn floor_quotient(a: {{ V }}, b: {{ V }}) -> {{ V }} {
 }
 
 fn floor_remainder(a: {{ V }}, b: {{ V }}) -> {{ V }} {
-    return select(a - floor_quotient(a, b) * b, {{ V }}(0), b == {{ V }}(0));
+    return select(a - floor_quotient(a, b) * b, {{ V }}(0), b == {{ V }}(0));{{ allowed }}
 }
 
 fn power_of(a: {{ V }}, b: {{ V }}) -> {{ V }} {
@@ -29,13 +33,13 @@ fn power_of(a: {{ V }}, b: {{ V }}) -> {{ V }} {
 //% if signed
     // A negative power is 0 but of 1 and -1.
     let unit = (a == {{ V }}(1)) | (a == {{ V }}(-1));
-    var rest = vec4<u32>(abs(b));
+    var rest = vec4<u32>(abs(b));{{ allowed }}
 //% else
     var rest = b;
 //% endif
     while (any(rest != vec4<u32>(0u))) {
-        result = select(result, result * square, (rest & vec4<u32>(1u)) == vec4<u32>(1u));
-        square = square * square;
+        result = select(result, result * square, (rest & vec4<u32>(1u)) == vec4<u32>(1u));{{ allowed }}
+        square = square * square;{{ allowed }}
         rest = rest >> vec4<u32>(1u);
     }
 //% if signed

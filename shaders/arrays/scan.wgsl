@@ -13,6 +13,7 @@
 //% set forms = {"add": "a + b", "mul": "a * b", "max": "max(a, b)"}
 //% set form_of_two = forms[combine]
 //% endif
+//% set wraps = "  // as NumPy's sums wrap, sanitize: allow overflow" if acc == "i32" and combine in ("add", "mul") else ""
 {{ typed.head([kind, target]) }}
 alias c64x1 = vec2<f32>;
 alias A = vec4<{{ acc }}>;
@@ -24,9 +25,9 @@ alias A = vec4<{{ acc }}>;
 //% if combine == "custom"
 {{ code }}
 //% endif
-fn sum_of(a: A, b: A) -> A { return {{ forms[combine] }}; }
+fn sum_of(a: A, b: A) -> A { return {{ forms[combine] }}; }{{ wraps }}
 
-fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ form_of_two }}; }
+fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ form_of_two }}; }{{ wraps }}
 
 fn mapped(v: {{ typed.value[kind] }}) -> A {
 //% if op == "max" and first

@@ -59,12 +59,16 @@ fn scan_of_word(before: V, word: Word) -> Word {
 }
 //% if aligned
 
-fn put(i: u32, {% for c in range(4 // words) %}v{{ c }}: {{ typed.value[kind] }}{{ ", " if not loop.last }}{% endfor %}) {
+fn put(begin: u32, e: u32, {% for c in range(4 // words) %}v{{ c }}: {{ typed.value[kind] }}{{ ", " if not loop.last }}{% endfor %}) {
 //% if target == "f16"
-    y[i / 8u] = f16x8(pack2x16float(v0.xy), pack2x16float(v0.zw), pack2x16float(v1.xy), pack2x16float(v1.zw));
+    y[(begin + e) / 8u] = f16x8(pack2x16float(v0.xy), pack2x16float(v0.zw), pack2x16float(v1.xy), pack2x16float(v1.zw));
 //% else
 //% for c in range(4 // words)
-    y[i / 4u + {{ c }}u] = vec4<{{ target }}>(v{{ c }});
+//% if c
+    // A word of bytes makes {{ 4 // words }} words of y, which may end before.
+    if (e + {{ 4 * c }}u >= params.n) { return; }
+//% endif
+    y[(begin + e) / 4u + {{ c }}u] = vec4<{{ target }}>(v{{ c }});
 //% endfor
 //% endif
 }
@@ -85,6 +89,6 @@ fn put_word(row: u32, e: u32, before: V, scan: Word) {
 //% endfor
 //% if aligned
     // The last word may reach past the last element, into the rest of its grain of memory.
-    put(begin + e, {% for c in range(4 // words) %}shown{{ c }}{{ ", " if not loop.last }}{% endfor %});
+    put(begin, e, {% for c in range(4 // words) %}shown{{ c }}{{ ", " if not loop.last }}{% endfor %});
 //% endif
 }

@@ -32,7 +32,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32, // comment, with a comma
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    words[t] = select(b[t % 32u], a[t], vec4<bool>(t < 32u));
+    words[t] = select(b[t % 32u], a[t % 32u], vec4<bool>(t < 32u));
     for (var i = 0u; i < 8u; i++) {
         let word = select(b[t % 32u], a[t % 32u], vec4<bool>(t < 32u))[i / 2u];
         halves[t * 8u + i] = f16(unpack2x16float(word)[i % 2u]);

@@ -53,10 +53,10 @@ fn result(i: u32) -> {{ types[target] }} {
     // WGSL clamps to the largest float below the range's end, which is not the last integer.
 //% if target == "i32"
     let last = {{ types[target] }}(0x7fffffffi);
-    return select({{ types[target] }}(v), last, v >= vec4<f32>(2147483648.0));
+    return select({{ types[target] }}(v), last, v >= vec4<f32>(2147483648.0));  // sanitize: allow conversion
 //% else
     let last = {{ types[target] }}(0xffffffffu);
-    return select({{ types[target] }}(v), last, v >= vec4<f32>(4294967296.0));
+    return select({{ types[target] }}(v), last, v >= vec4<f32>(4294967296.0));  // sanitize: allow conversion
 //% endif
 //% else
     return {{ types[target] }}(v);

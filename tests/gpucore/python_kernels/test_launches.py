@@ -106,6 +106,7 @@ def test_shared_memory(device: Device) -> None:
 @gpu_kernel(workgroup_size=64)
 def histogram(x: Array[u32], bins: Array[u32], greatest: Array[u32]) -> None:
     own = shared(u32, 64)
+    own[local_index] = 0
     i = global_id.x
     barrier()
     if i < len(x):

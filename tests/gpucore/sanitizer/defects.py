@@ -93,6 +93,12 @@ DEFECTS: dict[str, Defect] = {
         "y[i] = v;",
         TILE,
     ),
+    "a write by the last of the readers": Defect(
+        "race",
+        "tile[lane] = i;\nworkgroupBarrier();\nlet v = tile[0];\n"
+        f"if (lane == 15u) {{ tile[0] = v + 1u; }} {HERE}\ny[i] = v;",
+        TILE,
+    ),
     "a sum by all": Defect("race", f"y[0] = y[0] + x[i]; {HERE}", "", variable="y", place=0),
     "two workgroups": Defect("race", f"y[lane] = x[i]; {HERE}", variable="y"),
     "a barrier of the wrong memory": Defect(
@@ -109,6 +115,19 @@ DEFECTS: dict[str, Defect] = {
     ),
     "shared memory that nobody wrote": Defect(
         "uninitialized", f"y[i] = tile[lane]; {HERE}", TILE, variable="tile"
+    ),
+    "a count from nothing": Defect(
+        "uninitialized",
+        f"let n = atomicAdd(&count, 1u); {HERE}\ny[i] = n;",
+        "var<workgroup> count: atomic<u32>;\n",
+        variable="count",
+    ),
+    "a flag that nobody set": Defect(
+        "uninitialized",
+        f"y[i] = atomicLoad(&flags[lane / 8u]); {HERE}",
+        "var<workgroup> flags: array<atomic<u32>, 2>;\n",
+        variable="flags",
+        place=0,
     ),
     "half of shared memory": Defect(
         "uninitialized",

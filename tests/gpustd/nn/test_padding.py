@@ -64,6 +64,12 @@ def test_matches_numpy(
     check_pad(device, strided_view(numbers), pairs, mode)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_each_mode(device: Device, mode: str) -> None:
+    numbers = np.arange(2 * 5 * 4 * 3, dtype=np.float32).reshape(2, 5, 4, 3)
+    check_pad(device, numbers, [(3, 2), (1, 3)], mode)
+
+
 def test_refuses(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 2))
     with pytest.raises(ArgumentError, match="padding must be at most"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, sanitize, u8
 from gpustd import arrays
 from gpustd.arrays.elementwise import arithmetic
 from tests.conftest import skip_without_f16
@@ -40,6 +40,19 @@ def test_special_powers(device: Device) -> None:
         expected = np.power(x, y)
     result = on_device(device, arrays.power, x, y)
     np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+def test_complex_quotients_by_zero(device: Device) -> None:
+    """Parts are infinite or NaN as in NumPy, which WGSL's x / 0 need not be."""
+    x = np.array(
+        [0, 1, -1, 2j, -3j, 1 + 2j, complex(np.nan, -1), complex(-np.inf, 0)], np.complex64
+    )
+    with np.errstate(all="ignore"):
+        expected = x / np.complex64(0)
+    with sanitize():
+        found = on_device(device, arrays.divide, x, np.zeros_like(x))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(on_device(device, arrays.divide, x, np.zeros_like(x)), expected)
 
 
 def test_complex_functions(device: Device) -> None:

@@ -151,17 +151,17 @@ def test_several_outputs_whole_arrays_and_preambles(device: Device) -> None:
 def test_scans_keep_the_order_of_elements(device: Device) -> None:
     """Composition of maps x -> p x + q does not commute."""
     rng = np.random.default_rng(4)
-    p, q = rng.integers(-3, 4, (2, 999)).astype(np.int32)
+    p, q = rng.integers(-3, 4, (2, 999)).astype(np.int32).view(np.uint32)
     compose = ScanKernel(
-        "p: i32, q: i32",
-        "y: i32",
+        "p: u32, q: u32",
+        "y: u32",
         map="vec2(p, q)",
         combine="vec2(a.x * b.x, b.x * a.y + b.y)",
         identity="1, 0",
         finish="a.x + a.y",
-        accumulator="vec2<i32>",
+        accumulator="vec2<u32>",
     )
-    expected, value = [], np.int32(1)
+    expected, value = [], np.uint32(1)
     with np.errstate(over="ignore"):
         for k in range(999):
             value = p[k] * value + q[k]

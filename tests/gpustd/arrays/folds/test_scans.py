@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpucore import Device, DTypeError, ShapeError, c64, f32
+from gpucore import Device, DTypeError, ShapeError, c64, f32, sanitize
 from gpustd import arrays
 from gpustd.arrays.axes import three_extents
 from gpustd.arrays.elementwise.operands import ALL
@@ -182,6 +182,13 @@ def test_other_scans_in_subgroups(device: Device) -> None:
         x = draw("i32", (2, 600))
         result = on_device(device, lambda b: arrays.cumsum(b, 1, exclusive=True), x)
         np.testing.assert_array_equal(result, np.cumsum(x, axis=1, dtype=np.int32) - x)
+
+
+@pytest.mark.parametrize("variant", ["tiles", "subgroups"])
+def test_bytes_end_within_the_result(device: Device, variant: str) -> None:
+    """A word of 16 bytes makes four of u32, of which the last may lie behind the result."""
+    with forced(device, variant), sanitize():
+        check(device, "cummin", draw("u8", (1000,)), 0)
 
 
 def test_not_a_number_stays_in_subgroups(device: Device) -> None:

@@ -74,8 +74,9 @@ def variant_of(device: Device, variant: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("variant", ["plain", "rows", "subgroups"])
+# In this order each variant keeps one of the sampled cases.
 @pytest.mark.parametrize("dtype", ["f32", "f16", "i32", "u32", "i8", "u8"])
+@pytest.mark.parametrize("variant", ["plain", "rows", "subgroups"])
 def test_dtypes(device: Device, dtype: str, variant: str) -> None:
     skip_without_f16(device, dtype)
     with variant_of(device, variant):
