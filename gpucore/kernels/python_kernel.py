@@ -21,7 +21,7 @@ from gpucore.compiler import (
 from gpucore.compiler.dependencies import Dependencies
 from gpucore.device import Device
 from gpucore.dtypes import DTYPES
-from gpucore.errors import ArgumentError, KernelCompileError
+from gpucore.errors import ArgumentError, FeatureError, KernelCompileError
 from gpucore.integers import ceil_div
 from gpucore.kernel import Kernel
 from gpucore.kernels.binding import bind_arguments, require_arrays
@@ -43,6 +43,7 @@ __all__ = ["GpuKernel"]
 
 
 _WGSL = re.compile(r"^WGSL does not (parse|compile): ")
+_SUBGROUP = re.compile(r"'(subgroup\w+)'")
 
 
 class GpuKernel(TypedCall[S_co, R_co]):
@@ -197,6 +198,7 @@ class GpuKernel(TypedCall[S_co, R_co]):
         kernels = self._kernels.of(device)
         if variant not in kernels:
             compiled = self.compile(variant)
+            _require_features(device, compiled)
             try:
                 kernels[variant] = device.compile_kernel(
                     compiled.wgsl, compiled.entry, label=self.__name__
@@ -259,4 +261,19 @@ def _in_python(compiled: CompiledKernel, error: KernelCompileError) -> KernelCom
     if place is None:
         return error
     message = _WGSL.sub("", error.message).replace("'workgroupBarrier'", "barrier()")
-    return PythonKernelError(message, place)
+    return PythonKernelError(_SUBGROUP.sub(_in_snake_case, message), place)
+
+
+def _in_snake_case(found: re.Match[str]) -> str:
+    """Return the name in Python of a function of WGSL, such as subgroup_add."""
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", found[1]) + "(...)"
+
+
+def _require_features(device: Device, compiled: CompiledKernel) -> None:
+    """Raise `FeatureError` where a device lacks what a kernel needs."""
+    if missing := sorted(compiled.features - device.features):
+        raise FeatureError(
+            f"kernel {compiled.name} uses {' and '.join(missing)}, which {device!r} does not "
+            "have: take another device or engine (Device.list() shows their features), or write "
+            "it without"
+        )

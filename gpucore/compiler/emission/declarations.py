@@ -136,4 +136,13 @@ def features_of(program: ir.Program) -> tuple[str, ...]:
         type_ == F16 or (isinstance(type_, Vector | Matrix) and type_.scalar == F16)
         for type_ in _types(program)
     )
-    return ("f16",) if f16 else ()
+    return (*(("f16",) if f16 else ()), *(("subgroups",) if _has_subgroups(program) else ()))
+
+
+def _has_subgroups(program: ir.Program) -> bool:
+    """Tell whether a program calls a function of subgroups, or reads their numbers."""
+    return any(
+        (isinstance(node, ir.Call) and node.function.startswith("subgroup"))
+        or (isinstance(node, ir.BuiltIn) and node.name.startswith("subgroup_"))
+        for node in walk_program(program)
+    )

@@ -13,6 +13,7 @@ from gpucore.compiler.lowering.functions import call_function
 from gpucore.compiler.lowering.names import function_name
 from gpucore.compiler.lowering.operators import convert, literal_of
 from gpucore.compiler.lowering.scope import Scope
+from gpucore.compiler.lowering.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
 from gpucore.compiler.lowering.values import Known, Value
 from gpucore.compiler.lowering.vectors import VECTOR_FUNCTIONS, call_vector_function, construct
 from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
@@ -48,6 +49,9 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
     if name in VECTOR_FUNCTIONS:
         parts = [expression_of(each, place) for each in arguments]
         return call_vector_function(str(name), parts, place)
+    if name in SUBGROUP_FUNCTIONS:
+        parts = [expression_of(each, place) for each in arguments]
+        return call_subgroup_function(str(name), parts, place)
     if name in _SPECIAL:
         return _SPECIAL[name](scope, arguments, place)
     if name is not None:

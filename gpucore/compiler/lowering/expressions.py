@@ -37,8 +37,10 @@ _BUILT_INS: Final = {
     "num_workgroups": "num_workgroups",
     "local_index": "local_invocation_index",
     "workgroup_size": "workgroup_size",
+    "subgroup_lane": "subgroup_invocation_id",
+    "subgroup_size": "subgroup_size",
 }
-_SCALAR_BUILT_INS: Final = frozenset(("local_index",))
+_SCALAR_BUILT_INS: Final = frozenset(("local_index", "subgroup_lane", "subgroup_size"))
 _IDS: Final = Vector(3, U32)
 
 

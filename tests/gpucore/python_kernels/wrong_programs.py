@@ -22,6 +22,8 @@ from gpucore import (
     local_id,
     shared,
     static_range,
+    subgroup_broadcast,
+    subgroup_inclusive_add,
     u8,
     u32,
     vec2f,
@@ -299,6 +301,16 @@ def large_power(x: Array[i32]):
 def is_comparison(x: Array[f32]):
     if x[0] is x[1]:
         x[0] = 1
+
+
+def subgroup_in_branch(x: Array[f32]):
+    i = global_id.x
+    if i < len(x):
+        x[i] = subgroup_inclusive_add(x[i])
+
+
+def subgroup_of_changing_lane(x: Array[f32]):
+    x[global_id.x] = subgroup_broadcast(x[global_id.x], global_id.x)
 
 
 PROGRAMS = {
