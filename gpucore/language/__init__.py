@@ -27,7 +27,7 @@ from gpucore.language.ids import (
     workgroup_id,
     workgroup_size,
 )
-from gpucore.language.operations import barrier, bitcast, shared, static_range
+from gpucore.language.operations import barrier, bitcast, local, shared, static_range
 from gpucore.language.subgroups import (
     subgroup_add,
     subgroup_all,
@@ -114,6 +114,7 @@ __all__ = [
     "global_id",
     "gpu_function",
     "length",
+    "local",
     "local_id",
     "local_index",
     "mat2x2f",

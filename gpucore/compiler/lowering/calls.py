@@ -8,10 +8,11 @@ from typing import Final
 from gpucore.compiler import ir
 from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError, Place
 from gpucore.compiler.flexible import describe_type, is_integer, meet, seen
+from gpucore.compiler.lowering.arrays import local_array, shared_array
 from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.functions import call_function
 from gpucore.compiler.lowering.names import function_name
-from gpucore.compiler.lowering.operators import convert, literal_of
+from gpucore.compiler.lowering.operators import convert
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
 from gpucore.compiler.lowering.values import Known, Value
@@ -89,33 +90,6 @@ def _barrier(scope: Scope, arguments: list[Value], place: Place) -> Value:
     return NOTHING
 
 
-def _shared_array(scope: Scope, arguments: list[Value], place: Place) -> Value:
-    """Declare an array in shared memory; the statement that assigns it gives the name."""
-    if len(arguments) < 2:
-        raise KernelTypeError("shared takes a type and sizes, as shared(f32, 256)", place)
-    element = scope.type_of(arguments[0].object) if isinstance(arguments[0], Known) else None
-    if element is None:
-        raise KernelTypeError("shared takes a type first, as shared(f32, 256)", place)
-    sizes = [_size(each, place) for each in arguments[1:]]
-    name = f"shared_{len(scope.program.shared) + 1}"
-    array = ir.ArrayRef(name, element, len(sizes), "workgroup", place, tuple(sizes))
-    scope.program.shared.append(array)
-    return array
-
-
-def _size(value: Value, place: Place) -> int:
-    number = literal_of(value) if isinstance(value, ir.Expression) else None
-    if number is None and isinstance(value, ir.Constant):
-        number = value.value
-    if not isinstance(number, int) or number < 1:
-        raise KernelTypeError(
-            "the sizes of shared memory must be integers above 0 that are known before the "
-            "launch: literals, constants of the module, or Const parameters",
-            place,
-        )
-    return number
-
-
 def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
     count = {"atomicLoad": 1, "atomicCompareExchangeWeak": 3}.get(function, 2)
 
@@ -163,7 +137,8 @@ def _range(scope: Scope, arguments: list[Value], place: Place) -> Value:
 _SPECIAL: Final[Mapping[str | None, Callable[[Scope, list[Value], Place], Value]]] = {
     "len": _len,
     "barrier": _barrier,
-    "shared": _shared_array,
+    "shared": shared_array,
+    "local": local_array,
     "bitcast": _bitcast,
     "range": _range,
     "static_range": _range,

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Final
 
 from gpucore.compiler import ir
+from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import describe_type, is_bool, is_integer, meet, seen
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
@@ -134,6 +135,8 @@ class ExpressionReader:
         local = scope.values.get(name)
         if isinstance(local, ir.Variable):
             return self._local(local, node)
+        if isinstance(local, ir.ArrayRef) and local.space == "private":
+            self._require_assigned(node, local.place)
         if local is not None:
             return local  # type: ignore[return-value]
         if name in scope.assignments:
@@ -145,15 +148,19 @@ class ExpressionReader:
 
     def _local(self, variable: ir.Variable, node: ast.Name) -> ir.Expression:
         scope = self.scope
-        if node.id not in scope.assigned:
-            raise scope.name_error(
-                f"{node.id} may have no value here: give it one before the branch or the loop that "
-                f"assigns it (line {variable.place.line})",
-                node,
-            )
+        self._require_assigned(node, variable.place)
         if variable.constant is not None:
             return constant(variable.constant, scope.place(node))
         return ir.Read(variable.type, scope.place(node), variable)
+
+    def _require_assigned(self, node: ast.Name, place: Place) -> None:
+        """Raise `KernelNameError` where a name may have no value."""
+        if node.id not in self.scope.assigned:
+            raise self.scope.name_error(
+                f"{node.id} may have no value here: give it one before the branch or the loop that "
+                f"assigns it (line {place.line})",
+                node,
+            )
 
     def _object(self, found: object, node: ast.expr) -> Value:
         """Return what an object of Python means in a kernel."""

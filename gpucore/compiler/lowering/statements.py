@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Final
 
 from gpucore.compiler import ir
@@ -15,6 +14,7 @@ from gpucore.compiler.flexible import (
     seen,
     settle,
 )
+from gpucore.compiler.lowering.arrays import name_array
 from gpucore.compiler.lowering.calls import expression_of
 from gpucore.compiler.lowering.expressions import ExpressionReader
 from gpucore.compiler.lowering.names import function_name
@@ -115,7 +115,7 @@ class StatementReader:
         scope = self.scope
         match target:
             case ast.Name(id=name) if isinstance(value, ir.ArrayRef):
-                self._name_array(name, value, target)
+                name_array(scope, name, value, scope.place(target))
             case ast.Name(id=name) if isinstance(value, Values):
                 if scope.assignments[name] > 1:
                     raise scope.type_error(
@@ -134,18 +134,6 @@ class StatementReader:
                 self._unpack(targets, value, target)
             case _:
                 raise scope.syntax_error("kernels do not assign to this", target)
-
-    def _name_array(self, name: str, array: ir.ArrayRef, node: ast.Name) -> None:
-        scope = self.scope
-        if name in scope.values or scope.assignments[name] > 1:
-            raise scope.type_error(
-                f"{name} is an array and is assigned to more than once: take another name", node
-            )
-        if array.space == "workgroup" and array.name.startswith("shared_"):
-            shared = scope.program.shared
-            renamed = replace(array, name=name)
-            shared[shared.index(array)] = array = renamed
-        scope.values[name] = array
 
     def _keep_items(self, values: Values) -> Values:
         """Return a tuple whose items are computed now."""
