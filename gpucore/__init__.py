@@ -37,6 +37,7 @@ from gpucore.kernels import (
     TunedKernel,
     autotune,
     gpu_kernel,
+    show_prints,
     stencil,
 )
 from gpucore.language import (
@@ -219,6 +220,7 @@ __all__ = [
     "reflect",
     "sanitize",
     "shared",
+    "show_prints",
     "static_range",
     "stencil",
     "subgroup_add",

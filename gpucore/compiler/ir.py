@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gpucore.compiler.compiled import Neighbourhood
+from gpucore.compiler.compiled import Neighbourhood, PrintPiece
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import AnyType
 from gpucore.wgsl.types.kinds import Structure
@@ -41,6 +41,7 @@ __all__ = [
     "Load",
     "Member",
     "Parameter",
+    "Print",
     "Program",
     "Read",
     "Return",
@@ -274,6 +275,15 @@ class Evaluate:
 
 
 @dataclass(frozen=True, slots=True)
+class Print:
+    """A line of text: the ``words`` are the numbers of its pieces, whose types are still empty."""
+
+    pieces: tuple[PrintPiece, ...]
+    words: tuple[Expression, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class If:
     """Two blocks, of which one runs."""
 
@@ -328,7 +338,7 @@ class Return:
 
 
 Statement: TypeAlias = (
-    Assign | Store | Clear | Evaluate | If | For | While | Break | Continue | Return
+    Assign | Store | Clear | Evaluate | Print | If | For | While | Break | Continue | Return
 )
 
 
@@ -366,7 +376,8 @@ class Program:
     """A kernel, the functions that it calls, its shared and private arrays, and its structures.
 
     ``variants`` has the functions by what they were made of, ``open_functions`` those that are
-    being read. ``least`` are the extents that a stencil needs at least, by axis.
+    being read. ``least`` are the extents that a stencil needs at least, by axis. ``prints`` tells
+    whether print(...) writes lines; None where it is refused.
     """
 
     kernel: Function
@@ -377,6 +388,7 @@ class Program:
     variants: dict[object, Function] = field(default_factory=dict)
     open_functions: list[object] = field(default_factory=list)
     least: dict[int, int] = field(default_factory=dict)
+    prints: bool | None = None
 
     @property
     def bodies(self) -> tuple[Block, ...]:

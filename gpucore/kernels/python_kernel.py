@@ -34,6 +34,7 @@ from gpucore.kernels.launching import (
     spread,
     uniform_values,
 )
+from gpucore.kernels.printing import are_prints_shown, line_buffer, show_lines
 from gpucore.kernels.specializing import constant_values, type_values
 from gpucore.per_device import PerDevice
 from gpucore.sanitizer import CheckedText
@@ -150,7 +151,7 @@ class GpuKernel(TypedCall[S_co, R_co]):
 
     def _default_variant(self) -> Variant:
         """Return what is compiled without a call."""
-        return Variant(self._workgroup)
+        return Variant(self._workgroup, prints=are_prints_shown())
 
     def _require_no_grid(self, grid: Grid | None) -> None:
         """Raise `ArgumentError` for a grid of a kernel that has a result."""
@@ -190,7 +191,12 @@ class GpuKernel(TypedCall[S_co, R_co]):
         arguments: list[Any] = [call[array.name] for array in compiled.arrays]
         if compiled.fields:
             arguments.append(uniform_values(compiled, call, shape))
-        self.kernel_on(device, variant)(*arguments, grid=groups)
+        if not compiled.prints:
+            self.kernel_on(device, variant)(*arguments, grid=groups)
+            return
+        lines = line_buffer(device)
+        self.kernel_on(device, variant)(*arguments, lines, grid=groups)
+        show_lines(compiled, lines.read())
 
     def kernel_on(self, device: Device, variant: Variant | None = None) -> Kernel:
         """Return the kernel on a device, compiled once. Raises `PythonKernelError`."""

@@ -13,12 +13,23 @@ from gpucore.compiler.flexible import close
 from gpucore.compiler.walking import walk_program
 from gpucore.wgsl.lexer import KEYWORDS, RESERVED
 from gpucore.wgsl.syntax import Attribute, Literal, Name, Struct, StructMember, Variable
-from gpucore.wgsl.types.kinds import F16, Array, Atomic, Matrix, Scalar, Structure, Type, Vector
+from gpucore.wgsl.types.kinds import (
+    F16,
+    U32,
+    Array,
+    Atomic,
+    Matrix,
+    Scalar,
+    Structure,
+    Type,
+    Vector,
+)
 
 __all__ = [
     "array_binding",
     "array_variable",
     "features_of",
+    "print_buffer",
     "shared_variable",
     "structures_of",
     "uniform_of",
@@ -59,6 +70,18 @@ def array_variable(
         type_name(Array(_element(array, atomic), None)),
         address_space="storage",
         access="read_write" if written else "read",
+        attributes=_binding(number),
+    )
+
+
+def print_buffer(name: str, number: int) -> Variable:
+    """Return the declaration of the buffer of the lines that a kernel prints."""
+    return Variable(
+        "var",
+        name,
+        type_name(Array(Atomic(U32), None)),
+        address_space="storage",
+        access="read_write",
         attributes=_binding(number),
     )
 

@@ -30,6 +30,9 @@ class Outside(Protocol):
     def own_arrays(self, body: ir.Block) -> tuple[Variable, ...]:
         """Return the declarations of arrays that only this function uses."""
 
+    def print_site(self, node: ir.Print) -> tuple[int, tuple[str, str, str]]:
+        """Return the number of a print, and the names of its function, buffer and a local name."""
+
     def argument(self, name: str, at: int) -> Expression:
         """Return the value of a parameter."""
 

@@ -31,6 +31,9 @@ class _Inside:
     def own_arrays(self, body: ir.Block) -> tuple[Variable, ...]:
         return self._kernel.own_arrays(body)
 
+    def print_site(self, node: ir.Print) -> tuple[int, tuple[str, str, str]]:
+        return self._kernel.print_site(node)
+
     def argument(self, name: str, at: int) -> Expression:
         if name in self._parameters:
             return Name(self._parameters[name], at=at)

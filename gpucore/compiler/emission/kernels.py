@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gpucore.compiler import ir
-from gpucore.compiler.compiled import ArrayBinding, CompiledKernel, Field, Signature, Variant
+from gpucore.compiler.compiled import (
+    ArrayBinding,
+    CompiledKernel,
+    Field,
+    PrintSite,
+    Signature,
+    Variant,
+)
 from gpucore.compiler.emission.declarations import (
     array_binding,
     array_variable,
     features_of,
+    print_buffer,
     shared_variable,
     structures_of,
     uniform_of,
@@ -20,6 +28,7 @@ from gpucore.compiler.emission.division import division_function
 from gpucore.compiler.emission.elements import element_preamble
 from gpucore.compiler.emission.functions import write_function
 from gpucore.compiler.emission.own_arrays import drop_first_clears, homes_of
+from gpucore.compiler.emission.printing import print_function, site_of
 from gpucore.compiler.emission.source_map import map_positions
 from gpucore.compiler.emission.statements import StatementWriter
 from gpucore.compiler.emission.trees import array_type, call, number
@@ -27,7 +36,12 @@ from gpucore.compiler.emission.wgsl_names import Names
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import close
 from gpucore.compiler.passes.coverage import axes_of, covered_arrays
-from gpucore.compiler.walking import walk_expressions, walk_program, walk_program_statements
+from gpucore.compiler.walking import (
+    walk_expressions,
+    walk_program,
+    walk_program_statements,
+    walk_statements,
+)
 from gpucore.wgsl.parser import parse
 from gpucore.wgsl.printer import print_module
 from gpucore.wgsl.syntax import (
@@ -83,6 +97,7 @@ class _Known:
     ids: dict[str, str] = field(default_factory=dict)
     offsets: dict[str, Expression] = field(default_factory=dict)
     divisions: dict[tuple[str, Type], str] = field(default_factory=dict)
+    prints: list[PrintSite] = field(default_factory=list)
 
 
 class _KernelWriter:
@@ -114,6 +129,15 @@ class _KernelWriter:
             for e in walk_expressions(body)
             if isinstance(e, ir.BuiltIn)
         }
+        if any(
+            isinstance(s, ir.Print) for body in program.bodies[:-1] for s in walk_statements(body)
+        ):
+            self._private.add("global_invocation_id")
+        self._print_names = (
+            self._names.unique("print_line"),
+            self._names.unique("printed"),
+            self._names.unique("print_at"),
+        )
         self._homes = homes_of(program)
         drop_first_clears(program, self._homes)
         for array in [*self._arrays(), *program.shared, *program.private]:
@@ -139,6 +163,11 @@ class _KernelWriter:
     def array(self, array: ir.ArrayRef) -> Name:
         """Return the variable of an array."""
         return Name(self._known.arrays[array])
+
+    def print_site(self, node: ir.Print) -> tuple[int, tuple[str, str, str]]:
+        """Return the number of a print, from 1, and the names that its statement needs."""
+        self._known.prints.append(site_of(node))
+        return len(self._known.prints), self._print_names
 
     def own_arrays(self, body: ir.Block) -> tuple[Variable, ...]:
         """Return the declarations of the arrays of an invocation that only one function uses."""
@@ -242,6 +271,7 @@ class _KernelWriter:
             axes_of(program),
             frozenset(features),
             tuple(sorted(program.least.items())),
+            tuple(self._known.prints),
             map_positions(module, parse(wgsl), self._places),
         )
 
@@ -265,6 +295,10 @@ class _KernelWriter:
             found.append(array_variable(name, array, atomic, written, i))
         if fields:
             found.append(uniform[1])
+        if self._known.prints:
+            line, buffer, _ = self._print_names
+            found.append(print_buffer(buffer, len(arrays) + bool(fields)))
+            found.append(print_function(line, buffer))
         for array in self._program.shared:
             name, at = self._known.arrays[array], self.at(array.place)
             found.append(shared_variable(name, array, array in self.atomics, at))

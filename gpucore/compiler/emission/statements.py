@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gpucore.compiler import ir
 from gpucore.compiler.emission.expressions import ExpressionWriter, Outside
 from gpucore.compiler.emission.placement import place_variables
+from gpucore.compiler.emission.printing import print_statement
 from gpucore.compiler.emission.trees import array_type, call, number, type_name
 from gpucore.compiler.emission.wgsl_names import Names
 from gpucore.compiler.flexible import close
@@ -71,6 +72,9 @@ class StatementWriter:
             case ir.Clear(array=array):
                 target = self._outside.array(array)
                 yield Assign(target, "=", Call(array_type(array), (), at=at), at=at)
+            case ir.Print():
+                site, names = self._outside.print_site(statement)
+                yield print_statement(statement, self.expressions, names, site, at)
             case ir.Evaluate(value=value):
                 yield from self._evaluate(value, at)
             case ir.If():

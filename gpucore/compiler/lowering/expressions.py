@@ -24,6 +24,7 @@ from gpucore.compiler.lowering.operators import (
     logical_not,
     negate,
 )
+from gpucore.compiler.lowering.printing import read_print
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Fields, Known, Value, Values
 from gpucore.compiler.source import MISSING
@@ -436,6 +437,8 @@ class ExpressionReader:
         function = self.value(node.func)
         if isinstance(function, Known) and dataclasses.is_dataclass(function.object):
             return self._structure(function, node)
+        if isinstance(function, Known) and function_name(function.object) == "print":
+            return read_print(scope, node)
         if node.keywords:
             name = node.keywords[0].arg
             raise scope.syntax_error(f"give {name} by its place: calls take no names here", node)
