@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpucore.arguments.grids import Grid, Groups
@@ -207,24 +208,15 @@ class GpuKernel(TypedCall[S_co, R_co]):
             _require_features(device, compiled)
             try:
                 kernels[variant] = device.compile_kernel(
-                    compiled.wgsl, compiled.entry, label=self.__name__
+                    compiled.wgsl, compiled.entry, label=self._source.label
                 )
             except KernelCompileError as error:
                 raise _in_python(compiled, error) from None
-            kernels[variant].listing.checked = lambda: self._text_to_check(variant)
+            listing = kernels[variant].listing
+            listing.title = self.__name__
+            source = self._source  # not self, which may end before the device does
+            listing.checked = lambda: source.text_to_check(variant)
         return kernels[variant]
-
-    def _text_to_check(self, variant: Variant) -> CheckedText:
-        """Return what the sanitizer runs for a variant: it shows divisions by zero."""
-        from gpucore.interpreter import SourceLine
-
-        compiled = self.compile(replace(variant, plain=True))
-
-        def origin(at: int) -> SourceLine | None:
-            place = compiled.place_of(at)
-            return None if place is None else SourceLine(*place)
-
-        return CheckedText(compiled.wgsl, origin)
 
 
 class _Source:
@@ -236,6 +228,12 @@ class _Source:
         self.interface = read_interface(function)
         self.dependencies = Dependencies(function)
 
+    @property
+    def label(self) -> str:
+        """The name of its rows in profiles: with file and line, as ``saxpy demo.py:12``."""
+        place = self._function.place(self._function.tree)
+        return f"{self._function.name} {Path(place.file).name}:{place.line}"
+
     def compile(self, variant: Variant) -> CompiledKernel:
         """Return a variant, compiled once: here, or by an earlier process."""
         if variant not in self._compiled:
@@ -246,6 +244,18 @@ class _Source:
                 store_kernel(key, kernel)
             self._compiled[variant] = kernel
         return self._compiled[variant]
+
+    def text_to_check(self, variant: Variant) -> CheckedText:
+        """Return what the sanitizer runs for a variant: it shows divisions by zero."""
+        from gpucore.interpreter import SourceLine
+
+        compiled = self.compile(replace(variant, plain=True))
+
+        def origin(at: int) -> SourceLine | None:
+            place = compiled.place_of(at)
+            return None if place is None else SourceLine(*place)
+
+        return CheckedText(compiled.wgsl, origin)
 
 
 def _workgroup(kernel: str, given: Grid | None) -> Groups | None:

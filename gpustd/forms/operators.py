@@ -97,6 +97,11 @@ class FormFunctions:
             self._bound[kinds] = self._bind(kinds)
         return self._bound[kinds]
 
+    @property
+    def forms(self) -> list[BoundForm]:
+        """The forms that have been bound since a function last changed."""
+        return list(self._bound.values())
+
     def source(self, *kinds: str) -> str:
         """Return the functions in WGSL for operands of dtypes by name, such as f32."""
         return self._compile(kinds or ("f32",)).wgsl

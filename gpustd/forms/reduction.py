@@ -44,6 +44,8 @@ class GpuReduction:
         if bound.is_plain:
             return _fold(bound, operands[0], axis, keepdims)
         if bound not in self._kernels:
+            known = self._functions.forms  # others are of functions that have changed
+            self._kernels = {form: k for form, k in self._kernels.items() if form in known}
             self._kernels[bound] = _kernel_of(bound)
         return self._kernels[bound](*operands, axis=axis, keepdims=keepdims)
 
