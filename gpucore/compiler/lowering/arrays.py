@@ -73,7 +73,7 @@ def _size(word: str, value: Value, place: Place) -> int:
         number = value.value
     if not isinstance(number, int) or number < 1:
         raise KernelTypeError(
-            f"the sizes of {word} must be integers above 0 that are known before the launch: "
+            f"the sizes of {word}(...) must be integers above 0 that are known before the launch: "
             "literals, constants of the module, or Const parameters",
             place,
         )

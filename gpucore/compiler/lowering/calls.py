@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Final
 
 from gpucore.compiler import ir
@@ -22,6 +23,7 @@ from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
 __all__ = ["call_known", "expression_of"]
 
 NOTHING: Final = Known(None)
+_LIBRARIES: Final = ("builtins", "math", "numpy")
 
 
 def expression_of(value: Value, place: Place) -> ir.Expression:
@@ -32,6 +34,13 @@ def expression_of(value: Value, place: Place) -> ir.Expression:
         raise KernelTypeError(
             f"{value.name} is an array: take an element, as {value.name}[i]", place
         )
+    if isinstance(value, Known) and isinstance(value.object, str):
+        raise KernelTypeError(
+            f"a number must stand here, got the text {value}: kernels have texts in print alone",
+            place,
+        )
+    if value == NOTHING:
+        raise KernelTypeError("a number must stand here, got nothing: this has no value", place)
     raise KernelTypeError(f"a number must stand here, got {value}", place)
 
 
@@ -57,10 +66,20 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
         return _SPECIAL[name](scope, arguments, place)
     if name is not None:
         return call_function(name, [expression_of(each, place) for each in arguments], place)
-    raise KernelSyntaxError(
-        f"{function} is no function of kernels: use those of math, NumPy or gpucore that the GPU "
-        "has, or decorate your own with @gpu_function",
-        place,
+    raise KernelSyntaxError(_no_function(function), place)
+
+
+def _no_function(function: Known) -> str:
+    """Return why an object cannot be called: functions of the user's need a decorator."""
+    module = str(getattr(function.object, "__module__", None) or "builtins")
+    if isinstance(function.object, FunctionType) and module.partition(".")[0] not in _LIBRARIES:
+        return f"kernels cannot call {function}: decorate it with @gpu_function"
+    if not callable(function.object):
+        return f"{function} cannot be called: it is no function"
+    owner = "" if module == "builtins" else f"{module.partition('.')[0]}."
+    return (
+        f"kernels do not have {owner}{function}: they have the functions of numbers that the GPU "
+        "has, by the names of math, NumPy and gpucore"
     )
 
 
@@ -94,17 +113,23 @@ def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
     count = {"atomicLoad": 1, "atomicCompareExchangeWeak": 3}.get(function, 2)
 
     def call(scope: Scope, arguments: list[Value], place: Place) -> Value:
-        if len(arguments) != count or not isinstance(arguments[0], ir.Load):
+        if len(arguments) != count:
             raise KernelTypeError(
-                f"an atomic function takes {count} arguments, an element of an array first, as in "
+                f"an atomic function takes {count} arguments, got {len(arguments)}: write "
                 "atomic_add(x[i], 1)",
+                place,
+            )
+        if not isinstance(arguments[0], ir.Load):
+            raise KernelTypeError(
+                "an atomic function takes an element of an array first: write atomic_add(x[i], 1)",
                 place,
             )
         element = arguments[0].element
         values = [expression_of(each, place) for each in arguments[1:]]
         if not is_integer(element.type):
             raise KernelTypeError(
-                f"atomic functions take i32 and u32, got {describe_type(element.type)}", place
+                f"atomic functions take elements of i32 or u32, got {describe_type(element.type)}",
+                place,
             )
         for value in values:
             if meet(element.type, value.type) is None:

@@ -26,16 +26,16 @@ from gpucore.wgsl.types.kinds import U32, Vector
 __all__ = ["StatementReader"]
 
 _MISSING_FORMS: Final = {
-    ast.Try: "try",
+    ast.Try: "try: nothing in a kernel raises",
     ast.With: "with",
-    ast.Raise: "raise",
+    ast.Raise: "raise: write the fault into an array",
     ast.FunctionDef: "functions inside of functions: decorate one of the module with @gpu_function",
     ast.ClassDef: "classes",
-    ast.Import: "import",
-    ast.ImportFrom: "import",
+    ast.Import: "import: import outside of the function",
+    ast.ImportFrom: "import: import outside of the function",
     ast.Delete: "del",
-    ast.Global: "global",
-    ast.Nonlocal: "nonlocal",
+    ast.Global: "global: give an array, and store into it",
+    ast.Nonlocal: "nonlocal: give an array, and store into it",
     ast.Match: "match: write if and elif",
     ast.AsyncFor: "async",
     ast.AsyncWith: "async",

@@ -190,7 +190,7 @@ def run_time_size(x: Array[f32]) -> None:
     [
         (outside_own, KernelTypeError, "axis 0 of own has 4 elements, got index 4"),
         (in_a_branch, KernelNameError, r"own may have no value here.*\(line \d+\)"),
-        (run_time_size, KernelTypeError, "the sizes of local must be integers above 0"),
+        (run_time_size, KernelTypeError, r"the sizes of local\(\.\.\.\) must be integers above 0"),
     ],
 )
 def test_wrong_use(

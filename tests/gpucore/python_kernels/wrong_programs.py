@@ -3,6 +3,7 @@
 """Forty wrong kernels, one for each kind of mistake. Their messages are in wrong_programs.txt."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from gpucore import (
     gpu_kernel,
     i32,
     local_id,
+    mat2x2f,
     shared,
     static_range,
     subgroup_broadcast,
@@ -29,6 +31,15 @@ from gpucore import (
     vec2f,
     vec3f,
 )
+
+
+@dataclass
+class Sample:
+    weight: f32
+    value: f32
+
+
+LIMIT = 4
 
 
 @gpu_function
@@ -112,7 +123,7 @@ def used_before(x: Array[f32]):
     total = 1.0
 
 
-def unknown_name(x: Array[f32]):
+def unknown_name(x: Array[f32], factor: f32):
     x[0] = facter
 
 
@@ -311,6 +322,28 @@ def subgroup_in_branch(x: Array[f32]):
 
 def subgroup_of_changing_lane(x: Array[f32]):
     x[global_id.x] = subgroup_broadcast(x[global_id.x], global_id.x)
+
+
+def unknown_parameter(x: Array[f32], sample: Sample):
+    x[0] = sample.waight
+
+
+def unknown_member(x: Array[Sample]):
+    x[0].weight = x[0].colour
+
+
+def column_by_name(x: Array[f32]):
+    m = mat2x2f(x[0], 1, 2, 3)
+    x[0] = m.x
+
+
+def list_of_numbers(x: Array[f32]):
+    row = [1.0, 2.0]
+    x[0] = row[0]
+
+
+def number_called(x: Array[f32]):
+    x[0] = LIMIT(x[0])
 
 
 PROGRAMS = {
