@@ -329,9 +329,9 @@ class StatementReader:
             return
         start, stop, step = self._bounds(arguments, node)
         counted = self._common_type(start, stop, step, node)
-        before = set(scope.assigned)
         name = node.target.id
         variable = scope.declare(name, settle(counted), node.target)
+        before = set(scope.assigned)
         counter = scope.temporary(variable.type, variable.place, name)
         with scope.loop(), scope.collect() as body:
             scope.assign(variable, ir.Read(counter.type, counter.place, counter), counter.place)
