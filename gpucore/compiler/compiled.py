@@ -55,6 +55,7 @@ class Variant:
     plain: bool = False
     stencil: Neighbourhood | None = None
     prints: bool = False
+    derivative: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpucore.arguments.grids import Grid, Groups
 from gpucore.buffer import Buffer
 from gpucore.compiler import (
@@ -20,9 +22,10 @@ from gpucore.compiler import (
     read_interface,
 )
 from gpucore.compiler.dependencies import Dependencies
+from gpucore.compiler.passes import COTANGENT
 from gpucore.device import Device
 from gpucore.dtypes import DTYPES
-from gpucore.errors import ArgumentError, FeatureError, KernelCompileError
+from gpucore.errors import ArgumentError, FeatureError, KernelCompileError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.kernel import Kernel
 from gpucore.kernels.binding import bind_arguments, require_arrays
@@ -32,6 +35,7 @@ from gpucore.kernels.launching import (
     broadcast_modes,
     broadcast_shape,
     covering_groups,
+    fits_shape,
     spread,
     uniform_values,
 )
@@ -94,6 +98,56 @@ class GpuKernel(TypedCall[S_co, R_co]):
             return self._launch(grid, arguments, named)
 
         return launch
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The parameters that are floats or arrays of them, or of a type variable."""
+        return self._source.interface.floats
+
+    def bound_arguments(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name. Raises `ArgumentError`."""
+        return bind_arguments(self.__name__, self._source.interface.parameters, arguments, named)
+
+    def derivative(
+        self, parameter: str, cotangent: Any, arguments: Sequence[Any], named: Mapping[str, Any]
+    ) -> Any:
+        """Return ``cotangent`` times the derivative of each element of the result by a parameter.
+
+        It has the shape of the kernel's result, to which ``cotangent`` is broadcast; None is 1.
+        Where the parameter is broadcast, the caller adds up. Raises `ArgumentError` for a kernel
+        that has no result, `PythonKernelError` where it has no derivative, `ShapeError`,
+        `DTypeError`.
+        """
+        interface = self._source.interface
+        call = self.bound_arguments(arguments, named)
+        if parameter not in call:
+            raise ArgumentError(
+                f"kernel {self.__name__} has no argument {parameter}; there are: {', '.join(call)}"
+            )
+        variant = replace(
+            self._default_variant(),
+            constants=constant_values(self.__name__, interface, call),
+            types=type_values(self.__name__, interface, call),
+        )
+        plain = self.compile(variant).signature
+        if plain.result is None or variant.stencil is not None:
+            raise ArgumentError(
+                f"kernel {self.__name__} has no derivative: only elementwise kernels have, which "
+                "return an element, as in -> Array[f32]"
+            )
+        shape = broadcast_shape(self.__name__, plain.arrays, call)
+        if cotangent is None:
+            device = require_arrays(self.__name__, plain.arrays, call)
+            cotangent = device.buffer_from_array(np.ones(()), DTYPES[plain.result.dtype])
+        if not fits_shape(cotangent.shape, shape):
+            raise ShapeError(
+                f"kernel {self.__name__}: cotangent must have the shape {shape} of the result, got "
+                f"{cotangent.shape}"
+            )
+        variant = replace(variant, derivative=parameter)
+        call[COTANGENT] = cotangent
+        device = require_arrays(self.__name__, self.compile(variant).signature.arrays, call)
+        return self._launch_form(device, None, variant, call)
 
     def compile(self, variant: Variant | None = None) -> CompiledKernel:
         """Return the WGSL with what a launch binds. Raises `PythonKernelError`."""
