@@ -179,9 +179,13 @@ class GpuKernel(TypedCall[S_co, R_co]):
     @property
     def _source(self) -> _Source:
         if self._read is None or self._read.dependencies.changed:
-            self._read = _Source(read_function(self.__wrapped__))
+            self._read = _Source(self._function_source())
             self._kernels = PerDevice(lambda device: {})
         return self._read
+
+    def _function_source(self) -> FunctionSource:
+        """Return what is compiled. Raises `PythonKernelError` where there is no source."""
+        return read_function(self.__wrapped__)
 
     # Launching
 

@@ -8,13 +8,14 @@ derivative times the cotangent, added up over the axes that were broadcast.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-import gpustd
 from gpucore import ArgumentError, Buffer, GpuKernel, GpuStencil
 from gpucore.dtypes import f16, f32
+from gpustd.forms.reduction import GpuReduction
+from gpustd.forms.sums import SumGradient, summed_to
 
 __all__ = ["Gradient", "grad"]
 
@@ -55,21 +56,16 @@ def _has_floats(value: Any) -> bool:
     return not isinstance(value, Buffer) or value.dtype in _FLOATS
 
 
-def summed_to(gradient: Buffer[Any], value: Any, shape: tuple[int, ...]) -> Buffer[Any]:
-    """Return a gradient of a ``shape`` as one of an argument that was broadcast to it."""
-    given = value.shape if isinstance(value, Buffer) else ()
-    missing = len(shape) - len(given)
-    axes = [*range(missing)]
-    axes += [missing + i for i, size in enumerate(given) if size != shape[missing + i]]
-    if axes:
-        gradient = gpustd.sum(gradient, axis=tuple(axes))
-    if isinstance(value, Buffer) and gradient.dtype is not value.dtype:
-        gradient = gradient.astype(value.dtype)
-    return gradient.view(given)
+@overload
+def grad(kernel: GpuReduction) -> SumGradient: ...
+@overload
+def grad(kernel: GpuKernel[Any, Any], wrt: Sequence[str] | None = None) -> Gradient: ...
+def grad(
+    kernel: GpuKernel[Any, Any] | GpuReduction, wrt: Sequence[str] | None = None
+) -> Gradient | SumGradient:
+    """Return the gradients of an elementwise kernel by the arguments ``wrt``; None for all floats.
 
-
-def grad(kernel: GpuKernel[Any, Any], wrt: Sequence[str] | None = None) -> Gradient:
-    """Return the gradients of an elementwise kernel, by the arguments ``wrt``; None for all floats.
+    Of a reduction of `gpu_reduce` whose operator is ``a + b``, return those by its operands.
 
     Math functions, branches, loops, vectors and functions of the user's are derived; print is left
     out. Arrays of an invocation, subgroups, and functions that store raise `PythonKernelError` at
@@ -88,9 +84,14 @@ def grad(kernel: GpuKernel[Any, Any], wrt: Sequence[str] | None = None) -> Gradi
     >>> print(found["slope"].read())
     -7.0
     """
+    if isinstance(kernel, GpuReduction):
+        return SumGradient(kernel.functions)
     given: object = kernel
     if not isinstance(given, GpuKernel) or isinstance(kernel, GpuStencil):
-        raise ArgumentError(f"grad takes an elementwise kernel of gpu_kernel, got {kernel!r}")
+        raise ArgumentError(
+            "grad takes an elementwise kernel of gpu_kernel, or a sum of gpu_reduce, got "
+            f"{kernel!r}"
+        )
     if unknown := set(wrt or ()) - set(kernel.floats):
         raise ArgumentError(
             f"wrt must name floats or arrays of {kernel.__name__}, got "

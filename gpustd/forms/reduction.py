@@ -30,6 +30,11 @@ class GpuReduction:
     def __repr__(self) -> str:
         return f"GpuReduction({self._functions.name})"
 
+    @property
+    def functions(self) -> FormFunctions:
+        """Its operator, ``map`` and ``finish``."""
+        return self._functions
+
     def source(self, *kinds: str) -> str:
         """Return the functions in WGSL for operands of dtypes by name; of f32 for none."""
         return self._functions.source(*kinds)

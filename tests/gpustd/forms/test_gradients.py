@@ -38,7 +38,7 @@ from gpucore import (
     vec2f,
     vec3f,
 )
-from gpustd.forms import grad
+from gpustd.forms import gpu_reduce, grad
 from tests.conftest import skip_without_f16
 
 RNG = np.random.default_rng(16)
@@ -339,3 +339,63 @@ def test_wrong_use() -> None:
         grad(whole)(x, 3)
     with pytest.raises(ShapeError, match=r"cotangent must have the shape \(4,\) of the result"):
         grad(scaled)(x, x, 1.0, cotangent=device.buffer(f32, 5))
+
+
+# Reductions
+
+
+def weighted(x: f32, w: f32) -> f32:
+    return w * math.sin(x) * x
+
+
+def root(total: f32) -> f32:
+    return math.sqrt(1 + total * total)
+
+
+def add(a: f32, b: f32) -> f32:
+    return a + b
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reductions(device: Device, axis: Any, keepdims: bool) -> None:
+    form = gpu_reduce(identity=0.0, map=weighted, finish=root)(add)
+    x = RNG.uniform(-2, 2, (3, 4, 5)).astype(np.float32).astype(np.float64)
+    w = RNG.uniform(-2, 2, (4, 1)).astype(np.float32).astype(np.float64)
+
+    def exact(x: Any, w: Any) -> Any:
+        total = (w * np.sin(x) * x).sum(axis=axis, keepdims=keepdims)
+        return np.sqrt(1 + total * total)
+
+    weights = RNG.uniform(0.5, 2, exact(x, w).shape).astype(np.float32)
+    given = [buffer(device, x), buffer(device, w)]
+    found = grad(form)(*given, axis=axis, keepdims=keepdims, cotangent=buffer(device, weights))
+    assert list(found) == ["x", "w"]
+    for number, gradient in enumerate(found.values()):
+        expected = differences(exact, [x, w], number, weights.astype(np.float64))
+        np.testing.assert_allclose(gradient.read(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_plain_sums_and_numbers(device: Device) -> None:
+    x = RNG.uniform(-2, 2, (3, 4)).astype(np.float32)
+    plain = grad(gpu_reduce(identity=0.0)(add))
+    assert plain(buffer(device, x), axis=1)["x"].read().tolist() == np.ones((3, 4)).tolist()
+    power = grad(gpu_reduce(identity=0.0, map=weighted)(add))
+    found = power(buffer(device, x), 2.0)
+    np.testing.assert_allclose(
+        found["x"].read(), 2 * (np.cos(x) * x + np.sin(x)), rtol=1e-3, atol=1e-5
+    )
+    assert float(found["w"].read()) == pytest.approx((np.sin(x) * x).sum(), rel=1e-4)
+
+
+def test_reductions_without_a_gradient(device: Device) -> None:
+    @gpu_reduce(identity=1.0)
+    def product(a: f32, b: f32) -> f32:
+        return a * b
+
+    with pytest.raises(ArgumentError, match="product has no gradient: grad takes reductions"):
+        grad(product)
+    sums = grad(gpu_reduce(identity=0.0, map=weighted)(add))
+    x = device.buffer(f32, (2, 3))
+    with pytest.raises(ShapeError, match=r"cotangent must have the shape \(2,\) of the result"):
+        sums(x, x, axis=1, cotangent=device.buffer(f32, 3))
