@@ -329,7 +329,7 @@ def subgroup_elect() -> bool:
     >>> @gpu_kernel
     ... def example(x: Array[f32], y: Array[f32]):
     ...     y[global_id.x] = 1.0 if subgroup_elect() else 0.0
-    >>> "subgroupElect(" in example.source()
+    >>> "subgroupBroadcastFirst(" in example.source()
     True
     """
     raise outside_error("subgroup_elect(...)")

@@ -40,7 +40,7 @@ def call_subgroup_function(name: str, parts: list[ir.Expression], place: Place) 
         noun = "argument" if count == 1 else "arguments"
         raise KernelTypeError(f"{name} takes {count} {noun}, got {len(parts)}", place)
     if word == "elect":
-        return ir.Call(BOOL, place, wgsl, ())
+        return _elect(place)
     value = parts[0]
     if word in _OF_CONDITIONS:
         if not is_bool(value.type):
@@ -55,6 +55,13 @@ def call_subgroup_function(name: str, parts: list[ir.Expression], place: Place) 
     if word in _FROM_LANES:
         _require_lane(name, word, parts[1])
     return ir.Call(value.type, place, wgsl, tuple(parts))
+
+
+def _elect(place: Place) -> ir.Expression:
+    """Return a comparison with the first lane: wgpu-native does not know subgroupElect."""
+    lane = ir.BuiltIn(U32, place, "subgroup_invocation_id")
+    first = ir.Call(U32, place, "subgroupBroadcastFirst", (lane,))
+    return ir.Binary(BOOL, place, "==", first, lane)
 
 
 def _require_value(name: str, word: str, value: ir.Expression) -> None:
