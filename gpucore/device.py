@@ -27,7 +27,6 @@ from gpucore.kernel import Argument, Grid, Kernel, ReloadingKernel
 from gpucore.memory.borrowing import borrow, own_copy
 from gpucore.memory.pool import MemoryStats, Pool, memory_limit
 from gpucore.not_copyable import NotCopyable
-from gpucore.per_device import PerDevice
 from gpucore.processes import kept_if_ended, watch
 from gpucore.recording.bindings import Bindings
 from gpucore.recording.event import Event
@@ -74,7 +73,7 @@ class Device(NotCopyable):
         self.engine = backend
         self.checks = checks
         self.lock: Lock = RLock()
-        self.kept_values: dict[PerDevice[Any], Any] = {}
+        self.kept_values: dict[object, Any] = {}
         self._main = Stream(backend, self.lock)
         self._entered: dict[int, Stream] = {}  # by each thread that is in another than the main one
         self._streams = [weakref.ref(self._main)]

@@ -13,6 +13,8 @@ __all__ = [
     "Covered",
     "Field",
     "Neighbourhood",
+    "PrintPiece",
+    "PrintSite",
     "Signature",
     "Variant",
 ]
@@ -52,6 +54,8 @@ class Variant:
     types: tuple[tuple[str, str], ...] = ()
     plain: bool = False
     stencil: Neighbourhood | None = None
+    prints: bool = False
+    derivative: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,32 @@ class Covered:
     array_axis: int
 
 
+@dataclass(frozen=True, slots=True)
+class PrintPiece:
+    """A part of a line that a kernel prints: a text, or a value.
+
+    A value has ``count`` numbers of a ``type`` (f32, i32, u32, bool); a vector more than one.
+    ``form`` is a format specification of Python.
+    """
+
+    text: str = ""
+    type: str = ""
+    count: int = 0
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintSite:
+    """A print(...) of a kernel: the pieces of its lines."""
+
+    pieces: tuple[PrintPiece, ...]
+
+    @property
+    def words(self) -> int:
+        """The numbers of a line."""
+        return sum(piece.count for piece in self.pieces)
+
+
 @dataclass(frozen=True)
 class CompiledKernel:
     """A kernel in WGSL, and how to launch it.
@@ -116,7 +146,8 @@ class CompiledKernel:
     whose axes the grid goes; ``axes`` the number of axes of the grid that the kernel reads.
     ``positions`` maps the offset of each token that starts a node of the WGSL's syntax tree to its
     place in Python. ``least`` are axes with the extents
-    that a stencil needs at least.
+    that a stencil needs at least. ``prints`` are the lines that it prints; where there are some, a
+    buffer of u32 for them is bound last.
     """
 
     name: str
@@ -130,6 +161,7 @@ class CompiledKernel:
     axes: int
     features: frozenset[str] = frozenset()
     least: tuple[tuple[int, int], ...] = ()
+    prints: tuple[PrintSite, ...] = ()
     positions: Mapping[int, Place] = field(default_factory=dict)
 
     def place_at(self, line: int, column: int) -> Place | None:

@@ -93,6 +93,8 @@ def _require_values_alone(program: ir.Program) -> None:
             if isinstance(value, ir.Call) and value.function == "barrier":
                 raise _not_here("a barrier", value.place)
     for node in walk_program(program):
+        if isinstance(node, ir.Call) and node.function.startswith("subgroup"):
+            raise _not_here("function of a subgroup", node.place)
         if isinstance(node, ir.BuiltIn):
             raise _not_here(f"{node.name} of an invocation", node.place)
         if isinstance(node, ir.Element):

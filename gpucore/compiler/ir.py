@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gpucore.compiler.compiled import Neighbourhood
+from gpucore.compiler.compiled import Neighbourhood, PrintPiece
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import AnyType
 from gpucore.wgsl.types.kinds import Structure
@@ -24,6 +24,7 @@ __all__ = [
     "Break",
     "BuiltIn",
     "Call",
+    "Clear",
     "Constant",
     "Construct",
     "Continue",
@@ -40,6 +41,7 @@ __all__ = [
     "Load",
     "Member",
     "Parameter",
+    "Print",
     "Program",
     "Read",
     "Return",
@@ -69,9 +71,9 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrayRef:
-    """An array: a parameter (``space`` is storage) or a shared one (workgroup).
+    """An array: a parameter (``space`` is storage), shared (workgroup), or one's own (private).
 
-    ``extents`` are the sizes of a shared array; those of a parameter are known at the launch.
+    ``extents`` are the sizes of what is no parameter; those of one are known at the launch.
     ``neighbours`` says how offsets from the element are read, where indices are such.
     """
 
@@ -257,10 +259,27 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Clear:
+    """An array of an invocation becomes zeros."""
+
+    array: ArrayRef
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluate:
     """An expression for its effect."""
 
     value: Expression
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """A line of text: the ``words`` are the numbers of its pieces, whose types are still empty."""
+
+    pieces: tuple[PrintPiece, ...]
+    words: tuple[Expression, ...]
     place: Place
 
 
@@ -318,7 +337,9 @@ class Return:
     place: Place
 
 
-Statement: TypeAlias = Assign | Store | Evaluate | If | For | While | Break | Continue | Return
+Statement: TypeAlias = (
+    Assign | Store | Clear | Evaluate | Print | If | For | While | Break | Continue | Return
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,19 +373,22 @@ class Function:
 
 @dataclass(slots=True)
 class Program:
-    """A kernel, the functions that it calls, its arrays in shared memory, and its structures.
+    """A kernel, the functions that it calls, its shared and private arrays, and its structures.
 
     ``variants`` has the functions by what they were made of, ``open_functions`` those that are
-    being read. ``least`` are the extents that a stencil needs at least, by axis.
+    being read. ``least`` are the extents that a stencil needs at least, by axis. ``prints`` tells
+    whether print(...) writes lines; None where it is refused.
     """
 
     kernel: Function
     functions: list[Function] = field(default_factory=list)
     shared: list[ArrayRef] = field(default_factory=list)
+    private: list[ArrayRef] = field(default_factory=list)
     structures: dict[str, Structure] = field(default_factory=dict)
     variants: dict[object, Function] = field(default_factory=dict)
     open_functions: list[object] = field(default_factory=list)
     least: dict[int, int] = field(default_factory=dict)
+    prints: bool | None = None
 
     @property
     def bodies(self) -> tuple[Block, ...]:

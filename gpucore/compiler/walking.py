@@ -61,6 +61,8 @@ def expressions_of(statement: ir.Statement) -> tuple[ir.Expression, ...]:
             return element, value, *(each for each in path if not isinstance(each, str))
         case ir.Evaluate(value=value):
             return (value,)
+        case ir.Print(words=words):
+            return words
         case ir.If(condition=condition) | ir.While(condition=condition):
             return (condition,)
         case ir.For(start=start, stop=stop):

@@ -17,7 +17,14 @@ from typing import Any, Final
 
 from gpucore.caching import user_folder, write_whole
 from gpucore.compiler import CompiledKernel, Place
-from gpucore.compiler.compiled import ArrayBinding, Covered, Field, Signature
+from gpucore.compiler.compiled import (
+    ArrayBinding,
+    Covered,
+    Field,
+    PrintPiece,
+    PrintSite,
+    Signature,
+)
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -109,6 +116,10 @@ def _kernel(content: dict[str, Any]) -> CompiledKernel:
         int(content["axes"]),
         frozenset(map(str, content["features"])),
         tuple((int(axis), int(extent)) for axis, extent in content["least"]),
+        tuple(
+            PrintSite(tuple(PrintPiece(**piece) for piece in site["pieces"]))
+            for site in content["prints"]
+        ),
         {
             int(offset): Place(str(file), int(line), int(column), str(text))
             for offset, file, line, column, text in content["positions"]

@@ -15,7 +15,14 @@ from gpucore.errors import ArgumentError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.kernels.binding import Call
 
-__all__ = ["broadcast_modes", "broadcast_shape", "covering_groups", "spread", "uniform_values"]
+__all__ = [
+    "broadcast_modes",
+    "broadcast_shape",
+    "covering_groups",
+    "fits_shape",
+    "spread",
+    "uniform_values",
+]
 
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 _Shape = tuple[int, ...]
@@ -63,6 +70,14 @@ def broadcast_shape(kernel: str, arrays: Sequence[ArrayBinding], call: Call) -> 
             f"kernel {kernel}: the shapes {given} do not broadcast; from the right, sizes must be "
             "equal or 1"
         ) from None
+
+
+def fits_shape(given: _Shape, shape: _Shape) -> bool:
+    """Tell whether an array is broadcast to a shape, and does not make it greater."""
+    try:
+        return np.broadcast_shapes(given, shape) == shape
+    except ValueError:
+        return False
 
 
 def broadcast_modes(arrays: Sequence[ArrayBinding], call: Call, shape: _Shape) -> tuple[str, ...]:

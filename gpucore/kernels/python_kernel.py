@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gpucore.arguments.grids import Grid, Groups
 from gpucore.buffer import Buffer
@@ -19,9 +22,10 @@ from gpucore.compiler import (
     read_interface,
 )
 from gpucore.compiler.dependencies import Dependencies
+from gpucore.compiler.passes import COTANGENT
 from gpucore.device import Device
 from gpucore.dtypes import DTYPES
-from gpucore.errors import ArgumentError, KernelCompileError
+from gpucore.errors import ArgumentError, FeatureError, KernelCompileError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.kernel import Kernel
 from gpucore.kernels.binding import bind_arguments, require_arrays
@@ -31,9 +35,11 @@ from gpucore.kernels.launching import (
     broadcast_modes,
     broadcast_shape,
     covering_groups,
+    fits_shape,
     spread,
     uniform_values,
 )
+from gpucore.kernels.printing import are_prints_shown, line_buffer, show_lines
 from gpucore.kernels.specializing import constant_values, type_values
 from gpucore.per_device import PerDevice
 from gpucore.sanitizer import CheckedText
@@ -43,6 +49,7 @@ __all__ = ["GpuKernel"]
 
 
 _WGSL = re.compile(r"^WGSL does not (parse|compile): ")
+_SUBGROUP = re.compile(r"'(subgroup\w+)'")
 
 
 class GpuKernel(TypedCall[S_co, R_co]):
@@ -92,6 +99,56 @@ class GpuKernel(TypedCall[S_co, R_co]):
 
         return launch
 
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The parameters that are floats or arrays of them, or of a type variable."""
+        return self._source.interface.floats
+
+    def bound_arguments(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name. Raises `ArgumentError`."""
+        return bind_arguments(self.__name__, self._source.interface.parameters, arguments, named)
+
+    def derivative(
+        self, parameter: str, cotangent: Any, arguments: Sequence[Any], named: Mapping[str, Any]
+    ) -> Any:
+        """Return ``cotangent`` times the derivative of each element of the result by a parameter.
+
+        It has the shape of the kernel's result, to which ``cotangent`` is broadcast; None is 1.
+        Where the parameter is broadcast, the caller adds up. Raises `ArgumentError` for a kernel
+        that has no result, `PythonKernelError` where it has no derivative, `ShapeError`,
+        `DTypeError`.
+        """
+        interface = self._source.interface
+        call = self.bound_arguments(arguments, named)
+        if parameter not in call:
+            raise ArgumentError(
+                f"kernel {self.__name__} has no argument {parameter}; there are: {', '.join(call)}"
+            )
+        variant = replace(
+            self._default_variant(),
+            constants=constant_values(self.__name__, interface, call),
+            types=type_values(self.__name__, interface, call),
+        )
+        plain = self.compile(variant).signature
+        if plain.result is None or variant.stencil is not None:
+            raise ArgumentError(
+                f"kernel {self.__name__} has no derivative: only elementwise kernels have, which "
+                "return an element, as in -> Array[f32]"
+            )
+        shape = broadcast_shape(self.__name__, plain.arrays, call)
+        if cotangent is None:
+            device = require_arrays(self.__name__, plain.arrays, call)
+            cotangent = device.buffer_from_array(np.ones(()), DTYPES[plain.result.dtype])
+        if not fits_shape(cotangent.shape, shape):
+            raise ShapeError(
+                f"kernel {self.__name__}: cotangent must have the shape {shape} of the result, got "
+                f"{cotangent.shape}"
+            )
+        variant = replace(variant, derivative=parameter)
+        call[COTANGENT] = cotangent
+        device = require_arrays(self.__name__, self.compile(variant).signature.arrays, call)
+        return self._launch_form(device, None, variant, call)
+
     def compile(self, variant: Variant | None = None) -> CompiledKernel:
         """Return the WGSL with what a launch binds. Raises `PythonKernelError`."""
         return self._source.compile(variant or self._default_variant())
@@ -124,9 +181,13 @@ class GpuKernel(TypedCall[S_co, R_co]):
     @property
     def _source(self) -> _Source:
         if self._read is None or self._read.dependencies.changed:
-            self._read = _Source(read_function(self.__wrapped__))
+            self._read = _Source(self._function_source())
             self._kernels = PerDevice(lambda device: {})
         return self._read
+
+    def _function_source(self) -> FunctionSource:
+        """Return what is compiled. Raises `PythonKernelError` where there is no source."""
+        return read_function(self.__wrapped__)
 
     # Launching
 
@@ -151,7 +212,7 @@ class GpuKernel(TypedCall[S_co, R_co]):
 
     def _default_variant(self) -> Variant:
         """Return what is compiled without a call."""
-        return Variant(self._workgroup)
+        return Variant(self._workgroup, prints=are_prints_shown())
 
     def _require_no_grid(self, grid: Grid | None) -> None:
         """Raise `ArgumentError` for a grid of a kernel that has a result."""
@@ -191,7 +252,12 @@ class GpuKernel(TypedCall[S_co, R_co]):
         arguments: list[Any] = [call[array.name] for array in compiled.arrays]
         if compiled.fields:
             arguments.append(uniform_values(compiled, call, shape))
-        self.kernel_on(device, variant)(*arguments, grid=groups)
+        if not compiled.prints:
+            self.kernel_on(device, variant)(*arguments, grid=groups)
+            return
+        lines = line_buffer(device)
+        self.kernel_on(device, variant)(*arguments, lines, grid=groups)
+        show_lines(compiled, lines.read())
 
     def kernel_on(self, device: Device, variant: Variant | None = None) -> Kernel:
         """Return the kernel on a device, compiled once. Raises `PythonKernelError`."""
@@ -199,26 +265,18 @@ class GpuKernel(TypedCall[S_co, R_co]):
         kernels = self._kernels.of(device)
         if variant not in kernels:
             compiled = self.compile(variant)
+            _require_features(device, compiled)
             try:
                 kernels[variant] = device.compile_kernel(
-                    compiled.wgsl, compiled.entry, label=self.__name__
+                    compiled.wgsl, compiled.entry, label=self._source.label
                 )
             except KernelCompileError as error:
                 raise _in_python(compiled, error) from None
-            kernels[variant].listing.checked = lambda: self._text_to_check(variant)
+            listing = kernels[variant].listing
+            listing.title = self.__name__
+            source = self._source  # not self, which may end before the device does
+            listing.checked = lambda: source.text_to_check(variant)
         return kernels[variant]
-
-    def _text_to_check(self, variant: Variant) -> CheckedText:
-        """Return what the sanitizer runs for a variant: it shows divisions by zero."""
-        from gpucore.interpreter import SourceLine
-
-        compiled = self.compile(replace(variant, plain=True))
-
-        def origin(at: int) -> SourceLine | None:
-            place = compiled.place_of(at)
-            return None if place is None else SourceLine(*place)
-
-        return CheckedText(compiled.wgsl, origin)
 
 
 class _Source:
@@ -230,6 +288,12 @@ class _Source:
         self.interface = read_interface(function)
         self.dependencies = Dependencies(function)
 
+    @property
+    def label(self) -> str:
+        """The name of its rows in profiles: with file and line, as ``saxpy demo.py:12``."""
+        place = self._function.place(self._function.tree)
+        return f"{self._function.name} {Path(place.file).name}:{place.line}"
+
     def compile(self, variant: Variant) -> CompiledKernel:
         """Return a variant, compiled once: here, or by an earlier process."""
         if variant not in self._compiled:
@@ -240,6 +304,18 @@ class _Source:
                 store_kernel(key, kernel)
             self._compiled[variant] = kernel
         return self._compiled[variant]
+
+    def text_to_check(self, variant: Variant) -> CheckedText:
+        """Return what the sanitizer runs for a variant: it shows divisions by zero."""
+        from gpucore.interpreter import SourceLine
+
+        compiled = self.compile(replace(variant, plain=True))
+
+        def origin(at: int) -> SourceLine | None:
+            place = compiled.place_of(at)
+            return None if place is None else SourceLine(*place)
+
+        return CheckedText(compiled.wgsl, origin)
 
 
 def _workgroup(kernel: str, given: Grid | None) -> Groups | None:
@@ -261,4 +337,19 @@ def _in_python(compiled: CompiledKernel, error: KernelCompileError) -> KernelCom
     if place is None:
         return error
     message = _WGSL.sub("", error.message).replace("'workgroupBarrier'", "barrier()")
-    return PythonKernelError(message, place)
+    return PythonKernelError(_SUBGROUP.sub(_in_snake_case, message), place)
+
+
+def _in_snake_case(found: re.Match[str]) -> str:
+    """Return the name in Python of a function of WGSL, such as subgroup_add."""
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", found[1]) + "(...)"
+
+
+def _require_features(device: Device, compiled: CompiledKernel) -> None:
+    """Raise `FeatureError` where a device lacks what a kernel needs."""
+    if missing := sorted(compiled.features - device.features):
+        raise FeatureError(
+            f"kernel {compiled.name} uses {' and '.join(missing)}, which {device!r} does not "
+            "have: take another device or engine (Device.list() shows their features), or write "
+            "it without"
+        )

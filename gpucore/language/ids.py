@@ -13,6 +13,8 @@ __all__ = [
     "local_id",
     "local_index",
     "num_workgroups",
+    "subgroup_lane",
+    "subgroup_size",
     "workgroup_id",
     "workgroup_size",
 ]
@@ -65,6 +67,13 @@ workgroup_size = Ids("workgroup_size")
 """The number of invocations of a workgroup."""
 if TYPE_CHECKING:
     local_index = u32()
+    subgroup_lane = u32()
+    subgroup_size = u32()
 else:
     local_index = _Index("local_index")
-"""The number of an invocation in its workgroup, row by row."""
+    subgroup_lane = _Index("subgroup_lane")
+    subgroup_size = _Index("subgroup_size")
+"""Numbers of an invocation: in its workgroup, row by row, and in its subgroup; and the subgroup's.
+
+The number of invocations of a subgroup is a power of two from 4 to 128 that the device chooses.
+"""

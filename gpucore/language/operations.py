@@ -1,4 +1,4 @@
-"""What invocations of a workgroup do together, and the bits of numbers."""
+"""Arrays that a kernel declares, barriers, and the bits of numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gpucore.language.arrays import Array2, Array3, E
 
-__all__ = ["barrier", "bitcast", "shared", "static_range"]
+__all__ = ["barrier", "bitcast", "local", "shared", "static_range"]
 
 
 @word
@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     def shared(dtype: Any, *sizes: int) -> Any:
         """Return an array in the memory that a workgroup shares."""
 
+    @overload
+    def local(dtype: type[E], size: int, /) -> Array[E]: ...
+    @overload
+    def local(dtype: type[E], rows: int, columns: int, /) -> Array2[E]: ...
+    @overload
+    def local(dtype: type[E], planes: int, rows: int, columns: int, /) -> Array3[E]: ...
+    def local(dtype: Any, *sizes: int) -> Any:
+        """Return an array of one invocation."""
+
 else:
 
     @word
@@ -65,6 +74,24 @@ else:
         True
         """
         raise outside_error("shared(...)")
+
+    @word
+    def local(dtype: Any, *sizes: int) -> Any:
+        """Return an array of one invocation, which no other sees; zeros each time it is made.
+
+        Its sizes must be known before the launch; all such arrays have at most 8192 bytes.
+
+        >>> from gpucore import Array, f32, global_id, gpu_kernel, local, u32
+        >>> @gpu_kernel
+        ... def pick(x: Array[f32], which: Array[u32]):
+        ...     last = local(f32, 4)
+        ...     for k in range(len(x)):
+        ...         last[k % 4] = x[k]
+        ...     x[global_id.x] = last[which[global_id.x]]
+        >>> "var last: array<f32, 4>;" in pick.source()
+        True
+        """
+        raise outside_error("local(...)")
 
 
 @word

@@ -30,7 +30,8 @@ class Listing:
     ``names`` are those of its bindings, ``width`` is the number of invocations of a workgroup.
     ``source`` is None for native code, which cannot be run on the CPU. A kernel that was made from
     another text gives ``checked``, which returns the WGSL to check in place of ``source``, with the
-    same bindings, and what it was made from.
+    same bindings, and what it was made from. ``title`` is its name in findings, where this is not
+    the label.
     """
 
     source: str | None
@@ -39,6 +40,7 @@ class Listing:
     names: tuple[str, ...]
     width: int
     checked: Callable[[], CheckedText] | None = None
+    title: str = ""
     _text: CheckedText | None = field(default=None, repr=False)
     _program: Program | None = field(default=None, repr=False)
 

@@ -84,7 +84,7 @@ class Session:
             self._run_unchecked(backend, command)
             return
         text = listing.text
-        findings = Findings(command.program.label, text.wgsl, text.source_map)
+        findings = Findings(_title(command), text.wgsl, text.source_map)
         buffers = {
             name: self._bound(backend, handle, nbytes)
             for name, (handle, nbytes) in zip(listing.names, command.bound, strict=True)
@@ -95,7 +95,7 @@ class Session:
             program.run(buffers, command.grid, findings, width)
         finally:
             self.launches += 1
-            self.checked.add(command.program.label)
+            self.checked.add(_title(command))
             self._write_back(backend, command, listing, buffers)
             self._add(findings)
 
@@ -112,7 +112,7 @@ class Session:
         return True
 
     def _run_unchecked(self, backend: Backend, command: Launch) -> None:
-        self.unchecked.add(command.program.label)
+        self.unchecked.add(_title(command))
         backend.submit([command])
         for handle, nbytes in command.bound:
             self._contents.write(handle, 0, nbytes)
@@ -141,6 +141,13 @@ class Session:
             )
         if findings.found and self._options.raises:
             raise SanitizerError(list(findings.found.values()))
+
+
+def _title(command: Launch) -> str:
+    """Return the name of a kernel in findings."""
+    listing: Listing | None = command.program.listing
+    label: str = command.program.label
+    return (listing.title if listing is not None else "") or label
 
 
 def _read(backend: Backend, handle: Any, nbytes: int) -> NDArray[np.uint8]:

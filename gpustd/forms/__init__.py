@@ -5,7 +5,8 @@ templates of `gpustd.arrays` call it, so that it is as fast as their own sums. T
 forms stand here: gpucore knows no templates.
 """
 
+from gpustd.forms.gradients import Gradient, grad
 from gpustd.forms.reduction import GpuReduction, gpu_reduce
 from gpustd.forms.scan import GpuScan, gpu_scan
 
-__all__ = ["GpuReduction", "GpuScan", "gpu_reduce", "gpu_scan"]
+__all__ = ["GpuReduction", "GpuScan", "Gradient", "gpu_reduce", "gpu_scan", "grad"]

@@ -16,7 +16,7 @@ from gpucore.dtypes import DTYPES, c64, f16
 from gpustd.arrays.expressions.parameters import COMPUTED
 from gpustd.arrays.folds.operator import Operator
 
-__all__ = ["BoundForm", "FormFunctions", "Identity"]
+__all__ = ["BoundForm", "FormFunctions", "Identity", "source_of"]
 
 Identity = int | float | tuple[int | float, ...]
 """The neutral element of an operator: a number, or one for each component of a vector."""
@@ -80,6 +80,7 @@ class FormFunctions:
         finish: Callable[..., Any] | None,
     ) -> None:
         self.name = str(getattr(operator, "__name__", "operator"))
+        self.operator, self.map, self.finish = operator, map_, finish
         self._identity = identity
         self._given = operator, map_, finish
         self._bound: dict[tuple[str, ...], BoundForm] = {}
@@ -97,25 +98,44 @@ class FormFunctions:
             self._bound[kinds] = self._bind(kinds)
         return self._bound[kinds]
 
+    @property
+    def forms(self) -> list[BoundForm]:
+        """The forms that have been bound since a function last changed."""
+        return list(self._bound.values())
+
     def source(self, *kinds: str) -> str:
         """Return the functions in WGSL for operands of dtypes by name, such as f32."""
         return self._compile(kinds or ("f32",)).wgsl
 
     @property
+    def adds(self) -> bool:
+        """True where the text of the operator is ``return a + b``."""
+        return self._is_one((ast.Add,))
+
+    @property
+    def without_finish(self) -> FormFunctions:
+        """The same form, which ends before ``finish``."""
+        return FormFunctions(self.operator, self._identity, self.map, None)
+
+    @property
     def commutes(self) -> bool:
         """True where the text shows it: ``return a + b``, or another such operator."""
-        tree = _source_of(self._given[0]).tree
+        return self._is_one(_SAME_BOTH_WAYS)
+
+    def _is_one(self, operators: tuple[type[ast.operator], ...]) -> bool:
+        """Tell whether the text is one of some operators between both parameters."""
+        tree = source_of(self._given[0]).tree
         body = [each for each in tree.body if not _is_text(each)]
         names = sorted(each.arg for each in tree.args.args)
         match body:
             case [ast.Return(value=ast.BinOp(ast.Name(id=left), operator, ast.Name(id=right)))]:
-                return isinstance(operator, _SAME_BOTH_WAYS) and sorted((left, right)) == names
+                return isinstance(operator, operators) and sorted((left, right)) == names
         return False
 
     def _kinds(self, operands: Sequence[Any]) -> tuple[str, ...]:
         """Return the dtypes by name; those of numbers follow from Python's type."""
         map_ = self._given[1]
-        count = 1 if map_ is None else len(_source_of(map_).tree.args.args)
+        count = 1 if map_ is None else len(source_of(map_).tree.args.args)
         if len(operands) != count:
             raise ArgumentError(f"{self.name}: there must be {count} operands, got {len(operands)}")
         if not any(isinstance(each, Buffer) for each in operands):
@@ -129,7 +149,7 @@ class FormFunctions:
         )
 
     def _compile(self, kinds: tuple[str, ...]) -> DeviceCode:
-        operator, map_, finish = (None if f is None else _source_of(f) for f in self._given)
+        operator, map_, finish = (None if f is None else source_of(f) for f in self._given)
         assert operator is not None
         elements = tuple(COMPUTED[each] for each in kinds)
         calls = [] if map_ is None else [DeviceCall(map_, elements)]
@@ -159,7 +179,7 @@ class FormFunctions:
         return BoundForm(operator, kinds, acc, result)
 
 
-def _source_of(function: Callable[..., Any]) -> FunctionSource:
+def source_of(function: Callable[..., Any]) -> FunctionSource:
     """Return the source of a function, decorated with ``gpu_function`` or not."""
     source = getattr(function, "gpu_source", None)
     found = source() if callable(source) else read_function(function)

@@ -30,6 +30,11 @@ class GpuReduction:
     def __repr__(self) -> str:
         return f"GpuReduction({self._functions.name})"
 
+    @property
+    def functions(self) -> FormFunctions:
+        """Its operator, ``map`` and ``finish``."""
+        return self._functions
+
     def source(self, *kinds: str) -> str:
         """Return the functions in WGSL for operands of dtypes by name; of f32 for none."""
         return self._functions.source(*kinds)
@@ -44,6 +49,8 @@ class GpuReduction:
         if bound.is_plain:
             return _fold(bound, operands[0], axis, keepdims)
         if bound not in self._kernels:
+            known = self._functions.forms  # others are of functions that have changed
+            self._kernels = {form: k for form, k in self._kernels.items() if form in known}
             self._kernels[bound] = _kernel_of(bound)
         return self._kernels[bound](*operands, axis=axis, keepdims=keepdims)
 

@@ -46,6 +46,8 @@ class GpuScan:
         if self._is_quick(bound):
             return _scan(bound, operands[0], axis, exclusive)
         if bound not in self._kernels:
+            known = self._functions.forms  # others are of functions that have changed
+            self._kernels = {form: k for form, k in self._kernels.items() if form in known}
             self._kernels[bound] = _kernel_of(bound)
         return self._kernels[bound](*operands, axis=axis, exclusive=exclusive)
 

@@ -13,12 +13,23 @@ from gpucore.compiler.flexible import close
 from gpucore.compiler.walking import walk_program
 from gpucore.wgsl.lexer import KEYWORDS, RESERVED
 from gpucore.wgsl.syntax import Attribute, Literal, Name, Struct, StructMember, Variable
-from gpucore.wgsl.types.kinds import F16, Array, Atomic, Matrix, Scalar, Structure, Type, Vector
+from gpucore.wgsl.types.kinds import (
+    F16,
+    U32,
+    Array,
+    Atomic,
+    Matrix,
+    Scalar,
+    Structure,
+    Type,
+    Vector,
+)
 
 __all__ = [
     "array_binding",
     "array_variable",
     "features_of",
+    "print_buffer",
     "shared_variable",
     "structures_of",
     "uniform_of",
@@ -59,6 +70,18 @@ def array_variable(
         type_name(Array(_element(array, atomic), None)),
         address_space="storage",
         access="read_write" if written else "read",
+        attributes=_binding(number),
+    )
+
+
+def print_buffer(name: str, number: int) -> Variable:
+    """Return the declaration of the buffer of the lines that a kernel prints."""
+    return Variable(
+        "var",
+        name,
+        type_name(Array(Atomic(U32), None)),
+        address_space="storage",
+        access="read_write",
         attributes=_binding(number),
     )
 
@@ -136,4 +159,13 @@ def features_of(program: ir.Program) -> tuple[str, ...]:
         type_ == F16 or (isinstance(type_, Vector | Matrix) and type_.scalar == F16)
         for type_ in _types(program)
     )
-    return ("f16",) if f16 else ()
+    return (*(("f16",) if f16 else ()), *(("subgroups",) if _has_subgroups(program) else ()))
+
+
+def _has_subgroups(program: ir.Program) -> bool:
+    """Tell whether a program calls a function of subgroups, or reads their numbers."""
+    return any(
+        (isinstance(node, ir.Call) and node.function.startswith("subgroup"))
+        or (isinstance(node, ir.BuiltIn) and node.name.startswith("subgroup_"))
+        for node in walk_program(program)
+    )

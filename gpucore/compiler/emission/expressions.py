@@ -10,7 +10,7 @@ from gpucore.compiler.emission.division import needs_function
 from gpucore.compiler.emission.trees import call, literal, number, type_name
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import close
-from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Member, Name, Unary
+from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Member, Name, Unary, Variable
 from gpucore.wgsl.types.kinds import U32, Type, Vector
 
 __all__ = ["ExpressionWriter", "Outside"]
@@ -19,13 +19,19 @@ __all__ = ["ExpressionWriter", "Outside"]
 class Outside(Protocol):
     """The names outside of the function that is written: arrays, parameters, built-in values."""
 
-    atomics: frozenset[str]
+    atomics: frozenset[ir.ArrayRef]
 
     def at(self, place: Place) -> int:
         """Return the number of a place, which a node of the tree keeps."""
 
     def array(self, array: ir.ArrayRef) -> Name:
         """Return the variable of an array."""
+
+    def own_arrays(self, body: ir.Block) -> tuple[Variable, ...]:
+        """Return the declarations of arrays that only this function uses."""
+
+    def print_site(self, node: ir.Print) -> tuple[int, tuple[str, str, str]]:
+        """Return the number of a print, and the names of its function, buffer and a local name."""
 
     def argument(self, name: str, at: int) -> Expression:
         """Return the value of a parameter."""
@@ -171,6 +177,6 @@ class ExpressionWriter:
 
     def _load(self, element: ir.Element, at: int) -> Expression:
         place = self.place_of(element)
-        if element.array.name in self.outside.atomics:
+        if element.array in self.outside.atomics:
             return call("atomicLoad", Unary("&", place, at=at), at=at)
         return place

@@ -8,7 +8,7 @@ from gpucore.compiler.emission.statements import StatementWriter
 from gpucore.compiler.emission.trees import type_name
 from gpucore.compiler.emission.wgsl_names import Names
 from gpucore.compiler.errors import Place
-from gpucore.wgsl.syntax import Block, Expression, Function, Name, Parameter
+from gpucore.wgsl.syntax import Block, Expression, Function, Name, Parameter, Variable
 from gpucore.wgsl.types.kinds import Type
 
 __all__ = ["write_function"]
@@ -27,6 +27,12 @@ class _Inside:
 
     def array(self, array: ir.ArrayRef) -> Name:
         return self._kernel.array(array)
+
+    def own_arrays(self, body: ir.Block) -> tuple[Variable, ...]:
+        return self._kernel.own_arrays(body)
+
+    def print_site(self, node: ir.Print) -> tuple[int, tuple[str, str, str]]:
+        return self._kernel.print_site(node)
 
     def argument(self, name: str, at: int) -> Expression:
         if name in self._parameters:
@@ -57,7 +63,7 @@ def write_function(function: ir.Function, kernel: Outside, names: Names, place: 
             Parameter(parameters[each.name], type_name(each.type), at=kernel.at(each.place))
             for each in function.parameters
         ),
-        Block(writer.block(function.body)),
+        Block((*kernel.own_arrays(function.body), *writer.block(function.body))),
         None if function.result is None else type_name(function.result),
         at=place,
     )

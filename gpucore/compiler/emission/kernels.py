@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gpucore.compiler import ir
-from gpucore.compiler.compiled import ArrayBinding, CompiledKernel, Field, Signature, Variant
+from gpucore.compiler.compiled import (
+    ArrayBinding,
+    CompiledKernel,
+    Field,
+    PrintSite,
+    Signature,
+    Variant,
+)
 from gpucore.compiler.emission.declarations import (
     array_binding,
     array_variable,
     features_of,
+    print_buffer,
     shared_variable,
     structures_of,
     uniform_of,
@@ -19,14 +27,21 @@ from gpucore.compiler.emission.declarations import (
 from gpucore.compiler.emission.division import division_function
 from gpucore.compiler.emission.elements import element_preamble
 from gpucore.compiler.emission.functions import write_function
+from gpucore.compiler.emission.own_arrays import drop_first_clears, homes_of
+from gpucore.compiler.emission.printing import print_function, site_of
 from gpucore.compiler.emission.source_map import map_positions
 from gpucore.compiler.emission.statements import StatementWriter
-from gpucore.compiler.emission.trees import call, number
+from gpucore.compiler.emission.trees import array_type, call, number
 from gpucore.compiler.emission.wgsl_names import Names
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import close
 from gpucore.compiler.passes.coverage import axes_of, covered_arrays
-from gpucore.compiler.walking import walk_expressions, walk_program, walk_program_statements
+from gpucore.compiler.walking import (
+    walk_expressions,
+    walk_program,
+    walk_program_statements,
+    walk_statements,
+)
 from gpucore.wgsl.parser import parse
 from gpucore.wgsl.printer import print_module
 from gpucore.wgsl.syntax import (
@@ -76,12 +91,13 @@ def write_functions(
 class _Known:
     """The names that have been given so far."""
 
-    arrays: dict[str, str] = field(default_factory=dict)
+    arrays: dict[ir.ArrayRef, str] = field(default_factory=dict)
     functions: dict[ir.Function, str] = field(default_factory=dict)
     fields: dict[tuple[str, str, int], Field] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     offsets: dict[str, Expression] = field(default_factory=dict)
     divisions: dict[tuple[str, Type], str] = field(default_factory=dict)
+    prints: list[PrintSite] = field(default_factory=list)
 
 
 class _KernelWriter:
@@ -113,8 +129,19 @@ class _KernelWriter:
             for e in walk_expressions(body)
             if isinstance(e, ir.BuiltIn)
         }
-        for array in [*self._arrays(), *program.shared]:
-            self._known.arrays[array.name] = self._names.unique(array.name)
+        if any(
+            isinstance(s, ir.Print) for body in program.bodies[:-1] for s in walk_statements(body)
+        ):
+            self._private.add("global_invocation_id")
+        self._print_names = (
+            self._names.unique("print_line"),
+            self._names.unique("printed"),
+            self._names.unique("print_at"),
+        )
+        self._homes = homes_of(program)
+        drop_first_clears(program, self._homes)
+        for array in [*self._arrays(), *program.shared, *program.private]:
+            self._known.arrays[array] = self._names.unique(array.name)
         for function in program.functions:
             self._known.functions[function] = self._names.unique(prefix + function.name)
         self.workgroup = variant.workgroup or _WORKGROUPS[max(axes_of(program), 1)]
@@ -135,7 +162,21 @@ class _KernelWriter:
 
     def array(self, array: ir.ArrayRef) -> Name:
         """Return the variable of an array."""
-        return Name(self._known.arrays[array.name])
+        return Name(self._known.arrays[array])
+
+    def print_site(self, node: ir.Print) -> tuple[int, tuple[str, str, str]]:
+        """Return the number of a print, from 1, and the names that its statement needs."""
+        self._known.prints.append(site_of(node))
+        return len(self._known.prints), self._print_names
+
+    def own_arrays(self, body: ir.Block) -> tuple[Variable, ...]:
+        """Return the declarations of the arrays of an invocation that only one function uses."""
+        mine = (a for a in self._program.private if self._homes.get(a) == id(body))
+        return tuple(self._own_array(array, None) for array in mine)
+
+    def _own_array(self, array: ir.ArrayRef, space: str | None) -> Variable:
+        name, at = self._known.arrays[array], self.at(array.place)
+        return Variable("var", name, array_type(array), address_space=space, at=at)
 
     def function(self, function: ir.Function) -> str:
         """Return the name of a function."""
@@ -207,7 +248,7 @@ class _KernelWriter:
         preamble = self._element_preamble() if self._elementwise else []
         functions = [write_function(each, self, self._names, -1) for each in program.functions]
         writer = StatementWriter(kernel.body, self, self._names.child())
-        body = writer.block(kernel.body)
+        body = (*self.own_arrays(kernel.body), *writer.block(kernel.body))
         if body and isinstance(body[-1], Return):
             body = body[:-1]
         parameters, declared, first = self._ids()
@@ -230,6 +271,7 @@ class _KernelWriter:
             axes_of(program),
             frozenset(features),
             tuple(sorted(program.least.items())),
+            tuple(self._known.prints),
             map_positions(module, parse(wgsl), self._places),
         )
 
@@ -248,15 +290,20 @@ class _KernelWriter:
         if fields:
             found.append(uniform[0])
         for i, array in enumerate(arrays):
-            atomic, written = array.name in self.atomics, array.name in self._written
-            name = self._known.arrays[array.name]
+            atomic, written = array in self.atomics, array in self._written
+            name = self._known.arrays[array]
             found.append(array_variable(name, array, atomic, written, i))
         if fields:
             found.append(uniform[1])
+        if self._known.prints:
+            line, buffer, _ = self._print_names
+            found.append(print_buffer(buffer, len(arrays) + bool(fields)))
+            found.append(print_function(line, buffer))
         for array in self._program.shared:
-            name, at = self._known.arrays[array.name], self.at(array.place)
-            found.append(shared_variable(name, array, array.name in self.atomics, at))
-        return found
+            name, at = self._known.arrays[array], self.at(array.place)
+            found.append(shared_variable(name, array, array in self.atomics, at))
+        outside = (a for a in self._program.private if a not in self._homes)
+        return found + [self._own_array(array, "private") for array in outside]
 
     def _divisions(self) -> list[Function]:
         return [
@@ -273,7 +320,7 @@ class _KernelWriter:
         return Function(self._entry_name, parameters, Block(body), attributes=attributes)
 
     def _array_binding(self, array: ir.ArrayRef) -> ArrayBinding:
-        return array_binding(array, array.name in self._written, self._elementwise)
+        return array_binding(array, array in self._written, self._elementwise)
 
     def _signature(self) -> Signature:
         parameters = self._kernel.parameters
@@ -357,11 +404,11 @@ def _name_of(type_: Type) -> Name:
     return Name(head, tuple(Name(each) for each in inner))
 
 
-def _atomic_arrays(program: ir.Program) -> frozenset[str]:
+def _atomic_arrays(program: ir.Program) -> frozenset[ir.ArrayRef]:
     found = walk_program(program)
-    return frozenset(e.element.array.name for e in found if isinstance(e, ir.Atomic))
+    return frozenset(e.element.array for e in found if isinstance(e, ir.Atomic))
 
 
-def _written_arrays(program: ir.Program) -> frozenset[str]:
+def _written_arrays(program: ir.Program) -> frozenset[ir.ArrayRef]:
     stores = (s for s in walk_program_statements(program) if isinstance(s, ir.Store))
-    return frozenset(s.element.array.name for s in stores) | _atomic_arrays(program)
+    return frozenset(s.element.array for s in stores) | _atomic_arrays(program)

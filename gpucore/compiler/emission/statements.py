@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from gpucore.compiler import ir
 from gpucore.compiler.emission.expressions import ExpressionWriter, Outside
 from gpucore.compiler.emission.placement import place_variables
-from gpucore.compiler.emission.trees import call, number, type_name
+from gpucore.compiler.emission.printing import print_statement
+from gpucore.compiler.emission.trees import array_type, call, number, type_name
 from gpucore.compiler.emission.wgsl_names import Names
 from gpucore.compiler.flexible import close
 from gpucore.compiler.walking import walk_expressions, walk_statements
@@ -16,6 +17,7 @@ from gpucore.wgsl.syntax import (
     Binary,
     Block,
     Break,
+    Call,
     CallStatement,
     Continue,
     Expression,
@@ -32,7 +34,6 @@ from gpucore.wgsl.syntax import (
     Variable,
     While,
 )
-from gpucore.wgsl.syntax import Call as CallNode
 from gpucore.wgsl.types.kinds import Scalar
 
 __all__ = ["StatementWriter"]
@@ -68,6 +69,12 @@ class StatementWriter:
                 yield self._assign(statement, at)
             case ir.Store():
                 yield self._store(statement, at)
+            case ir.Clear(array=array):
+                target = self._outside.array(array)
+                yield Assign(target, "=", Call(array_type(array), (), at=at), at=at)
+            case ir.Print():
+                site, names = self._outside.print_site(statement)
+                yield print_statement(statement, self.expressions, names, site, at)
             case ir.Evaluate(value=value):
                 yield from self._evaluate(value, at)
             case ir.If():
@@ -108,7 +115,7 @@ class StatementWriter:
     def _store(self, node: ir.Store, at: int) -> Statement:
         target = self.expressions.place_of(node.element)
         value = self.expressions.write(node.value)
-        if node.element.array.name in self._outside.atomics:
+        if node.element.array in self._outside.atomics:
             address = Unary("&", target, at=at)
             return CallStatement(call("atomicStore", address, value, at=at), at=at)
         return Assign(self._part(target, node.path, at), "=", value, at=at)
@@ -120,7 +127,7 @@ class StatementWriter:
             return
         written = self.expressions.write(value)
         nothing = isinstance(value, ir.Invoke) and value.function.result is None
-        if (nothing or isinstance(value, ir.Atomic)) and isinstance(written, CallNode):
+        if (nothing or isinstance(value, ir.Atomic)) and isinstance(written, Call):
             yield CallStatement(written, at=at)
         else:
             yield Assign(None, "=", written, at=at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from gpucore.compiler import ir
@@ -22,7 +23,7 @@ from gpucore.wgsl.types.kinds import (
 )
 from gpucore.wgsl.values import limits, round_to
 
-__all__ = ["call", "literal", "number", "type_name"]
+__all__ = ["array_type", "call", "literal", "number", "type_name"]
 
 _LEAST: Final = -(2**31)
 _SUFFIXES: Final = {"f32": "f", "f16": "h", "i32": "i", "u32": "u"}
@@ -46,6 +47,11 @@ def type_name(type_: AnyType) -> Name:
             return Name(name)
         case other:
             raise AssertionError(f"{other} has no name")
+
+
+def array_type(array: ir.ArrayRef) -> Name:
+    """Return the type of an array of known sizes."""
+    return type_name(Array(close(array.element), math.prod(array.extents)))
 
 
 def number(value: int, type_: Scalar) -> Expression:

@@ -22,7 +22,8 @@ _OWN: Final = frozenset(
     "workgroupBarrier workgroupUniformLoad".split()
 )
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z|_[A-Za-z0-9][A-Za-z0-9_]*\Z")
-_SHAPED: Final = re.compile(r"(vec[234]|mat[234]x[234])[fhiu]?\Z|subgroup|quad")
+_SHAPED: Final = re.compile(r"(vec[234]|mat[234]x[234])[fhiu]?\Z")
+_OF_SUBGROUPS: Final = re.compile("subgroup[A-Z]|quad[A-Z]|subgroup_matrix")
 
 
 class Names:
@@ -39,7 +40,8 @@ class Names:
         """Return a name like ``name`` that nothing else has."""
         plain = name if _WORD.match(name) else re.sub(r"\W|^_+", "", name, flags=re.ASCII)
         plain = re.sub("__+", "_", plain)  # WGSL keeps names with two for itself
-        plain = plain if plain and not plain[0].isdigit() else f"name_{plain}"
+        if not plain or plain[0].isdigit() or _OF_SUBGROUPS.match(plain):
+            plain = f"name_{plain}"
         found, number = plain, 1
         while not self._is_free(found):
             number += 1

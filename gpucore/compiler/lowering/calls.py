@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Final
 
 from gpucore.compiler import ir
 from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError, Place
 from gpucore.compiler.flexible import describe_type, is_integer, meet, seen
+from gpucore.compiler.lowering.arrays import local_array, shared_array
 from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.functions import call_function
 from gpucore.compiler.lowering.names import function_name
-from gpucore.compiler.lowering.operators import convert, literal_of
+from gpucore.compiler.lowering.operators import convert
 from gpucore.compiler.lowering.scope import Scope
+from gpucore.compiler.lowering.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
 from gpucore.compiler.lowering.values import Known, Value
 from gpucore.compiler.lowering.vectors import VECTOR_FUNCTIONS, call_vector_function, construct
 from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
@@ -20,6 +23,7 @@ from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
 __all__ = ["call_known", "expression_of"]
 
 NOTHING: Final = Known(None)
+_LIBRARIES: Final = ("builtins", "math", "numpy")
 
 
 def expression_of(value: Value, place: Place) -> ir.Expression:
@@ -30,6 +34,13 @@ def expression_of(value: Value, place: Place) -> ir.Expression:
         raise KernelTypeError(
             f"{value.name} is an array: take an element, as {value.name}[i]", place
         )
+    if isinstance(value, Known) and isinstance(value.object, str):
+        raise KernelTypeError(
+            f"a number must stand here, got the text {value}: kernels have texts in print alone",
+            place,
+        )
+    if value == NOTHING:
+        raise KernelTypeError("a number must stand here, got nothing: this has no value", place)
     raise KernelTypeError(f"a number must stand here, got {value}", place)
 
 
@@ -48,14 +59,27 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
     if name in VECTOR_FUNCTIONS:
         parts = [expression_of(each, place) for each in arguments]
         return call_vector_function(str(name), parts, place)
+    if name in SUBGROUP_FUNCTIONS:
+        parts = [expression_of(each, place) for each in arguments]
+        return call_subgroup_function(str(name), parts, place)
     if name in _SPECIAL:
         return _SPECIAL[name](scope, arguments, place)
     if name is not None:
         return call_function(name, [expression_of(each, place) for each in arguments], place)
-    raise KernelSyntaxError(
-        f"{function} is no function of kernels: use those of math, NumPy or gpucore that the GPU "
-        "has, or decorate your own with @gpu_function",
-        place,
+    raise KernelSyntaxError(_no_function(function), place)
+
+
+def _no_function(function: Known) -> str:
+    """Return why an object cannot be called: functions of the user's need a decorator."""
+    module = str(getattr(function.object, "__module__", None) or "builtins")
+    if isinstance(function.object, FunctionType) and module.partition(".")[0] not in _LIBRARIES:
+        return f"kernels cannot call {function}: decorate it with @gpu_function"
+    if not callable(function.object):
+        return f"{function} cannot be called: it is no function"
+    owner = "" if module == "builtins" else f"{module.partition('.')[0]}."
+    return (
+        f"kernels do not have {owner}{function}: they have the functions of numbers that the GPU "
+        "has, by the names of math, NumPy and gpucore"
     )
 
 
@@ -85,48 +109,27 @@ def _barrier(scope: Scope, arguments: list[Value], place: Place) -> Value:
     return NOTHING
 
 
-def _shared_array(scope: Scope, arguments: list[Value], place: Place) -> Value:
-    """Declare an array in shared memory; the statement that assigns it gives the name."""
-    if len(arguments) < 2:
-        raise KernelTypeError("shared takes a type and sizes, as shared(f32, 256)", place)
-    element = scope.type_of(arguments[0].object) if isinstance(arguments[0], Known) else None
-    if element is None:
-        raise KernelTypeError("shared takes a type first, as shared(f32, 256)", place)
-    sizes = [_size(each, place) for each in arguments[1:]]
-    name = f"shared_{len(scope.program.shared) + 1}"
-    array = ir.ArrayRef(name, element, len(sizes), "workgroup", place, tuple(sizes))
-    scope.program.shared.append(array)
-    return array
-
-
-def _size(value: Value, place: Place) -> int:
-    number = literal_of(value) if isinstance(value, ir.Expression) else None
-    if number is None and isinstance(value, ir.Constant):
-        number = value.value
-    if not isinstance(number, int) or number < 1:
-        raise KernelTypeError(
-            "the sizes of shared memory must be integers above 0 that are known before the "
-            "launch: literals, constants of the module, or Const parameters",
-            place,
-        )
-    return number
-
-
 def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
     count = {"atomicLoad": 1, "atomicCompareExchangeWeak": 3}.get(function, 2)
 
     def call(scope: Scope, arguments: list[Value], place: Place) -> Value:
-        if len(arguments) != count or not isinstance(arguments[0], ir.Load):
+        if len(arguments) != count:
             raise KernelTypeError(
-                f"an atomic function takes {count} arguments, an element of an array first, as in "
+                f"an atomic function takes {count} arguments, got {len(arguments)}: write "
                 "atomic_add(x[i], 1)",
+                place,
+            )
+        if not isinstance(arguments[0], ir.Load):
+            raise KernelTypeError(
+                "an atomic function takes an element of an array first: write atomic_add(x[i], 1)",
                 place,
             )
         element = arguments[0].element
         values = [expression_of(each, place) for each in arguments[1:]]
         if not is_integer(element.type):
             raise KernelTypeError(
-                f"atomic functions take i32 and u32, got {describe_type(element.type)}", place
+                f"atomic functions take elements of i32 or u32, got {describe_type(element.type)}",
+                place,
             )
         for value in values:
             if meet(element.type, value.type) is None:
@@ -159,7 +162,8 @@ def _range(scope: Scope, arguments: list[Value], place: Place) -> Value:
 _SPECIAL: Final[Mapping[str | None, Callable[[Scope, list[Value], Place], Value]]] = {
     "len": _len,
     "barrier": _barrier,
-    "shared": _shared_array,
+    "shared": shared_array,
+    "local": local_array,
     "bitcast": _bitcast,
     "range": _range,
     "static_range": _range,

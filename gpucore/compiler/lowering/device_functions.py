@@ -173,7 +173,7 @@ class _Call:
             assert declared is not None
             raise self._outer.error_at(
                 f"{node.arg} of {scope.source.name} must be {describe_type(declared)}, got "
-                f"{describe_type(value.type)}: convert it",
+                f"{describe_type(value.type)}: convert it, as {describe_type(declared)}(...)",
                 value.place,
             )
         return type_

@@ -7,10 +7,12 @@ import dataclasses
 from typing import Final
 
 from gpucore.compiler import ir
+from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import describe_type, is_bool, is_integer, meet, seen
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
-from gpucore.compiler.lowering.names import function_name
+from gpucore.compiler.lowering.members import is_swizzle, no_field, no_member
+from gpucore.compiler.lowering.names import function_name, function_names
 from gpucore.compiler.lowering.neighbours import neighbour
 from gpucore.compiler.lowering.operators import (
     COMPARISONS,
@@ -23,9 +25,11 @@ from gpucore.compiler.lowering.operators import (
     logical_not,
     negate,
 )
+from gpucore.compiler.lowering.printing import read_print
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Fields, Known, Value, Values
 from gpucore.compiler.source import MISSING
+from gpucore.compiler.suggestions import did_you_mean
 from gpucore.wgsl.types.kinds import BOOL, U32, Matrix, Structure, Vector
 
 __all__ = ["ExpressionReader"]
@@ -37,8 +41,10 @@ _BUILT_INS: Final = {
     "num_workgroups": "num_workgroups",
     "local_index": "local_invocation_index",
     "workgroup_size": "workgroup_size",
+    "subgroup_lane": "subgroup_invocation_id",
+    "subgroup_size": "subgroup_size",
 }
-_SCALAR_BUILT_INS: Final = frozenset(("local_index",))
+_SCALAR_BUILT_INS: Final = frozenset(("local_index", "subgroup_lane", "subgroup_size"))
 _IDS: Final = Vector(3, U32)
 
 
@@ -101,13 +107,13 @@ class ExpressionReader:
                 self.scope.bind(target.id, self.read(value), node)
                 return self._name(target)
         names = {
-            ast.List: "a list",
-            ast.Dict: "a dict",
-            ast.Set: "a set",
-            ast.Lambda: "lambda",
-            ast.JoinedStr: "a formatted text",
-            ast.ListComp: "a comprehension",
-            ast.GeneratorExp: "a generator",
+            ast.List: "lists: take an array, as local(f32, 8)",
+            ast.Dict: "dicts",
+            ast.Set: "sets",
+            ast.Lambda: "lambda: decorate a function of the module with @gpu_function",
+            ast.JoinedStr: "formatted texts but in print",
+            ast.ListComp: "comprehensions: write a loop",
+            ast.GeneratorExp: "generators: write a loop",
             ast.Await: "await",
             ast.Yield: "yield",
             ast.Starred: "*",
@@ -132,26 +138,34 @@ class ExpressionReader:
         local = scope.values.get(name)
         if isinstance(local, ir.Variable):
             return self._local(local, node)
+        if isinstance(local, ir.ArrayRef) and local.space == "private":
+            self._require_assigned(node, local.place)
         if local is not None:
             return local  # type: ignore[return-value]
         if name in scope.assignments:
             raise scope.name_error(f"{name} is used before it has a value: assign it first", node)
         found = scope.source.look_up(name)
         if found is MISSING:
-            raise scope.name_error(f"{name} is not defined", node)
+            known = (*scope.values, *scope.assignments, *scope.source.variables, *function_names())
+            advice = did_you_mean(name, known) or ": assign it first, or import it"
+            raise scope.name_error(f"{name} is not defined{advice}", node)
         return self._object(found, node)
 
     def _local(self, variable: ir.Variable, node: ast.Name) -> ir.Expression:
         scope = self.scope
-        if node.id not in scope.assigned:
-            raise scope.name_error(
-                f"{node.id} may have no value here: give it one before the branch or the loop that "
-                f"assigns it (line {variable.place.line})",
-                node,
-            )
+        self._require_assigned(node, variable.place)
         if variable.constant is not None:
             return constant(variable.constant, scope.place(node))
         return ir.Read(variable.type, scope.place(node), variable)
+
+    def _require_assigned(self, node: ast.Name, place: Place) -> None:
+        """Raise `KernelNameError` where a name may have no value."""
+        if node.id not in self.scope.assigned:
+            raise self.scope.name_error(
+                f"{node.id} may have no value here: give it one before the branch or the loop that "
+                f"assigns it (line {place.line})",
+                node,
+            )
 
     def _object(self, found: object, node: ast.expr) -> Value:
         """Return what an object of Python means in a kernel."""
@@ -170,27 +184,28 @@ class ExpressionReader:
         if isinstance(value, Known):
             found = getattr(value.object, node.attr, MISSING)
             if found is MISSING:
-                raise self.scope.name_error(f"{value} has no {node.attr}", node)
+                advice = did_you_mean(node.attr, dir(value.object))
+                raise self.scope.name_error(f"{value} has no {node.attr}{advice}", node)
             return self._object(found, node)
         if isinstance(value, ir.ArrayRef):
             return self._array_attribute(value, node)
         if isinstance(value, Fields):
             if node.attr not in value.items:
                 raise self.scope.type_error(
-                    f"{value.name} has no field {node.attr}; there are: {', '.join(value.items)}",
+                    no_field(value.name, node.attr, value.items),
                     node,
                 )
             return value.items[node.attr]
         if isinstance(value, Values):
             raise self.scope.type_error(f"a tuple has no {node.attr}", node)
         kind = seen(value.type)
-        if isinstance(kind, Vector) and _is_swizzle(node.attr, kind.count):
+        if isinstance(kind, Vector) and is_swizzle(node.attr, kind.count):
             count = len(node.attr)
             result = kind.scalar if count == 1 else Vector(count, kind.scalar)
             return ir.Member(result, place, value, node.attr)
         if isinstance(kind, Structure) and (member := kind.member(node.attr)) is not None:
             return ir.Member(member, place, value, node.attr)
-        raise self.scope.type_error(f"{describe_type(kind)} has no {node.attr}", node)
+        raise self.scope.type_error(no_member(kind, node.attr), node)
 
     def _array_attribute(self, array: ir.ArrayRef, node: ast.Attribute) -> Value:
         place = self.scope.place(node)
@@ -427,11 +442,16 @@ class ExpressionReader:
         function = self.value(node.func)
         if isinstance(function, Known) and dataclasses.is_dataclass(function.object):
             return self._structure(function, node)
+        if isinstance(function, Known) and function_name(function.object) == "print":
+            return read_print(scope, node)
         if node.keywords:
             name = node.keywords[0].arg
-            raise scope.syntax_error(f"give {name} by its place: calls take no names here", node)
+            raise scope.syntax_error(
+                f"calls in kernels take no names: give {name} by its place", node.keywords[0].value
+            )
         if not isinstance(function, Known):
-            raise scope.type_error("this cannot be called", node.func)
+            shown = ast.unparse(node.func)
+            raise scope.type_error(f"{shown} cannot be called: it is no function", node.func)
         arguments = self.in_order(node.args)
         if function_name(function.object) in ("hypot", "square"):
             arguments = [self._simple(e) if isinstance(e, ir.Expression) else e for e in arguments]
@@ -461,10 +481,6 @@ class ExpressionReader:
 
 def _nodes_of(index: ast.expr) -> list[ast.expr]:
     return index.elts if isinstance(index, ast.Tuple) else [index]
-
-
-def _is_swizzle(name: str, count: int) -> bool:
-    return 1 <= len(name) <= 4 and any(set(name) <= set(s[:count]) for s in ("xyzw", "rgba"))
 
 
 def _both(left: ir.Expression, right: ir.Expression) -> ir.Expression:

@@ -27,7 +27,7 @@ RESULT = "result_"
 def read_kernel(source: FunctionSource, variant: Variant) -> ir.Program:
     """Return the typed form of a kernel. Raises `PythonKernelError`."""
     function = ir.Function(source.name)
-    program = ir.Program(function)
+    program = ir.Program(function, prints=variant.prints)
     scope = Scope(source, program, function)
     scope.read_function = _read_function
     read_parameters(scope, variant)

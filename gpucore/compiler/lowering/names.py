@@ -7,7 +7,7 @@ from typing import Final
 
 from gpucore.compiler.lowering.functions import FUNCTIONS
 
-__all__ = ["function_name"]
+__all__ = ["function_name", "function_names"]
 
 _COMPOSED: Final = ("log10", "hypot", "fmod", "square", "reciprocal", "where")
 _SAME: Final = frozenset((*FUNCTIONS, *_COMPOSED))
@@ -61,3 +61,8 @@ def function_name(value: object) -> str | None:
         name = _ALIASES.get(name, name)
         return name if name in _SAME else None
     return None
+
+
+def function_names() -> tuple[str, ...]:
+    """Return the functions of Python itself that kernels have, such as abs and len."""
+    return tuple(_BUILTINS.values())

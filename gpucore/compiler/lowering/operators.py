@@ -142,7 +142,7 @@ def _fold(symbol: str, left: float, right: float, place: Place) -> ir.Expression
 
 def _require_no_zero(symbol: str, right: ir.Expression, place: Place) -> None:
     if symbol in ("/", "//", "%") and isinstance(right, ir.Constant) and right.value == 0:
-        raise KernelTypeError("division by zero", place)
+        raise KernelTypeError("division by zero: the divisor is the literal 0", place)
 
 
 def _common_type(symbol: str, left: ir.Expression, right: ir.Expression, place: Place) -> AnyType:

@@ -147,6 +147,9 @@ class Scope:
     def declare(self, name: str, type_: AnyType, node: ast.AST) -> ir.Variable:
         """Return a new variable of a type for a name without one. Raises `KernelTypeError`."""
         known = self.values.get(name)
+        if isinstance(known, ir.Variable) and known.constant is not None:
+            known = None  # the number of a loop that was unrolled is not this name's any more
+            self.assigned.discard(name)
         if known is None:
             known = self.values[name] = ir.Variable(name, type_, self.place(node))
         if not isinstance(known, ir.Variable) or meet(known.type, type_) is None:

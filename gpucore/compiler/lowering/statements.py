@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Final
 
 from gpucore.compiler import ir
@@ -15,6 +14,7 @@ from gpucore.compiler.flexible import (
     seen,
     settle,
 )
+from gpucore.compiler.lowering.arrays import name_array
 from gpucore.compiler.lowering.calls import expression_of
 from gpucore.compiler.lowering.expressions import ExpressionReader
 from gpucore.compiler.lowering.names import function_name
@@ -26,16 +26,16 @@ from gpucore.wgsl.types.kinds import U32, Vector
 __all__ = ["StatementReader"]
 
 _MISSING_FORMS: Final = {
-    ast.Try: "try",
+    ast.Try: "try: nothing in a kernel raises",
     ast.With: "with",
-    ast.Raise: "raise",
+    ast.Raise: "raise: write the fault into an array",
     ast.FunctionDef: "functions inside of functions: decorate one of the module with @gpu_function",
     ast.ClassDef: "classes",
-    ast.Import: "import",
-    ast.ImportFrom: "import",
+    ast.Import: "import: import outside of the function",
+    ast.ImportFrom: "import: import outside of the function",
     ast.Delete: "del",
-    ast.Global: "global",
-    ast.Nonlocal: "nonlocal",
+    ast.Global: "global: give an array, and store into it",
+    ast.Nonlocal: "nonlocal: give an array, and store into it",
     ast.Match: "match: write if and elif",
     ast.AsyncFor: "async",
     ast.AsyncWith: "async",
@@ -115,7 +115,7 @@ class StatementReader:
         scope = self.scope
         match target:
             case ast.Name(id=name) if isinstance(value, ir.ArrayRef):
-                self._name_array(name, value, target)
+                name_array(scope, name, value, scope.place(target))
             case ast.Name(id=name) if isinstance(value, Values):
                 if scope.assignments[name] > 1:
                     raise scope.type_error(
@@ -134,18 +134,6 @@ class StatementReader:
                 self._unpack(targets, value, target)
             case _:
                 raise scope.syntax_error("kernels do not assign to this", target)
-
-    def _name_array(self, name: str, array: ir.ArrayRef, node: ast.Name) -> None:
-        scope = self.scope
-        if name in scope.values or scope.assignments[name] > 1:
-            raise scope.type_error(
-                f"{name} is an array and is assigned to more than once: take another name", node
-            )
-        if array.space == "workgroup" and array.name.startswith("shared_"):
-            shared = scope.program.shared
-            renamed = replace(array, name=name)
-            shared[shared.index(array)] = array = renamed
-        scope.values[name] = array
 
     def _keep_items(self, values: Values) -> Values:
         """Return a tuple whose items are computed now."""
@@ -341,9 +329,9 @@ class StatementReader:
             return
         start, stop, step = self._bounds(arguments, node)
         counted = self._common_type(start, stop, step, node)
-        before = set(scope.assigned)
         name = node.target.id
         variable = scope.declare(name, settle(counted), node.target)
+        before = set(scope.assigned)
         counter = scope.temporary(variable.type, variable.place, name)
         with scope.loop(), scope.collect() as body:
             scope.assign(variable, ir.Read(counter.type, counter.place, counter), counter.place)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from gpucore.compiler import ir
 from gpucore.compiler.compiled import Covered
-from gpucore.compiler.walking import walk_program, walk_program_statements
+from gpucore.compiler.walking import expressions_of, walk_expression, walk_program_statements
 
 __all__ = ["axes_of", "covered_arrays"]
 
@@ -19,7 +20,7 @@ _IDS: Final = frozenset(
 def axes_of(program: ir.Program) -> int:
     """Return the number of axes of the grid that a kernel reads: 0 to 3."""
     found = 1 if program.kernel.result is not None else 0
-    for node in walk_program(program):
+    for node in _without_prints(program):
         match node:
             case ir.Member(value=ir.BuiltIn(name=built_in), name=axes) if built_in in _IDS:
                 found = max(found, *(_AXES.get(axis, 0) + 1 for axis in axes))
@@ -30,7 +31,7 @@ def covered_arrays(program: ir.Program) -> tuple[Covered, ...]:
     """Return the axes of arrays that components of the global id index, or are compared with."""
     ids = _id_variables(program)
     found: dict[Covered, None] = {}
-    for node in walk_program(program):
+    for node in _without_prints(program):
         if isinstance(node, ir.Element) and node.array.space == "storage":
             for axis, index in enumerate(node.indices):
                 grid_axis = _id_axis(index, ids)
@@ -42,6 +43,14 @@ def covered_arrays(program: ir.Program) -> tuple[Covered, ...]:
                 if grid_axis is not None and isinstance(other, ir.Extent):
                     found[Covered(grid_axis, other.array.name, other.axis)] = None
     return tuple(found)
+
+
+def _without_prints(program: ir.Program) -> Iterator[ir.Expression]:
+    """Yield every expression but those that are printed: they change no grid."""
+    for statement in walk_program_statements(program):
+        if not isinstance(statement, ir.Print):
+            for each in expressions_of(statement):
+                yield from walk_expression(each)
 
 
 def _id_variables(program: ir.Program) -> dict[ir.Variable, int]:

@@ -8,7 +8,7 @@ from gpucore.wgsl.uniformity.graph import Influence, Summary
 
 __all__ = ["RULES", "UNIFORM_INPUTS", "built_in_summary", "needs_uniform_flow"]
 
-UNIFORM_INPUTS: Final = frozenset(("num_workgroups", "workgroup_id"))
+UNIFORM_INPUTS: Final = frozenset(("num_workgroups", "subgroup_size", "workgroup_id"))
 """The built-in values of a compute entry point that are the same in a workgroup."""
 
 RULES: Final = {"subgroup_uniformity": "subgroup", "subgroup_matrix_uniformity": "subgroupMatrix"}

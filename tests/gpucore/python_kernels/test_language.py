@@ -326,3 +326,35 @@ def test_halves(device: Device) -> None:
     buffer = device.buffer_from_array(x)
     halves(buffer, 0.5)
     np.testing.assert_allclose(buffer.read(), x * np.float16(0.5) + np.float16(1), rtol=2e-3)
+
+
+@gpu_kernel
+def awkward_names(x: Array[f32]) -> Array[f32]:
+    subgroup_total = x + 1
+    quad = subgroup_total * 2
+    quadSwapX = quad + 3
+    vec3f_ = quadSwapX - 1
+    return vec3f_ * subgroup_total
+
+
+def test_names_like_those_of_wgsl(device: Device) -> None:
+    x = floats(5)
+    found = awkward_names(device.buffer_from_array(x)).read()
+    np.testing.assert_allclose(found, ((x + 1) * 2 + 2) * (x + 1), rtol=1e-5)
+
+
+@gpu_kernel
+def two_loops_of_one_name(x: Array[f32]) -> Array[f32]:
+    total = x
+    for k in static_range(3):
+        total += k
+    for k in range(4):
+        total += 10 * f32(k)
+    for k in static_range(2):
+        total += 1000 * k
+    return total
+
+
+def test_a_counter_after_an_unrolled_one(device: Device) -> None:
+    found = two_loops_of_one_name(device.buffer_from_array(np.zeros(2, np.float32)))
+    assert found.read().tolist() == [1063, 1063]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from gpucore import Array, Array2, Buffer, Const, Device, atomic_add, barrier, bitcast, f32
 from gpucore import global_id, gpu_function, gpu_kernel, i32, local_id, shared, static_range
-from gpucore import u32, vec2f
+from gpucore import local, subgroup_add, subgroup_any, subgroup_ballot, subgroup_lane, u32, vec2f
 
 @gpu_kernel
 def saxpy(a: f32, x: Array[f32], y: Array[f32]) -> None:
@@ -36,6 +36,9 @@ def half(x: f32) -> float:
 @gpu_kernel(workgroup_size=(8, 8))
 def tiles(x: Array2[f32], bins: Array[u32], radius: Const[int]) -> None:
     tile = shared(f32, 8, 8)
+    own = local(f32, 4)
+    own[radius % 4] = subgroup_add(x[0, 0]) + own[subgroup_lane % 4]
+    bins[0] = subgroup_ballot(own[0] > 0 and subgroup_any(True)).x
     tile[local_id.y, local_id.x] = x[global_id.y, global_id.x]
     barrier()
     total = 0.0

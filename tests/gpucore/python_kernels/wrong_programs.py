@@ -3,6 +3,7 @@
 """Forty wrong kernels, one for each kind of mistake. Their messages are in wrong_programs.txt."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,13 +21,25 @@ from gpucore import (
     gpu_kernel,
     i32,
     local_id,
+    mat2x2f,
     shared,
     static_range,
+    subgroup_broadcast,
+    subgroup_inclusive_add,
     u8,
     u32,
     vec2f,
     vec3f,
 )
+
+
+@dataclass
+class Sample:
+    weight: f32
+    value: f32
+
+
+LIMIT = 4
 
 
 @gpu_function
@@ -110,7 +123,7 @@ def used_before(x: Array[f32]):
     total = 1.0
 
 
-def unknown_name(x: Array[f32]):
+def unknown_name(x: Array[f32], factor: f32):
     x[0] = facter
 
 
@@ -299,6 +312,38 @@ def large_power(x: Array[i32]):
 def is_comparison(x: Array[f32]):
     if x[0] is x[1]:
         x[0] = 1
+
+
+def subgroup_in_branch(x: Array[f32]):
+    i = global_id.x
+    if i < len(x):
+        x[i] = subgroup_inclusive_add(x[i])
+
+
+def subgroup_of_changing_lane(x: Array[f32]):
+    x[global_id.x] = subgroup_broadcast(x[global_id.x], global_id.x)
+
+
+def unknown_parameter(x: Array[f32], sample: Sample):
+    x[0] = sample.waight
+
+
+def unknown_member(x: Array[Sample]):
+    x[0].weight = x[0].colour
+
+
+def column_by_name(x: Array[f32]):
+    m = mat2x2f(x[0], 1, 2, 3)
+    x[0] = m.x
+
+
+def list_of_numbers(x: Array[f32]):
+    row = [1.0, 2.0]
+    x[0] = row[0]
+
+
+def number_called(x: Array[f32]):
+    x[0] = LIMIT(x[0])
 
 
 PROGRAMS = {

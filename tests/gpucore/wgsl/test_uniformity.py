@@ -74,6 +74,14 @@ def test_inputs_in_a_struct() -> None:
     assert not is_accepted(source.format(other="local_invocation_id"))
 
 
+def test_the_size_of_subgroups_is_the_same_for_all() -> None:
+    source = """@compute @workgroup_size(8) fn main(@builtin({name}) number: u32) {{
+        if (number > 8u) {{ workgroupBarrier(); }}
+    }}"""
+    assert is_accepted(source.format(name="subgroup_size"))
+    assert not is_accepted(source.format(name="subgroup_invocation_id"))
+
+
 def test_a_module_may_turn_rules_off() -> None:
     source = source_of("subgroup in if")
     assert not is_accepted(source)

@@ -13,9 +13,9 @@ def test_the_roof_is_measured_and_leaves_nothing(device: Device) -> None:
     device.trim()
     before = device.memory.live
     roof = measured_roof(device, f32)
-    # A machine that runs this at all does more than a GFLOP/s, and less than an exaFLOP/s.
-    assert 1e9 < roof.flops_per_second < 1e18
-    assert 1e8 < roof.bytes_per_second < 1e15
+    # Wide limits, which a loaded machine keeps: they find a count in wrong units.
+    assert 1e7 < roof.flops_per_second < 1e18
+    assert 1e6 < roof.bytes_per_second < 1e15
     assert device.memory.live <= before + 4096
 
 
