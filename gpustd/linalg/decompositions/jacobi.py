@@ -15,9 +15,23 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gpucore import Buffer, Device, Work, f32, u32
+from gpucore import (
+    Array,
+    Buffer,
+    Const,
+    Device,
+    Work,
+    barrier,
+    f32,
+    local_index,
+    shared,
+    static_range,
+    u32,
+    workgroup_id,
+)
 from gpustd.launch.elements import launch_flat
-from gpustd.launch.grid import flat_grid
+from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["RowTable", "Sweeps", "least_capacity"]
@@ -91,8 +105,7 @@ class RowTable:
         values, ordered = (device.buffer(f32, (batch, n)) for _ in range(2))
         sizes = {"n": n, "rows": rows, "pitch": pitch, "batch": batch}
         grid = flat_grid(n * batch, 1)
-        launch = kernel(device, "linalg/jacobi_values.wgsl", norms=norms)
-        launch(self.x, values, sizes, grid=grid)
+        jacobi_values[grid](self.x, values, n, rows, pitch, norms)
         spec: dict[str, Value] = {"normalised": norms, "vectors": rotated is not None}
         launch = kernel(device, "linalg/jacobi_collect.wgsl", **spec)
         sources, results = [], []
@@ -102,6 +115,34 @@ class RowTable:
             sizes["pitch"] = rotated.x.shape[2]
         launch(values, peaks, ordered, *sources, *results, {**sizes, "first": first}, grid=grid)
         return ordered, *results
+
+
+@plain_kernel()
+def jacobi_values(
+    x: Array[f32], y: Array[f32], n: u32, rows: u32, pitch: u32, norms: Const[bool]
+) -> None:
+    """Write norms, or diagonal elements, of the first n columns and rows of x: a workgroup each."""
+    sums = shared(f32, 64)
+    t = local_index
+    index = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    if index >= len(y):
+        return
+    i = index % n
+    first = (index // n * rows + i) * pitch
+    if not norms:
+        if t == 0:
+            y[index] = x[first + i]
+        return
+    total = 0.0
+    for j in range(t, n, 64):
+        total += x[first + j] * x[first + j]
+    sums[t] = total
+    for k in static_range(6):
+        barrier()
+        if t < 32 >> k:
+            sums[t] += sums[t + (32 >> k)]
+    if t == 0:
+        y[index] = math.sqrt(sums[0])
 
 
 class Sweeps:
