@@ -28,6 +28,8 @@ DIGITS = 16
 def histogram(x: Array[u32], bins: Array[u32]) -> None:
     """Count the lowest bytes, first in the workgroup's own bins."""
     own = shared(u32, LANES)
+    own[local_index] = 0
+    barrier()
     i = global_id.x
     if i < len(x):
         atomic_add(own[x[i] & 255], 1)
@@ -86,6 +88,9 @@ def prefix_sum(x: Buffer[u32]) -> Buffer[u32]:
 def count_digits(shift: u32, x: Array[u32], counts: Array[u32]) -> None:
     """Count each tile's digits; the counts of one digit stand together."""
     own = shared(u32, DIGITS)
+    if local_index < DIGITS:
+        own[local_index] = 0
+    barrier()
     i = global_id.x
     if i < len(x):
         atomic_add(own[x[i] >> shift & (DIGITS - 1)], 1)
@@ -100,6 +105,9 @@ def scatter(shift: u32, x: Array[u32], ends: Array[u32], y: Array[u32]) -> None:
     """Move each value behind those with smaller digits, and equal ones before it."""
     digits = shared(u32, LANES)
     own = shared(u32, DIGITS)
+    if local_index < DIGITS:
+        own[local_index] = 0
+    barrier()
     i = global_id.x
     digit = DIGITS
     if i < len(x):
