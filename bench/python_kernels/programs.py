@@ -121,7 +121,7 @@ def _matrices(rng: np.random.Generator, size: int) -> Arrays:
     return {"a": a, "b": b, "c": _zeros(size, size)}
 
 
-def _turned(rng: np.random.Generator, size: int) -> Arrays:
+def _wide_matrix(rng: np.random.Generator, size: int) -> Arrays:
     return {"x": rng.random((size, size + 16), np.float32), "y": _zeros(size + 16, size)}
 
 
@@ -144,7 +144,7 @@ def _sparse(rng: np.random.Generator, size: int) -> Arrays:
     }
 
 
-def _moved(*names: str, times: float = 1) -> Callable[[Arrays], float]:
+def _bytes_of(*names: str, times: float = 1) -> Callable[[Arrays], float]:
     """Return a function of the bytes that these arrays have together."""
     return lambda arrays: times * float(sum(arrays[name].nbytes for name in names))
 
@@ -186,7 +186,7 @@ PROGRAMS = (
         _SQUARE,
         "counts",
         lambda arrays: 10.0 * float(arrays["counts"].sum(dtype=np.float64)),
-        _moved("counts"),
+        _bytes_of("counts"),
         Check(differing=0.02),  # where rounding decides whether a point has escaped
     ),
     Program(
@@ -201,7 +201,7 @@ PROGRAMS = (
         (128, 1),
         "bodies",
         lambda arrays: 20.0 * float(len(arrays["bodies"])) ** 2,
-        _moved("bodies", "pulls"),
+        _bytes_of("bodies", "pulls"),
         Check(1e-3, 1e-2),
     ),
     Program(
@@ -216,7 +216,7 @@ PROGRAMS = (
         _SQUARE,
         "y",
         _nothing,
-        _moved("x", "y"),
+        _bytes_of("x", "y"),
     ),
     Program(
         "wave_step",
@@ -230,7 +230,7 @@ PROGRAMS = (
         _SQUARE,
         "y",
         _nothing,
-        _moved("x", "y", "y"),
+        _bytes_of("x", "y", "y"),
     ),
     Program(
         "histogram",
@@ -244,7 +244,7 @@ PROGRAMS = (
         _FLAT,
         "x",
         _nothing,
-        _moved("x"),
+        _bytes_of("x"),
         Check(0, 0),
     ),
     Program(
@@ -259,7 +259,7 @@ PROGRAMS = (
         _FLAT,
         "x",
         _nothing,
-        _moved("x", "sums", "totals"),
+        _bytes_of("x", "sums", "totals"),
         Check(0, 0),
     ),
     Program(
@@ -274,11 +274,11 @@ PROGRAMS = (
         _SQUARE,
         "c",
         lambda arrays: 2.0 * arrays["a"].size * arrays["b"].shape[1],
-        _moved("a", "b", "c"),
+        _bytes_of("a", "b", "c"),
     ),
     Program(
         "transpose",
-        _turned,
+        _wide_matrix,
         (),
         "y",
         8192,
@@ -288,7 +288,7 @@ PROGRAMS = (
         _SQUARE,
         "x",
         _nothing,
-        _moved("x", "y"),
+        _bytes_of("x", "y"),
         Check(0, 0),
     ),
     Program(
@@ -303,7 +303,7 @@ PROGRAMS = (
         _SQUARE,
         "y",
         _nothing,
-        _moved("x", "y"),
+        _bytes_of("x", "y"),
     ),
     Program(
         "bilateral",
@@ -317,7 +317,7 @@ PROGRAMS = (
         _SQUARE,
         "y",
         _per("y", 81 * 14),
-        _moved("x", "y"),
+        _bytes_of("x", "y"),
     ),
     Program(
         "black_scholes",
@@ -331,7 +331,7 @@ PROGRAMS = (
         _FLAT,
         "price",
         _nothing,
-        _moved("share", "strike", "years", "price"),
+        _bytes_of("share", "strike", "years", "price"),
         Check(1e-3, 1e-3),
     ),
     Program(
@@ -346,7 +346,7 @@ PROGRAMS = (
         _FLAT,
         "y",
         _nothing,
-        _moved("starts", "columns", "values", "x", "y"),
+        _bytes_of("starts", "columns", "values", "x", "y"),
         Check(1e-3, 1e-3),
     ),
 )
