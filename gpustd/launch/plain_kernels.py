@@ -23,7 +23,10 @@ from gpucore.kernels.specializing import constant_values, type_values
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.template import note_rendered
 
-__all__ = ["PlainKernel", "plain_kernel"]
+__all__ = ["KNOWN", "PlainKernel", "plain_kernel"]
+
+KNOWN: list[PlainKernel] = []
+"""All kernels of the modules that are imported."""
 
 _Key = tuple[object, ...]
 
@@ -96,6 +99,7 @@ class PlainKernel(GpuKernel[Any, None]):
     def __init__(self, function: Callable[..., object], workgroup_size: int) -> None:
         super().__init__(function, workgroup_size)
         self._size = workgroup_size
+        KNOWN.append(self)
         self._area = function.__module__.split(".")[1]
         self._plans: dict[_Key, _Plan] = {}
         self._compiled: PerDevice[dict[Variant, Kernel]] = PerDevice(lambda device: {})
