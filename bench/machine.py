@@ -28,7 +28,17 @@ _QUERY = (
     "temperature.gpu",
     "memory.total",
 )
-_DISTRIBUTIONS = ("numpy", "wgpu", "wgpudawn", "torch", "cupy-cuda12x", "cupy-cuda13x", "cupy")
+_DISTRIBUTIONS = (
+    "numpy",
+    "wgpu",
+    "wgpudawn",
+    "torch",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "cupy",
+    "numba",
+    "numba-cuda",
+)
 
 
 def description(device: Device) -> dict[str, object]:

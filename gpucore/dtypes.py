@@ -48,6 +48,10 @@ class DType:
         cls.itemsize = cls.numpy.itemsize
         cls.wgsl = wgsl
 
+    if TYPE_CHECKING:
+        # An element of a kernel in Python is compared with literals.
+        def __eq__(self, other: object, /) -> bool: ...
+
 
 if TYPE_CHECKING:
     # In a kernel in Python, `a: f32` is a number: checkers let it do what Python's numbers do, and

@@ -67,7 +67,8 @@ def monte_carlo_pi(seed: vec2u, rounds: u32, inside: Array[u32]) -> None:
     π is four times their share. Coordinates have 15 bits, so that the count is exact.
     """
     total = shared(u32, 1)
-    total[0] = 0
+    if local_index == 0:
+        total[0] = 0
     barrier()
     count = 0
     for i in range(rounds):

@@ -12,7 +12,7 @@ from gpucore.kernels.call_types import P1, P2, P3, P4, P5, P6, P7, P8
 from gpucore.kernels.python_kernel import GpuKernel
 from gpucore.language import Array
 
-__all__ = ["gpu_kernel"]
+__all__ = ["KernelDecorator", "gpu_kernel"]
 
 
 class KernelDecorator(Protocol):

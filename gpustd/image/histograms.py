@@ -7,12 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from gpucore import ArgumentError, Buffer, DTypeError, f32, u8, u32
+from gpucore import (
+    ArgumentError,
+    Array,
+    Buffer,
+    DTypeError,
+    atomic_max,
+    barrier,
+    f32,
+    local_index,
+    shared,
+    static_range,
+    u8,
+    u32,
+    workgroup_id,
+)
 from gpucore.integers import ceil_div
 from gpustd.image.shapes import ImageShape, image_shape
 from gpustd.image.word_kernels import elements_per_word, launch_words
 from gpustd.launch.checks import as_floats, as_int
-from gpustd.launch.grid import MOST_GROUPS
+from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
@@ -171,10 +186,42 @@ def equalise(image: Buffer[u8]) -> Buffer[u8]:
     counts = histogram(image)
     levels = image.device.buffer(u32, counts.shape)
     tables = shape.images * shape.channels
-    grid = (min(tables, MOST_GROUPS), ceil_div(tables, MOST_GROUPS))
-    kernel(image.device, "image/equalise_levels.wgsl")(counts, levels, grid=grid)
+    equalise_levels[flat_grid(tables, 1)](counts, levels)
     _map_levels(image, levels, result, shape)
     return result
+
+
+@plain_kernel(workgroup_size=256)
+def equalise_levels(counts: Array[u32], levels: Array[u32]) -> None:
+    """Make the new levels of a histogram (tables, 256), counts below 2^31: a workgroup each.
+
+    Level i becomes the count of what is below, in steps of (all - those of the highest level) /
+    255, rounded. Counts are added up in workgroup memory, over distances that double.
+    """
+    sums = shared(u32, 512)
+    top = shared(u32, 1)
+    level = local_index
+    first = (workgroup_id.x + workgroup_id.y * MOST_GROUPS) * 256
+    if first >= len(levels):
+        return
+    own = counts[first + level]
+    if level == 0:
+        top[0] = 0
+    sums[level] = own
+    barrier()
+    if own > 0:
+        atomic_max(top[0], level)
+    for k in static_range(8):
+        side = 256 * (k % 2)
+        total = sums[side + level]
+        if level >= 1 << k:
+            total += sums[side + level - (1 << k)]
+        sums[256 - side + level] = total
+        barrier()
+    step = (sums[255] - counts[first + top[0]]) // 255
+    below = sums[level] - own
+    spread = min((step // 2 + below) // max(step, 1), 255)
+    levels[first + level] = level if step == 0 else spread
 
 
 def _map_levels(

@@ -25,6 +25,7 @@ __all__ = [
     "kernel",
     "label_of",
     "native_code",
+    "note_rendered",
     "render",
     "rendered_files",
     "rendered_kernels",
@@ -142,6 +143,11 @@ def label_of(name: str, spec: Mapping[str, Value]) -> str:
 def _short_name(file: str) -> str:
     """Return ``gemm/tiled`` for ``matmul/gemm/tiled.wgsl``."""
     return "/".join(file.removesuffix(".wgsl").removesuffix(_NATIVE).split("/")[-2:])
+
+
+def note_rendered(label: str, text: str) -> None:
+    """Count a text that is no template's, such as that of a kernel in Python, as rendered."""
+    _rendered[label, ("label", label)] = text
 
 
 def rendered_kernels() -> Iterator[tuple[str, str]]:

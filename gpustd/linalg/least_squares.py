@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import math
 
-from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
+from gpucore import (
+    ArgumentError,
+    Array,
+    Array2,
+    Buffer,
+    Const,
+    DTypeError,
+    ShapeError,
+    barrier,
+    f32,
+    global_id,
+    i32,
+    local_index,
+    shared,
+    static_range,
+    u32,
+    workgroup_id,
+)
 from gpustd.arrays.elementwise.arithmetic import multiply, reciprocal
 from gpustd.arrays.elementwise.logic import equal, greater, isnan, where
 from gpustd.launch.checks import as_float, require_buffers
-from gpustd.launch.elements import launch_flat
-from gpustd.launch.grid import flat_grid
-from gpustd.launch.template import kernel
+from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.linalg.decompositions.qr_factors import as_matrix_batch
 from gpustd.linalg.decompositions.reflectors import identity
 from gpustd.linalg.decompositions.singular_values import svd, svdvals
@@ -139,11 +155,20 @@ def cond(x: Buffer[f32], p: float | str | None = None) -> Buffer[f32]:
         return where(greater(isnan(y), isnan(size)), math.inf, y)
     y = x.device.buffer(f32, x.shape[:-2])
     if batch:
-        operands = (svdvals(flat), y)
-        launch_flat("linalg/svd_ratio.wgsl", {}, operands, batch, {"k": min(m, n)})
+        svd_ratio(svdvals(flat), y, math.inf)
     if p != -2:
         return y
     return where(equal(norm(x, axis=(-2, -1)), 0), math.inf, reciprocal(y))
+
+
+@plain_kernel()
+def svd_ratio(s: Array2[f32], y: Array[f32], infinite: f32) -> None:
+    """Divide the first of the values s (batch, k), descending, by the last: a matrix each."""
+    i = global_id.x
+    if i < len(y):
+        least = s[i, s.shape[1] - 1]
+        ratio = s[i, 0] / least
+        y[i] = infinite if least == 0 else ratio
 
 
 def _solve_by_svd(
@@ -165,16 +190,42 @@ def _divide_by_values(
     s: Buffer[f32], y: Buffer[f32] | None, cond: float
 ) -> tuple[Buffer[i32], Buffer[f32]]:
     """Count the values of s (batch, k) above ``cond`` times the first; divide y's rows by them."""
-    device = s.device
     batch, k = s.shape
-    rank = device.buffer(i32, batch)
-    scaled = s if y is None else device.buffer(f32, y.shape)
+    rank = s.device.buffer(i32, batch)
+    scaled = s if y is None else s.device.buffer(f32, y.shape)
     columns = 0 if y is None else y.shape[2]
-    operands = [] if y is None else [y, scaled]
-    sizes = {"k": k, "columns": columns, "batch": batch, "cond": cond}
-    launch = kernel(device, "linalg/lstsq_scale.wgsl", divide=y is not None)
-    launch(s, rank, *operands, sizes, grid=flat_grid(batch, 1))
+    launch = divide_by_values[flat_grid(batch, 1)]
+    launch(s, rank, s if y is None else y, scaled, cond, k, columns, y is not None)
     return rank, scaled
+
+
+@plain_kernel()
+def divide_by_values(
+    s: Array[f32],
+    rank: Array[i32],
+    x: Array[f32],
+    y: Array[f32],
+    cond: f32,
+    k: u32,
+    columns: u32,
+    divide: Const[bool],
+) -> None:
+    """Write x (batch, k, columns) by s (batch, k) to y: a workgroup each. See _divide_by_values."""
+    z = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    if z >= len(rank):
+        return
+    first = z * k
+    least = cond * s[first]
+    if local_index == 0:
+        kept = 0
+        while u32(kept) < k and s[first + u32(kept)] > least:
+            kept += 1
+        rank[z] = kept
+    if divide:
+        for e in range(local_index, k * columns, 64):
+            value = s[first + e // columns]
+            at = first * columns + e
+            y[at] = x[at] / value if value > least else 0
 
 
 def _residues(a: Buffer[f32], x: Buffer[f32], b: Buffer[f32]) -> Buffer[f32]:
@@ -186,10 +237,33 @@ def _residues(a: Buffer[f32], x: Buffer[f32], b: Buffer[f32]) -> Buffer[f32]:
     left.copy_from(b)
     multiply_into(as_matrices(left), as_matrices(a), as_matrices(x), (batch,), alpha=-1.0, beta=1.0)
     y = device.buffer(f32, (batch, columns))
-    sizes = {"rows": m, "columns": columns, "batch": batch}
-    launch = kernel(device, "linalg/lstsq_residues.wgsl")
-    launch(left, y, sizes, grid=flat_grid(math.ceil(columns / _SIDE) * batch, 1))
+    square_columns[flat_grid(math.ceil(columns / _SIDE) * batch, 1)](left, y, m, columns)
     return y
+
+
+@plain_kernel(workgroup_size=_SIDE * _SIDE)
+def square_columns(x: Array[f32], y: Array[f32], rows: u32, columns: u32) -> None:
+    """Sum squares of the columns of x (batch, rows, columns): a workgroup 16, 16 lanes each."""
+    sums = shared(f32, _SIDE * _SIDE)
+    t = local_index
+    blocks = (columns + _SIDE - 1) // _SIDE
+    index = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    z = index // blocks
+    if z * columns >= len(y):
+        return
+    column = index % blocks * _SIDE + t % _SIDE
+    total = 0.0
+    if column < columns:
+        for i in range(t // _SIDE, rows, _SIDE):
+            value = x[(z * rows + i) * columns + column]
+            total += value * value
+    sums[t] = total
+    for k in static_range(4):
+        barrier()
+        if t < 128 >> k:
+            sums[t] += sums[t + (128 >> k)]
+    if t < _SIDE and column < columns:
+        y[z * columns + column] = sums[t]
 
 
 def _as_share(op: str, name: str, value: float) -> float:

@@ -20,6 +20,7 @@ class Outside(Protocol):
     """The names outside of the function that is written: arrays, parameters, built-in values."""
 
     atomics: frozenset[ir.ArrayRef]
+    storage_barriers: frozenset[Place]
 
     def at(self, place: Place) -> int:
         """Return the number of a place, which a node of the tree keeps."""

@@ -21,6 +21,7 @@ class _Inside:
         self._kernel = kernel
         self._parameters = parameters
         self.atomics = kernel.atomics
+        self.storage_barriers = kernel.storage_barriers
 
     def at(self, place: Place) -> int:
         return self._kernel.at(place)

@@ -36,6 +36,7 @@ from gpucore.compiler.emission.wgsl_names import Names
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import close
 from gpucore.compiler.passes.coverage import axes_of, covered_arrays
+from gpucore.compiler.passes.storage_order import barriers_of_storage
 from gpucore.compiler.walking import (
     walk_expressions,
     walk_program,
@@ -121,6 +122,7 @@ class _KernelWriter:
         self._struct = self._names.unique("Arguments")
         self.atomics = _atomic_arrays(program)
         self._written = _written_arrays(program)
+        self.storage_barriers = barriers_of_storage(program)
         self._used = {e.array for e in walk_program(program) if isinstance(e, ir.Element)}
         # Built-in values that functions read, too, are variables of the module.
         self._private = {

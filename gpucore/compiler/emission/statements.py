@@ -122,8 +122,9 @@ class StatementWriter:
 
     def _evaluate(self, value: ir.Expression, at: int) -> Iterator[Statement]:
         if isinstance(value, ir.Call) and value.function == "barrier":
-            for name in ("workgroupBarrier", "storageBarrier"):
-                yield CallStatement(call(name, at=at), at=at)
+            yield CallStatement(call("workgroupBarrier", at=at), at=at)
+            if value.place in self._outside.storage_barriers:
+                yield CallStatement(call("storageBarrier", at=at), at=at)
             return
         written = self.expressions.write(value)
         nothing = isinstance(value, ir.Invoke) and value.function.result is None

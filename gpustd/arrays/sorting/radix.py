@@ -10,7 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, Device, T, f32, i32, u32
+from gpucore import (
+    ArgumentError,
+    Array,
+    Buffer,
+    Device,
+    T,
+    barrier,
+    f32,
+    i32,
+    local_index,
+    shared,
+    static_range,
+    u32,
+    vec4u,
+    workgroup_id,
+)
 from gpucore.integers import ceil_div
 from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.creation import zeros
@@ -19,7 +34,8 @@ from gpustd.arrays.folds.scans import cumsum
 from gpustd.arrays.moving.transposing import transpose
 from gpustd.arrays.sorting.row_sorts import longest_row, sort_rows
 from gpustd.launch.checks import require_buffers
-from gpustd.launch.grid import flat_grid
+from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
@@ -30,6 +46,8 @@ __all__ = ["argsort", "searchsorted", "sort"]
 _DIRECT = ("f32", "i32", "u32")
 _TILE = 4096
 _LANES = 512
+# Lanes of `sort_tiles`.
+_SCAN_LANES = 256
 _MOST_GROUPS = 16
 _PLAIN_TILE = 256
 _MEMORY = "max_compute_workgroup_storage_size"
@@ -241,7 +259,42 @@ class _Pass:
         if self.variant == "plain":
             return cumsum(counts, 1, exclusive=True)
         before = counts.device.buffer(u32, counts.shape)
-        sizes = {"tiles": tiles, "words": digits // 4, "count": rows * digits // 4}
-        scan = kernel(counts.device, "arrays/sort_tiles.wgsl")
-        scan(counts, before, sizes, grid=flat_grid(sizes["count"], 1))
+        columns = rows * digits // 4
+        sort_tiles[flat_grid(columns, 1)](counts, before, tiles, digits // 4, columns)
         return before
+
+
+@plain_kernel(workgroup_size=_SCAN_LANES)
+def sort_tiles(
+    counts: Array[vec4u], before: Array[vec4u], tiles: u32, words: u32, columns: u32
+) -> None:
+    """Sum (row, tile, word) over the tiles before each: a workgroup a row and word of 4 digits.
+
+    A lane sums neighbouring tiles, and the lanes' sums are scanned in 8 KiB of workgroup memory.
+    """
+    sums = shared(vec4u, 2 * _SCAN_LANES)
+    lane = local_index
+    i = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    if i >= columns:
+        return
+    row = i // words
+    start = row * tiles * words + i - row * words
+    each = (tiles + _SCAN_LANES - 1) // _SCAN_LANES
+    begin = min(lane * each, tiles)
+    end = min(begin + each, tiles)
+    own = vec4u(0, 0, 0, 0)
+    for t in range(begin, end):
+        own += counts[start + t * words]
+    sums[lane] = own
+    for k in static_range(8):
+        barrier()
+        side = _SCAN_LANES * (k % 2)
+        total = sums[side + lane]
+        if lane >= 1 << k:
+            total += sums[side + lane - (1 << k)]
+        sums[_SCAN_LANES - side + lane] = total
+    barrier()
+    following = sums[lane] - own
+    for tile in range(begin, end):
+        before[start + tile * words] = following
+        following += counts[start + tile * words]

@@ -15,9 +15,25 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gpucore import Buffer, Device, Work, f32, u32
+from gpucore import (
+    Array,
+    Array2,
+    Buffer,
+    Const,
+    Device,
+    Work,
+    barrier,
+    bitcast,
+    f32,
+    local_index,
+    shared,
+    static_range,
+    u32,
+    workgroup_id,
+)
 from gpustd.launch.elements import launch_flat
-from gpustd.launch.grid import flat_grid
+from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["RowTable", "Sweeps", "least_capacity"]
@@ -32,6 +48,7 @@ _COLUMNS = 64
 _THREADS = 256
 _INNER_SWEEPS = 2
 _SWEEPS = 16
+_LEAST = 2.0**-25
 # Columns of a part of the rows' inner products.
 _PART = 256
 
@@ -91,8 +108,7 @@ class RowTable:
         values, ordered = (device.buffer(f32, (batch, n)) for _ in range(2))
         sizes = {"n": n, "rows": rows, "pitch": pitch, "batch": batch}
         grid = flat_grid(n * batch, 1)
-        launch = kernel(device, "linalg/jacobi_values.wgsl", norms=norms)
-        launch(self.x, values, sizes, grid=grid)
+        jacobi_values[grid](self.x, values, n, rows, pitch, norms)
         spec: dict[str, Value] = {"normalised": norms, "vectors": rotated is not None}
         launch = kernel(device, "linalg/jacobi_collect.wgsl", **spec)
         sources, results = [], []
@@ -102,6 +118,84 @@ class RowTable:
             sizes["pitch"] = rotated.x.shape[2]
         launch(values, peaks, ordered, *sources, *results, {**sizes, "first": first}, grid=grid)
         return ordered, *results
+
+
+@plain_kernel()
+def jacobi_values(
+    x: Array[f32], y: Array[f32], n: u32, rows: u32, pitch: u32, norms: Const[bool]
+) -> None:
+    """Write norms, or diagonal elements, of the first n columns and rows of x: a workgroup each."""
+    sums = shared(f32, 64)
+    t = local_index
+    index = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    if index >= len(y):
+        return
+    i = index % n
+    first = (index // n * rows + i) * pitch
+    if not norms:
+        if t == 0:
+            y[index] = x[first + i]
+        return
+    total = 0.0
+    for j in range(t, n, 64):
+        total += x[first + j] * x[first + j]
+    sums[t] = total
+    for k in static_range(6):
+        barrier()
+        if t < 32 >> k:
+            sums[t] += sums[t + (32 >> k)]
+    if t == 0:
+        y[index] = math.sqrt(sums[0])
+
+
+@plain_kernel(workgroup_size=256)
+def find_peaks(
+    a: Array[f32],
+    peaks: Array[u32],
+    leasts: Array[f32],
+    counts: Array2[u32],
+    n: u32,
+    triangle: u32,
+) -> None:
+    """Write the bits of the largest size in each of a (batch, n, n), and what does not count.
+
+    That is 2^-25 / sqrt(n) of the Frobenius norm once the largest element is 1 to 2, so that all
+    smaller elements together change no eigenvalue by n 2^-25 of the norm. The counts (sweeps,
+    batch) become 0. One workgroup takes a matrix: all of it, or triangle 1 (lower), 2 (upper).
+    """
+    values = shared(f32, 256)
+    t = local_index
+    z = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    if z >= len(peaks):
+        return
+    peak = 0.0
+    for i in range(n):
+        first = (i if triangle == 2 else u32(0)) + t
+        for j in range(first, i + 1 if triangle == 1 else n, 256):
+            peak = max(peak, abs(a[(z * n + i) * n + j]))
+    values[t] = peak
+    barrier()
+    for e in range(256):
+        peak = max(peak, values[e])
+    barrier()
+    bits = bitcast(u32, peak)
+    exponent = 127 if bits == 0 else min(max(bits >> 23, 2), 252)
+    scale = bitcast(f32, (254 - exponent) << 23)
+    total = 0.0
+    for row in range(n):
+        start = (row if triangle == 2 else u32(0)) + t
+        for column in range(start, row + 1 if triangle == 1 else n, 256):
+            x = a[(z * n + row) * n + column] * scale
+            total += x * x * (2.0 if triangle != 0 and row != column else 1.0)
+    values[t] = total
+    barrier()
+    if t == 0:
+        for lane in range(1, 256):
+            total += values[lane]
+        peaks[z] = bits
+        leasts[z] = _LEAST * math.sqrt(total / f32(n))
+    for s in range(t, counts.shape[0], 256):
+        counts[s, z] = 0
 
 
 class Sweeps:
@@ -120,9 +214,8 @@ class Sweeps:
         self._counts = device.buffer(u32, (_SWEEPS, batch))
         self._rotations = device.buffer(f32, (batch, blocks // 2, _SIDE, _SIDE))
         self._sizes = {"n": n, "blocks": blocks, "batch": batch}
-        sizes = {"n": n, "batch": batch, "triangle": triangle, "sweeps": _SWEEPS}
-        launch = kernel(device, "linalg/jacobi_peak.wgsl")
-        launch(a, self.peaks, self._leasts, self._counts, sizes, grid=flat_grid(batch, 1))
+        launch = find_peaks[flat_grid(batch, 1)]
+        launch(a, self.peaks, self._leasts, self._counts, n, triangle)
 
     def orthogonalise(self, rows: RowTable) -> None:
         """Rotate the rows until their first n columns are orthogonal."""

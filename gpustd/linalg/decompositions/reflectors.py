@@ -9,10 +9,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gpucore import Buffer, f32
-from gpustd.launch.elements import launch_flat
-from gpustd.launch.grid import flat_grid
-from gpustd.launch.template import kernel
+from gpucore import (
+    Array,
+    Array4,
+    Buffer,
+    barrier,
+    f32,
+    global_id,
+    local_index,
+    shared,
+    u32,
+    workgroup_id,
+)
+from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.linalg.decompositions.qr_panels import WIDTH, factorise_panel, project
 from gpustd.linalg.triangles import copy_into
 from gpustd.linalg.view_matmul import multiply_into
@@ -20,7 +30,7 @@ from gpustd.linalg.views import as_matrices
 
 __all__ = ["Reflectors", "identity"]
 
-# Columns that a workgroup of ``linalg/qr_weights.wgsl`` takes.
+# Columns that a workgroup of `weigh_panel` takes.
 _WEIGHED = 64
 
 
@@ -81,25 +91,69 @@ class Reflectors:
         target = as_matrices(y).block(first, left, m, n)
         parts = project(v, target, batch)
         weights = device.buffer(f32, (batch, width, n))
-        sizes = {
-            "width": width,
-            "n": n,
-            "splits": parts.shape[1],
-            "batch": batch,
-            "panel": first // WIDTH,
-            "panels": self.t.shape[1],
-            "transposed": int(transposed),
-        }
-        launch = kernel(device, "linalg/qr_weights.wgsl")
-        grid = flat_grid(math.ceil(n / _WEIGHED) * batch, 1)
-        launch(parts, self.t, weights, sizes, grid=grid)
+        launch = weigh_panel[flat_grid(math.ceil(n / _WEIGHED) * batch, 1)]
+        launch(parts, self.t, weights, width, n, parts.shape[1], first // WIDTH, int(transposed))
         multiply_into(target, v, as_matrices(weights), (batch,), alpha=-1.0, beta=1.0)
+
+
+@plain_kernel(workgroup_size=256)
+def weigh_panel(
+    parts: Array[f32],
+    t: Array4[f32],
+    y: Array[f32],
+    width: u32,
+    n: u32,
+    splits: u32,
+    panel: u32,
+    transposed: u32,
+) -> None:
+    """Write op(T) times the sum of the parts (batch, splits, width, n) to y (batch, width, n).
+
+    This is the middle of a product ``(I - V op(T) V^T) C``, of 64 columns a workgroup, whose sums
+    wait in 12 KiB of workgroup memory.
+    """
+    sums = shared(f32, WIDTH * _WEIGHED)
+    op = shared(f32, WIDTH * WIDTH)
+    blocks = (n + _WEIGHED - 1) // _WEIGHED
+    index = workgroup_id.x + workgroup_id.y * MOST_GROUPS
+    z = index // blocks
+    plane = width * n
+    if z * plane >= len(y):
+        return
+    column = index % blocks * _WEIGHED + local_index % _WEIGHED
+    for e in range(local_index, WIDTH * WIDTH, 256):
+        row = e // WIDTH
+        beside = e % WIDTH
+        op[e] = t[z, panel, row, beside] if transposed == 0 else t[z, panel, beside, row]
+    for f in range(local_index, WIDTH * _WEIGHED, 256):
+        line = f // _WEIGHED
+        own = 0.0
+        if line < width and column < n:
+            first = z * splits * plane + line * n + column
+            for s in range(splits):
+                own += parts[first + s * plane]
+        sums[f] = own
+    barrier()
+    for k in range(local_index // _WEIGHED, width, 256 // _WEIGHED):
+        total = 0.0
+        for i in range(width):
+            total += op[k * WIDTH + i] * sums[i * _WEIGHED + local_index % _WEIGHED]
+        if column < n:
+            y[z * plane + k * n + column] = total
 
 
 def identity(like: Buffer[f32], shape: tuple[int, int, int]) -> Buffer[f32]:
     """Return ones on the diagonals of (batch, rows, columns), on the device of ``like``."""
     y = like.device.buffer(f32, shape)
     if y.size:
-        sizes = {"rows": shape[1], "columns": shape[2]}
-        launch_flat("linalg/identity.wgsl", {}, (y,), y.size, sizes)
+        diagonal(y, shape[1], shape[2])
     return y
+
+
+@plain_kernel()
+def diagonal(y: Array[f32], rows: u32, columns: u32) -> None:
+    """Write ones on the diagonals of matrices (batch, rows, columns), zeros beside them."""
+    i = global_id.x
+    if i < len(y):
+        row = i // columns
+        y[i] = 1 if row % rows == i - row * columns else 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gpucore import Buffer, T, f16, i32, u32
+from gpucore import Array, Buffer, T, f16, global_id, i32, u32
 from gpucore.integers import ceil_div
-from gpustd.launch.grid import flat_grid
+from gpustd.launch.plain_kernels import plain_kernel
 from gpustd.launch.template import kernel
 from gpustd.nn.attention.matrix import matrix_shader, takes_matrix_units
 from gpustd.nn.attention.sizes import AttentionSizes, attention_params, attention_work
@@ -103,9 +102,23 @@ def _mask_words(mask: Buffer[Any] | None, keys: int) -> tuple[str, int]:
 def _pack_bits(mask: Buffer[Any]) -> Buffer[u32]:
     """Return a bit for each element, set where it is not 0: (..., ceil(keys / 32)) words."""
     *lead, keys = mask.shape
-    rows, words = math.prod(lead), ceil_div(keys, 32)
+    words = ceil_div(keys, 32)
     y = mask.device.buffer(u32, (*lead, words))
-    launch = kernel(mask.device, "nn/attention/bits.wgsl", scalar=mask.dtype.name)
-    sizes = {"rows": rows, "keys": keys, "words": words}
-    launch(mask, y, sizes, grid=flat_grid(rows * words, 64))
+    mask_bits(mask, y, keys, words)
     return y
+
+
+@plain_kernel()
+def mask_bits(x: Array[T], y: Array[u32], keys: u32, words: u32) -> None:
+    """Set a bit for each element of x (rows, keys) that is not 0, the first lowest: a word each."""
+    at = global_id.x
+    if at < len(y):
+        first = at % words * 32
+        start = at // words * keys + first
+        bits = u32(0)
+        bit = u32(1)
+        for i in range(min(keys - first, 32)):
+            if x[start + i] != 0:  # type: ignore[comparison-overlap]
+                bits |= bit
+            bit += bit
+        y[at] = bits

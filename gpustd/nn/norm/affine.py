@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpucore import Buffer, Device, DTypeError, ShapeError, f32
+from gpucore import Array, Buffer, Device, DTypeError, ShapeError, f32, global_id
 from gpustd.launch.checks import require_buffers
-from gpustd.launch.elements import launch_flat, words_of
+from gpustd.launch.plain_kernels import plain_kernel
 
 __all__ = ["check_channel_vectors", "fill_affine"]
 
@@ -43,7 +43,12 @@ def fill_affine(
 def _constant(device: Device, size: int, value: float) -> Buffer[f32]:
     """Return a new buffer of ``size`` times ``value``."""
     y = device.buffer(f32, size)
-    launch_flat(
-        "nn/fill.wgsl", {"scalar": "f32", "width": 4}, (y,), words_of(size), {"value": value}
-    )
+    fill(y, value)
     return y
+
+
+@plain_kernel()
+def fill(y: Array[f32], value: f32) -> None:
+    """Write one number everywhere."""
+    if global_id.x < len(y):
+        y[global_id.x] = value

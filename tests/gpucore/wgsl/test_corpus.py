@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from gpucore.wgsl.uniformity import require_uniformity
 from gpucore.wgsl.zeroing import zero_workgroup_memory
 from gpustd import nn
 from gpustd.launch import template
+from gpustd.launch.plain_kernels import KNOWN
 from gpustd.launch.template import SHADERS, rendered_kernels
 from gpustd.launch.variants import force_variant
 from gpustd.matmul.tiles import MATRIX_TILES
@@ -145,6 +147,11 @@ def corpus() -> Iterator[tuple[str, str]]:
         source = path.read_text(encoding="utf-8")
         if "@compute" in source and not any(mark in source for mark in TEMPLATE_MARKS):
             yield short_name(path), source
+    for package in LIBRARY:  # whose modules have kernels in Python
+        importlib.import_module(f"gpustd.{package}")
+    for kernel in KNOWN:
+        if not kernel.__wrapped__.__module__.startswith("tests."):
+            yield f"plain/{kernel.__name__}", kernel.source()
 
 
 def render(device: Device, dtype: type[DType]) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+from typing import Any
 
 import pytest
 
+from gpucore import GpuKernel
 from gpucore.backends.cuda.compiler import CudaCompiler, load_compiler
 from gpucore.backends.drivers.errors import DriverError
 from gpucore.wgsl import parse, reflect
 from gpucore.wgsl.c_family import CUDA, PrintedKernel, print_kernel
+from gpustd.arrays.sorting.radix import sort_tiles
+from gpustd.image.histograms import equalise_levels
 from gpustd.launch.template import SHADERS
 from tests.gpucore.wgsl.c_family.bundles import ShippedKernel, entry_points
 from tests.gpucore.wgsl.c_family.programs import EVERYTHING
@@ -21,7 +25,7 @@ OLDEST_WITH_UNITS = 80
 PARTS = 12
 """Into how many tests the kernels are dealt; ``make test`` runs two of them."""
 # Files without template marks, with workgroup memory and barriers.
-SAMPLE = ("arrays/sort_tiles.wgsl", "linalg/qr_rows.wgsl", "linalg/svd_ratio.wgsl")
+SAMPLE = ("linalg/qr_rows.wgsl", "matmul/conv/windows.wgsl")
 
 
 @pytest.fixture
@@ -62,6 +66,12 @@ def test_shipped_kernels(compiler: CudaCompiler, name: str) -> None:
     source = (SHADERS / name).read_text(encoding="utf-8")
     for entry in reflect(parse(source)).entry_points:
         assert compiled(compiler, print_kernel(source, entry, {}, checks=True), "sm_90a")
+
+
+@pytest.mark.parametrize("kernel", [equalise_levels, sort_tiles], ids=lambda k: k.__name__)
+def test_kernels_in_python(compiler: CudaCompiler, kernel: GpuKernel[Any, None]) -> None:
+    made = kernel.compile()
+    assert compiled(compiler, print_kernel(made.wgsl, made.entry, {}, checks=True), "sm_90a")
 
 
 @functools.cache
