@@ -243,7 +243,7 @@ def test_networks_of_other_families_are_refused(
     ("tensors", "reason"),
     [
         ({"lora_unet_x.lora_up.weight": 1}, "a LoRA"),
-        ({"lllite_unet_x.down.0.weight": 1}, "a ControlNet-LLLite"),
+        ({"lllite_unet_x.down.0.weight": 1}, "got 1 others: 'lllite_unet_x'"),
         ({"control_to_base_for_conv_in.weight": 1}, "a ControlNet-XS"),
         ({"x": 1}, "a file of an unknown kind"),
         ({"controlnet_mid_block.weight": 1}, "conv_in.weight"),
