@@ -19,12 +19,10 @@ class Companion(Protocol):
         """Return a time embedding in place of ``time``, which is made of ``features``."""
         ...
 
-    def begin(
-        self, latents: Activations, x: Activations, time: Activations, images: int
-    ) -> Activations:
+    def begin(self, latents: Activations, x: Activations, time: Activations) -> Activations:
         """Return what the way down begins with, in place of ``x``.
 
-        ``time``: the embedding with SiLU. ``images``: the rows of the prompt.
+        ``time``: the embedding with SiLU.
         """
         ...
 

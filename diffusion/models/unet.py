@@ -417,7 +417,7 @@ class UNet(Encoder):
         shifts = self._shifts(time)
         shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
         for companion in residuals.companions:
-            x = companion.begin(latents, x, time, images)
+            x = companion.begin(latents, x, time)
         deep = current_deep_feature()
         if deep is not None and deep.reuses:
             skips = self._first_skips(x, shifts_of, prompt, deep.branch + 1)

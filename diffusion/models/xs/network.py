@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from math import gcd
 
 from diffusion.models.controlnet import HintEncoder
-from diffusion.models.fused_linear import FusedLinear
-from diffusion.models.layers import Activations, Conv2d, Linear, PointwiseConv
+from diffusion.models.layers import Activations, Conv2d, PointwiseConv, repeat_images
 from diffusion.models.module import Module
-from diffusion.models.resnet import ResnetBlock, Shifts
+from diffusion.models.resnet import ResnetBlock
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet import FeatureEmbedding
-from diffusion.models.weights import Parameter
 from diffusion.models.xs.config import XsConfig
 
 __all__ = ["ControlXs"]
 
 _EPS, _MIDDLE_EPS = 1e-5, 1e-6
+_MIDDLE_GROUPS = 32
+"""The most groups of the middle's norms, whatever the config says, as in diffusers."""
 _LATENTS = 4
 
 
@@ -41,6 +41,16 @@ def _groups(channels: int, most: int) -> int:
     return next(each for each in range(min(channels, most), 0, -1) if channels % each == 0)
 
 
+def _shifted(resnet: ResnetBlock, x: Activations, time: Activations) -> Activations:
+    """Return a residual block's result for a time embedding with SiLU (B, C).
+
+    Its shift is computed alone: the channels may be fewer than a shared matrix product asks for.
+    """
+    assert resnet.time_emb_proj is not None
+    shift = resnet.time_emb_proj(time)
+    return resnet(x, {x.shape[0]: repeat_images(shift, x.shape[0])})
+
+
 def _transformer(config: XsConfig, level: int, groups: int) -> SpatialTransformer:
     """Return a level's spatial transformer."""
     return SpatialTransformer(
@@ -54,7 +64,10 @@ def _transformer(config: XsConfig, level: int, groups: int) -> SpatialTransforme
 
 
 class XsDownBlock(Module):
-    """A level of the way down: its layers, then its downsampler unless it is the last level."""
+    """A level of the way down: its layers, then its downsampler unless it is the last level.
+
+    Its norms have at most as many groups as the first one has, as diffusers joins both networks.
+    """
 
     def __init__(self, config: XsConfig, level: int) -> None:
         own, base, time = config.block_out_channels, config.base_channels, config.time_embed_dim
@@ -64,23 +77,24 @@ class XsDownBlock(Module):
         self.attentions = []
         self.base_to_ctrl = []
         self.ctrl_to_base = []
+        above = max(level - 1, 0)
+        most = _groups(own[above] + base[above], config.groups)
         for layer in range(config.layers):
-            before = max(level - 1, 0) if layer == 0 else level
+            before = above if layer == 0 else level
             inputs, read = own[before], base[before]
             self.base_to_ctrl.append(PointwiseConv(read, read))
             self.resnets.append(
                 ResnetBlock(
                     inputs + read,
                     width,
-                    _groups(inputs + read, config.groups),
+                    _groups(inputs + read, most),
                     _EPS,
                     time,
-                    groups_out=_groups(width, config.groups),
+                    groups_out=_groups(width, most),
                 )
             )
             if attends:
-                groups = _groups(width, config.groups)
-                self.attentions.append(_transformer(config, level, groups))
+                self.attentions.append(_transformer(config, level, _groups(width, most)))
             self.ctrl_to_base.append(PointwiseConv(width, wide))
         self.downsamplers: _Downsample | None = None
         if level < len(own) - 1:
@@ -89,11 +103,11 @@ class XsDownBlock(Module):
             self.ctrl_to_base.append(PointwiseConv(width, wide))
 
     def __call__(
-        self, index: int, x: Activations, shifts: Shifts, prompt: PromptKeys
+        self, index: int, x: Activations, time: Activations, prompt: PromptKeys
     ) -> Activations:
         """Return the result of layer ``index``, after the last of which the downsampler comes."""
         if index < len(self.resnets):
-            x = self.resnets[index](x, shifts)
+            x = _shifted(self.resnets[index], x, time)
             return self.attentions[index](x, prompt) if self.attentions else x
         assert self.downsamplers is not None
         return self.downsamplers(x)
@@ -104,7 +118,7 @@ class _Middle(Module):
 
     def __init__(self, config: XsConfig) -> None:
         width, wide = config.block_out_channels[-1], config.base_channels[-1]
-        time, groups = config.time_embed_dim, _groups(gcd(width, width + wide), config.groups)
+        time, groups = config.time_embed_dim, _groups(gcd(width, width + wide), _MIDDLE_GROUPS)
         last = len(config.block_out_channels) - 1
         self.attentions = [_transformer(config, last, groups)]
         self.resnets = [
@@ -112,9 +126,9 @@ class _Middle(Module):
             for inputs in (width + wide, width)
         ]
 
-    def __call__(self, x: Activations, shifts: Shifts, prompt: PromptKeys) -> Activations:
-        x = self.attentions[0](self.resnets[0](x, shifts), prompt)
-        return self.resnets[1](x, shifts)
+    def __call__(self, x: Activations, time: Activations, prompt: PromptKeys) -> Activations:
+        x = self.attentions[0](_shifted(self.resnets[0], x, time), prompt)
+        return _shifted(self.resnets[1], x, time)
 
 
 class XsMidBlock(Module):
@@ -136,8 +150,6 @@ class _UpConnections(Module):
 
 class ControlXs(Module):
     """The network's weights and layers. ``steps``: block and layer of each step of the way down."""
-
-    _shifts: FusedLinear
 
     def __init__(self, config: XsConfig) -> None:
         own, base = config.block_out_channels, config.base_channels
@@ -178,25 +190,6 @@ class ControlXs(Module):
     def layers(self) -> int:
         """The number of its strengths: for each state of the way down, the middle's last."""
         return len(self.steps) + 2
-
-    def _resnets(self) -> list[ResnetBlock]:
-        down = [resnet for block in self.down_blocks for resnet in block.resnets]
-        return [*down, *self.mid_block.midblock.resnets]
-
-    def _time_projections(self) -> list[Linear]:
-        return [each.time_emb_proj for each in self._resnets() if each.time_emb_proj]
-
-    def rearranged_parameters(self) -> list[Parameter]:
-        return FusedLinear.read_parameters(self._time_projections())
-
-    def after_load(self) -> None:
-        self._shifts = FusedLinear(self._time_projections(), few_rows=True)
-        for resnet, first in zip(self._resnets(), self._shifts.offsets, strict=False):
-            resnet.first_shift = first
-
-    def shifts(self, time: Activations) -> Activations:
-        """Return the shifts of all its residual blocks for a time embedding with SiLU (B, C)."""
-        return self._shifts(time)
 
     def cross_attentions(self) -> Iterator[CrossAttention]:
         """Yield the attentions to the prompt."""

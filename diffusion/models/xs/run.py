@@ -31,7 +31,7 @@ class XsRun:
         self._strengths = strengths
         self._steps = network.steps
         self._up = network.up_convolutions
-        self._shifts: dict[int, Activations] = {}
+        self._time: Activations | None = None
         self._states: list[Activations] = []
         self._next_step = self._next_up = 0
 
@@ -42,32 +42,29 @@ class XsRun:
             return time
         return add(multiply(own(features), share), multiply(time, 1.0 - share))
 
-    def begin(
-        self, latents: Activations, x: Activations, time: Activations, images: int
-    ) -> Activations:
+    def begin(self, latents: Activations, x: Activations, time: Activations) -> Activations:
         """Begin with the latents' first channels; others belong to inpainting networks."""
         network = self._network
         if latents.shape[3] > network.latent_channels:
             latents = slice_axis(latents, 3, 0, network.latent_channels)
         h = network.conv_in(latents, residual=repeat_images(self._picture, latents.shape[0]))
         h = repeat_images(h, time.shape[0])
-        shifts = network.shifts(time)
-        self._shifts = {rows: repeat_images(shifts, rows) for rows in {h.shape[0], images}}
-        self._states = [h]
+        self._time, self._states = time, [h]
         return self._add(x, network.control_to_base_for_conv_in, h, 0)
 
     def follow(self, before: Activations, after: Activations) -> Activations:
         """Compute the next layer with the UNet's features before its own layer."""
-        middle = self._network.mid_block
+        middle, time = self._network.mid_block, self._time
+        assert time is not None
         is_middle = self._next_step == len(self._steps)
         block, index = (None, 0) if is_middle else self._steps[self._next_step]
         self._next_step += 1
         reads = middle.base_to_ctrl if block is None else block.base_to_ctrl[index]
         x = _join(self._states[-1], reads(before))
         if block is None:
-            h = middle.midblock(x, self._shifts, self._prompt)
+            h = middle.midblock(x, time, self._prompt)
             return self._add(after, middle.ctrl_to_base, h, self._next_step)
-        h = block(index, x, self._shifts, self._prompt)
+        h = block(index, x, time, self._prompt)
         self._states.append(h)
         return self._add(after, block.ctrl_to_base[index], h, self._next_step)
 
