@@ -12,6 +12,7 @@ from diffusion.cli.config.config_file import OFF, VARIABLE
 from tests.diffusion.cli.fake_pipeline import infotext_of, run
 from tests.diffusion.control.golden_controls import write_control
 from tests.diffusion.control.golden_lites import write_lite
+from tests.diffusion.control.golden_xs import write_xs
 from tests.goldens.family_folders import write_family
 
 
@@ -19,11 +20,13 @@ def write_network(folder: Path, name: str) -> None:
     """Write a golden network as its kind is published."""
     if name.startswith("lite"):
         write_lite(folder, name)
+    elif name.startswith("xs"):
+        write_xs(folder / name, name)
     else:
         write_control(folder / name, name)
 
 
-@pytest.mark.parametrize("network", ["sd2", "lite_sd2"])
+@pytest.mark.parametrize("network", ["sd2", "lite_sd2", "xs_sd2"])
 def test_a_picture_that_was_led_is_drawn_again(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from diffusion.errors import ModelError, ModelFormatError, ModelMismatchError
 from diffusion.pipeline.control import make_network
 from tests.diffusion.session_folder import session_folder
 from tests.goldens import control_cases as cases
-from tests.goldens import lite_cases
+from tests.goldens import lite_cases, xs_cases
 from tests.goldens.family_folders import write_family
 
 KINDS = {
@@ -28,13 +29,22 @@ KINDS = {
     "full_xl": "xl_base",
     "lite_sd2": "sd2",
     "lite_all": "xl_base",
+    "xs_sd2": "sd2",
 }
 """Golden networks and their models."""
 
 
 def parameters(name: str) -> dict[str, Any]:
     """Return the tensors of a golden network."""
+    if name in xs_cases.XS:
+        return dict(xs_cases.parameters(name))
     return dict((lite_cases if name in lite_cases.LITES else cases).parameters(name))
+
+
+def write_config(folder: Path) -> None:
+    """Write the config that a ControlNet-XS needs, which other files do not read."""
+    text = json.dumps(xs_cases.saved("xs_sd2")["config"])
+    (folder / "config.json").write_text(text, encoding="utf-8")
 
 
 SHAPES = (
@@ -75,6 +85,11 @@ NAMES = st.sampled_from(
         "lllite_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_v.mid.0.weight",
         "lllite_unet_middle_block_1_transformer_blocks_0_attn1_to_q.mid.0.weight",
         "ip_adapter.1.to_k_ip.weight",
+        "control_to_base_for_conv_in.weight",
+        "down_blocks.0.base_to_ctrl.0.weight",
+        "down_blocks.0.downsamplers.conv.weight",
+        "mid_block.midblock.resnets.0.norm1.weight",
+        "up_connections.99999.ctrl_to_base.0.weight",
     ]
 )
 
@@ -121,6 +136,7 @@ def test_mutated_files_are_refused(
         tensors[each] = np.zeros(shape, np.float32)
     folder = session_folder("mutated-controls")
     folder.mkdir(exist_ok=True)
+    write_config(folder)
     save_file(tensors, folder / "a.safetensors")
     error = error_of(folder / "a.safetensors", models[KINDS[name]])
     if error is None:
@@ -134,6 +150,7 @@ def test_mutated_files_are_refused(
 def test_networks_for_another_family_are_refused(
     models: dict[str, ModelFolder], name: str, tmp_path: Path
 ) -> None:
+    write_config(tmp_path)
     save_file(parameters(name), tmp_path / "a.safetensors")
     other = next(each for each in models if each != KINDS[name])
     assert error_of(tmp_path / "a.safetensors", models[KINDS[name]]) is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from gpucore import Device
 from tests.diffusion.bundled_model import pixels
 from tests.diffusion.control.golden_controls import golden_networks, write_control
 from tests.diffusion.control.golden_lites import write_lite
+from tests.diffusion.control.test_opening import full_size_unet
 from tests.diffusion.golden_families import networks
 from tests.diffusion.session_folder import session_folder
 from tests.goldens import lite_cases as cases
@@ -166,6 +169,47 @@ def test_places_are_in_the_order_of_computing(xl: ModelFolder, tmp_path: Path) -
     first = opened.config.places[0]
     assert first.name == "lllite_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q"
     assert first.place.layer == "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+
+
+def published_tensors() -> dict[str, Any]:
+    """Return tensors under the names of SDXL's published files, of the least widths."""
+    blocks = {
+        **{f"input_blocks_{n}_1": (2, 640, (4, 4)) for n in (4, 5)},
+        **{f"input_blocks_{n}_1": (10, 1280, (4, 4, 2)) for n in (7, 8)},
+        "middle_block_1": (10, 1280, (4, 4, 2)),
+    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block, (depth, width, kernels) in blocks.items():
+        for index, layer in itertools.product(
+            range(depth), ("attn1_to_q", "attn1_to_k", "attn1_to_v", "attn2_to_q")
+        ):
+            name = f"lllite_unet_{block}_transformer_blocks_{index}_{layer}"
+            channels = (3, *[1] * (len(kernels) - 1), 2)
+            for number, side in enumerate(kernels):
+                inputs, outputs = channels[number : number + 2]
+                shapes[f"{name}.conditioning1.{2 * number}.weight"] = (outputs, inputs, side, side)
+                shapes[f"{name}.conditioning1.{2 * number}.bias"] = (outputs,)
+            for part, (inputs, outputs) in {
+                "down": (width, 1),
+                "mid": (3, 1),
+                "up": (1, width),
+            }.items():
+                shapes[f"{name}.{part}.0.weight"] = (outputs, inputs)
+                shapes[f"{name}.{part}.0.bias"] = (outputs,)
+    return {name: np.zeros(shape, np.float16) for name, shape in shapes.items()}
+
+
+def test_published_files_are_read(tmp_path: Path) -> None:
+    """136 modules: ten or two blocks of five transformers, with four layers each."""
+    save_file(published_tensors(), tmp_path / "a.safetensors")
+    model: Any = SimpleNamespace(
+        unet=full_size_unet("sdxl"), vae=SimpleNamespace(downscale=8, latent_channels=4)
+    )
+    opened = open_control(tmp_path / "a.safetensors", model)
+    assert isinstance(opened.config, LiteConfig)
+    assert len(opened.config.places) == 136
+    assert opened.config.transformers == (0, 1, 2, 3, 4)
+    opened.weights.check({n: p.shape for n, p in make_network(opened.config).parameters()})
 
 
 def test_diffusers_names_are_read(xl: ModelFolder, tmp_path: Path) -> None:
