@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from diffusion import Pipeline, Settings
+from diffusion import Pipeline, Result, Settings
+from diffusion.adapters import Lora, LoraFolder
 from diffusion.batching import draw_together
 from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.control import open_control
@@ -23,8 +24,10 @@ from diffusion.control.strengths import strengths_of
 from diffusion.errors import ModelFormatError, ModelMismatchError, SettingsError
 from diffusion.models.lite import LiteConfig
 from diffusion.pipeline.control import make_network
+from diffusion.pipeline.lora.mode import MODES
 from diffusion.tasks import GuidanceOptions, Hires, HyperTile, TokenMerging
 from gpucore import Device
+from tests.diffusion.adapters.test_pipeline_loras import write_lora
 from tests.diffusion.bundled_model import pixels
 from tests.diffusion.control.golden_controls import golden_networks, write_control
 from tests.diffusion.control.golden_lites import write_lite
@@ -33,6 +36,7 @@ from tests.diffusion.golden_families import networks
 from tests.diffusion.session_folder import session_folder
 from tests.goldens import lite_cases as cases
 from tests.goldens.family_folders import write_family
+from tests.goldens.loader import relative_error
 
 LEVELS = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(LEVELS)
@@ -151,6 +155,33 @@ def test_merged_tokens_are_refused(pipeline: Pipeline) -> None:
         with pytest.raises(SettingsError, match="ControlNet-LLLite"):
             drawn(pipeline, CONTROL, guidance_options=options)
     assert drawn(pipeline, replace(CONTROL, weight=0.0), guidance_options=merging)
+
+
+def test_loras_beside_the_layers_change_them_too(device: Device, tmp_path: Path) -> None:
+    """Merged LoRAs and those at run time give the same picture, but for rounding."""
+    write_lite(tmp_path / "nets", "lite_xl")
+    nets = networks(device, "xl_base")
+    (tmp_path / "loras").mkdir()
+    write_lora(tmp_path / "loras" / "a.safetensors", nets, "a")
+    pipeline = Pipeline(
+        nets, loras=LoraFolder(tmp_path / "loras"), controls=ControlFolder(tmp_path / "nets")
+    )
+    found = {}
+    for mode in MODES:
+        for loras in ((), (Lora("a"),)):
+            pipeline.loras.mode = mode
+            settings = replace(
+                SETTINGS, loras=loras, controls=(Control("lite_xl", PICTURE, mode="control"),)
+            )
+            *_, last = pipeline.generate(settings)
+            assert isinstance(last, Result)
+            found[mode, len(loras)] = last.latents
+    pipeline.loras.mode = "merge"
+    with pipeline.loras.use(SETTINGS):
+        pipeline.release()
+    assert relative_error(found["merge", 0], found["merge", 1]) > 1e-2
+    assert relative_error(found["runtime", 1], found["merge", 1]) < 1e-4
+    np.testing.assert_array_equal(found["runtime", 0], found["merge", 0])
 
 
 def test_soft_weights_end_at_one() -> None:
