@@ -41,7 +41,7 @@ def _groups(channels: int, most: int) -> int:
     return next(each for each in range(min(channels, most), 0, -1) if channels % each == 0)
 
 
-def _shifted(resnet: ResnetBlock, x: Activations, time: Activations) -> Activations:
+def _apply_block(resnet: ResnetBlock, x: Activations, time: Activations) -> Activations:
     """Return a residual block's result for a time embedding with SiLU (B, C).
 
     Its shift is computed alone: the channels may be fewer than a shared matrix product asks for.
@@ -107,7 +107,7 @@ class XsDownBlock(Module):
     ) -> Activations:
         """Return the result of layer ``index``, after the last of which the downsampler comes."""
         if index < len(self.resnets):
-            x = _shifted(self.resnets[index], x, time)
+            x = _apply_block(self.resnets[index], x, time)
             return self.attentions[index](x, prompt) if self.attentions else x
         assert self.downsamplers is not None
         return self.downsamplers(x)
@@ -127,8 +127,8 @@ class _Middle(Module):
         ]
 
     def __call__(self, x: Activations, time: Activations, prompt: PromptKeys) -> Activations:
-        x = self.attentions[0](_shifted(self.resnets[0], x, time), prompt)
-        return _shifted(self.resnets[1], x, time)
+        x = self.attentions[0](_apply_block(self.resnets[0], x, time), prompt)
+        return _apply_block(self.resnets[1], x, time)
 
 
 class XsMidBlock(Module):
@@ -142,7 +142,7 @@ class XsMidBlock(Module):
 
 
 class _UpConnections(Module):
-    """What a level of the way up reads of the way down."""
+    """The convolutions of a level of the way up, which read states of the way down."""
 
     def __init__(self, pairs: list[tuple[int, int]]) -> None:
         self.ctrl_to_base = [PointwiseConv(inputs, outputs) for inputs, outputs in pairs]
@@ -183,7 +183,7 @@ class ControlXs(Module):
 
     @property
     def up_convolutions(self) -> list[PointwiseConv]:
-        """What adds to each layer of the way up, in the order of computing."""
+        """The convolutions that add to each layer of the way up, in the order of computing."""
         return [each for block in self.up_connections for each in block.ctrl_to_base]
 
     @property
