@@ -74,7 +74,7 @@ KINDS: Final = Catalogue(
 
 @dataclass(frozen=True)
 class Control:
-    """A picture that leads a drawing through a ControlNet or a T2I-Adapter.
+    """A picture that leads a drawing through a ControlNet or one of its relatives.
 
     Args:
         model: a name in the pipeline's folder of control networks, the path of a

@@ -29,11 +29,17 @@ class Strengths(NamedTuple):
 
 
 def strengths_of(
-    control: Control, layers: int, *, adapter: bool = False, pools: bool = False
+    control: Control,
+    layers: int,
+    *,
+    adapter: bool = False,
+    lite: bool = False,
+    pools: bool = False,
 ) -> Strengths:
     """Return the factors for so many layers. Raises `SettingsError` for other layer weights.
 
-    ``adapter``: it is a T2I-Adapter. ``pools``: it adds means, which guess mode leaves alone.
+    ``adapter``: it is a T2I-Adapter. ``lite``: a ControlNet-LLLite, whose last layer counts wholly
+    in soft modes. ``pools``: it adds means, which guess mode leaves alone.
     """
     mode = MODES.find(control.mode).name
     factors = [1.0] * layers
@@ -43,7 +49,7 @@ def strengths_of(
             raise SettingsError("control layer weights", len(control.layer_weights), hint)
         factors = list(control.layer_weights)
     elif mode in ("prompt", "control"):
-        factors = _soft(layers, adapter=adapter)
+        factors = _soft(layers, adapter=adapter, lite=lite)
     elif mode == "guess" and not pools:
         factors = np.logspace(-1, 0, layers).tolist()
     scaled = tuple(control.weight * each for each in factors)
@@ -51,10 +57,10 @@ def strengths_of(
     return Strengths(scaled, (0.0,) * layers if silent else scaled)
 
 
-def _soft(layers: int, *, adapter: bool) -> list[float]:
+def _soft(layers: int, *, adapter: bool, lite: bool) -> list[float]:
     if adapter:
         return [*_SOFT_ADAPTER, *[1.0] * layers][:layers]
-    last = max(_SOFT_LAYERS, layers) - 1
+    last = (layers if lite else max(_SOFT_LAYERS, layers)) - 1
     return [_SOFTENING ** (last - layer) for layer in range(layers)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from diffusion.models.control_config import ControlNetConfig
@@ -27,14 +28,13 @@ __all__ = ["ControlNet", "HintEncoder"]
 class HintEncoder(Module):
     """Convolutions from a picture (B, H, W, C) in 0..1 to features of the latents' size."""
 
-    def __init__(self, config: ControlNetConfig) -> None:
-        widths = config.hint_channels
-        self.conv_in = Conv2d(config.hint_inputs, widths[0], 3, padding=1)
+    def __init__(self, inputs: int, widths: Sequence[int], outputs: int) -> None:
+        self.conv_in = Conv2d(inputs, widths[0], 3, padding=1)
         self.blocks = []
         for width, following in pairwise(widths):
             self.blocks.append(Conv2d(width, width, 3, padding=1))
             self.blocks.append(Conv2d(width, following, 3, padding=1, stride=2))
-        self.conv_out = Conv2d(widths[-1], config.unet.block_out_channels[0], 3, padding=1)
+        self.conv_out = Conv2d(widths[-1], outputs, 3, padding=1)
 
     def __call__(self, picture: Activations) -> Activations:
         x = self.conv_in(picture, activation="silu")
@@ -97,7 +97,9 @@ class ControlNet(Encoder):
 
     def __init__(self, config: ControlNetConfig) -> None:
         super().__init__(config.unet)
-        self.controlnet_cond_embedding = HintEncoder(config)
+        self.controlnet_cond_embedding = HintEncoder(
+            config.hint_inputs, config.hint_channels, config.unet.block_out_channels[0]
+        )
         widths = _skip_widths(config)
         self.controlnet_down_blocks = [PointwiseConv(width, width) for width in widths]
         last = config.unet.block_out_channels[-1]

@@ -10,7 +10,7 @@ from diffusion.models.low_rank import update_of_rows
 from diffusion.models.quantized.factor import Operand
 from diffusion.models.weights import Parameter, Weight, WeightGroup
 from gpucore import Buffer
-from gpustd import QuantizedWeight, concat, gemm
+from gpustd import QuantizedWeight, concat, gemm, slice_axis
 
 __all__ = ["FusedLinear"]
 
@@ -51,6 +51,33 @@ class FusedLinear(WeightGroup):
         update = update_of_rows(self)
         weight, bias = self.weight.factor, self.bias.buffer if self.bias else None
         return gemm(x, weight, bias=bias, update=update, few_rows=self._few_rows)
+
+    def of_each(self, inputs: Sequence[Activations]) -> Activations:
+        """Map an input (..., inputs) for each layer to all outputs, side by side.
+
+        Layers whose inputs are the same buffer are computed together.
+        """
+        weight = self.weight.factor
+        found: list[Activations] = []
+        first = 0
+        while first < len(inputs):
+            last = first + 1
+            while last < len(inputs) and inputs[last] is inputs[first]:
+                last += 1
+            found.append(self._some(inputs[first], weight, self.offsets[first], self.offsets[last]))
+            first = last
+        return concat(found, len(found[0].shape) - 1)
+
+    def _some(
+        self, x: Activations, weight: Buffer[Any] | QuantizedWeight, first: int, end: int
+    ) -> Activations:
+        """Return the outputs ``first`` to ``end`` alone; ``weight``: its whole weight."""
+        axis = len(x.shape) - 1
+        if update_of_rows(self) is not None or isinstance(weight, QuantizedWeight):
+            return slice_axis(self(x), axis, first, end)
+        bias = slice_axis(self.bias.buffer, 0, first, end) if self.bias else None
+        part = slice_axis(weight, 1, first, end)
+        return gemm(x, part, bias=bias, few_rows=self._few_rows)
 
 
 def _side_by_side(

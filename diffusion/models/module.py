@@ -94,6 +94,18 @@ class Module:
                 yield from member.modules()
         yield self
 
+    def find(self, name: str) -> Module:
+        """Return the module inside of a dotted name, such as ``down_blocks.0.resnets.1``.
+
+        Raises `KeyError` where there is none.
+        """
+        if not name:
+            return self
+        for own, member in _members(self):
+            if isinstance(member, Module) and f"{name}.".startswith(f"{own}."):
+                return member.find(name[len(own) + 1 :])
+        raise KeyError(name)
+
     def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield names in the file and parameters, depth first; private attributes are left out."""
         for name, member in _members(self):

@@ -19,7 +19,7 @@ class ResnetBlock(Module):
 
     ``second`` is a skip connection whose channels follow those of ``x``; it is read in place.
     ``shifts`` come from one matrix product for all blocks; this block's begin at ``first_shift``.
-    ``side``: as in `Conv2d`.
+    ``side``: as in `Conv2d`. ``groups_out``: of the second norm, if it has others.
     """
 
     def __init__(
@@ -30,11 +30,12 @@ class ResnetBlock(Module):
         eps: float,
         time: int | None = None,
         side: int | None = None,
+        groups_out: int | None = None,
     ) -> None:
         self.norm1 = GroupNorm(groups, inputs, eps)
         self.conv1 = Conv2d(inputs, outputs, 3, padding=1, side=side)
         self.time_emb_proj = Linear(time, outputs) if time else None
-        self.norm2 = GroupNorm(groups, outputs, eps)
+        self.norm2 = GroupNorm(groups_out or groups, outputs, eps)
         self.conv2 = Conv2d(outputs, outputs, 3, padding=1, side=side)
         self.conv_shortcut = Conv2d(inputs, outputs, 1) if inputs != outputs else None
         self.first_shift = 0

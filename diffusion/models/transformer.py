@@ -14,6 +14,7 @@ from diffusion.models.layers import (
     PointwiseConv,
     repeat_images,
 )
+from diffusion.models.lite.inputs import change_input, has_changes
 from diffusion.models.module import Module
 from diffusion.models.self_attention import attend, column_sums
 from diffusion.models.weights import Parameter
@@ -66,15 +67,26 @@ class SelfAttention(Module):
 
     def column_sums(self, x: Activations, images: int) -> Buffer[f32]:
         """Return how much each token of the first images is looked at, as `column_sums` does."""
-        return column_sums(self._qkv(x), self._heads, images)
+        return column_sums(self._project(x), self._heads, images)
+
+    def _project(self, x: Activations) -> Activations:
+        """Return queries, keys and values (B, S, 3 C) side by side."""
+        layers = (self.to_q, self.to_k, self.to_v)
+        if not has_changes(layers):
+            return self._qkv(x)
+        inputs = [change_input(layer, x) for layer in layers]
+        rows = max(each.shape[0] for each in inputs)
+        return self._qkv.of_each([repeat_images(each, rows) for each in inputs])
 
     def __call__(
         self, x: Activations, residual: Activations | None, perturbed: int = 0
     ) -> Activations:
-        projected = self._qkv(x)
+        projected = self._project(x)
         attended = self_attention(projected, heads=self._heads)
         if perturbed:
             attended = _with_values(attended, projected, perturbed)
+        if residual is not None:
+            residual = repeat_images(residual, attended.shape[0])
         return self.to_out[0](attended, residual=residual)
 
 
@@ -106,7 +118,7 @@ class CrossAttention(Module):
 
     def __call__(self, x: Activations, residual: Activations, prompt: AttentionKeys) -> Activations:
         prompts = prompt.keys.shape[0]
-        queries = repeat_images(self.to_q(x), prompts)
+        queries = repeat_images(self.to_q(change_input(self.to_q, x)), prompts)
         attended = attention(queries, prompt.keys, prompt.values, heads=self._heads)
         for each in prompt.images:
             seen = attention(queries, each.keys, each.values, heads=self._heads)

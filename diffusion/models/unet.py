@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.models.companion import Companion
 from diffusion.models.features import DeepFeature, current_deep_feature, scale_features
 from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
@@ -22,6 +23,7 @@ from gpucore import ArgumentError
 from gpustd import add, nn
 
 __all__ = [
+    "NO_RESIDUALS",
     "Encoder",
     "Residuals",
     "UNet",
@@ -36,12 +38,17 @@ class Residuals(NamedTuple):
 
     ``skips``: to each skip connection, once the way down is computed. ``middle``: to the result of
     the middle. ``levels``: to the result of each level of the way down, so that the next reads it;
-    one more is for the middle. An empty one adds nothing.
+    one more is for the middle. An empty one adds nothing. ``companions``: networks that are
+    computed in step with the UNet.
     """
 
     skips: Sequence[Activations] = ()
     middle: Activations | None = None
     levels: Sequence[Activations] = ()
+    companions: Sequence[Companion] = ()
+
+
+NO_RESIDUALS: Final = Residuals()
 
 
 def time_features(timesteps: Sequence[float], config: UNetConfig) -> NDArray[np.float32]:
@@ -150,14 +157,18 @@ class DownBlock(Block):
         shifts: Shifts,
         prompt: PromptKeys,
         residual: Activations | None = None,
+        companions: Sequence[Companion] = (),
     ) -> list[Activations]:
         """Return all outputs; ``residual`` is added after the last attention, or at the end."""
         outputs = [x]
         for index in range(len(self.resnets)):
-            outputs.append(self.layer(index, outputs[-1], shifts, prompt))
+            after = self.layer(index, outputs[-1], shifts, prompt)
+            outputs.append(follow_all(companions, outputs[-1], after))
         if residual is not None and self.attentions:
             outputs[-1] = add_images(outputs[-1], residual)
-        outputs.extend(downsample(outputs[-1]) for downsample in self.downsamplers)
+        for downsample in self.downsamplers:
+            after = downsample(outputs[-1])
+            outputs.append(follow_all(companions, outputs[-1], after))
         if residual is not None and not self.attentions:
             outputs[-1] = add_images(outputs[-1], residual)
         return outputs[1:]
@@ -215,11 +226,14 @@ class UpBlock(Block):
         prompt: PromptKeys,
         skips: list[Activations],
         deep: DeepFeature | None = None,
+        companions: Sequence[Companion] = (),
     ) -> Activations:
         """Return the result; layers that read no skip connection of ``skips`` are left out."""
         for index in range(max(0, len(self.resnets) - len(skips)), len(self.resnets)):
             if deep is not None and len(skips) == deep.branch + 1:
                 x = deep.pass_on(x)
+            for companion in companions:
+                x = companion.lead(x)
             skip = repeat_images(skips.pop(), x.shape[0])
             x, skip = scale_features(self._index, x, skip)
             x = self.layer(index, x, shifts, prompt, skip)
@@ -234,6 +248,15 @@ def add_images(x: Activations, y: Activations) -> Activations:
     """Return the sum of two batches; the shorter one is repeated."""
     images = max(x.shape[0], y.shape[0])
     return add(repeat_images(x, images), repeat_images(y, images))
+
+
+def follow_all(
+    companions: Sequence[Companion], before: Activations, after: Activations
+) -> Activations:
+    """Return a layer's result once all companions have computed theirs, one after another."""
+    for companion in companions:
+        after = companion.follow(before, after)
+    return after
 
 
 def side_of(config: UNetConfig, level: int) -> int:
@@ -309,24 +332,29 @@ class Encoder(Module):
         x: Activations,
         shifts: Shifts,
         prompt: PromptKeys,
-        levels: Sequence[Activations] = (),
+        residuals: Residuals = NO_RESIDUALS,
         perturbed: int = 0,
     ) -> tuple[list[Activations], Activations]:
         """Return all skip connections, and the result of the middle."""
-        skips = [x]
+        skips, levels, companions = [x], residuals.levels, residuals.companions
         for index, down in enumerate(self.down_blocks):
-            skips += down(skips[-1], shifts, prompt, levels[index] if levels else None)
+            level = levels[index] if levels else None
+            skips += down(skips[-1], shifts, prompt, level, companions)
         x = skips[-1]
         if self.mid_block:
             if perturbed:
                 x = repeat_images(x, max(shifts))
-            x = self.mid_block(x, shifts, prompt, perturbed)
+            x = follow_all(companions, x, self.mid_block(x, shifts, prompt, perturbed))
         if len(levels) > len(self.down_blocks):
             x = add_images(x, levels[-1])
         return skips, x
 
     def _time(
-        self, features: Activations, added: Activations | None, guidance: Activations | None
+        self,
+        features: Activations,
+        added: Activations | None,
+        guidance: Activations | None,
+        companions: Sequence[Companion] = (),
     ) -> Activations:
         """Return the time embedding, with the SiLU that each residual block would apply to it."""
         if (added is None) is not (self.add_embedding is None):
@@ -337,6 +365,11 @@ class Encoder(Module):
             raise ArgumentError(
                 "unet: `guidance` must be given for models with a cond_proj, and no others"
             )
+        if companions:
+            time = self.time_embedding(features, guidance)
+            for companion in companions:
+                time = companion.mix_time(time, features)
+            return nn.silu(time if added is None else add_images(time, added))
         if added is None:
             return self.time_embedding(features, guidance, activation="silu")
         return nn.silu(self.time_embedding(features, guidance, residual=added))
@@ -379,19 +412,22 @@ class UNet(Encoder):
         x = self.conv_in(latents)
         if added is not None or guidance is not None:  # parts differ from the first block on
             x, features = repeat_images(x, images), repeat_images(features, images)
-        shifts = self._shifts(self._time(features, added, guidance))
+        residuals = residuals or NO_RESIDUALS
+        time = self._time(features, added, guidance, residuals.companions)
+        shifts = self._shifts(time)
         shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
+        for companion in residuals.companions:
+            x = companion.begin(latents, x, time)
         deep = current_deep_feature()
         if deep is not None and deep.reuses:
             skips = self._first_skips(x, shifts_of, prompt, deep.branch + 1)
             return self._go_up(x, shifts_of, prompt, skips, images, deep)
-        levels = residuals.levels if residuals else ()
-        skips, x = self._go_down(x, shifts_of, prompt, levels, perturbed)
-        if residuals is not None and residuals.skips:
+        skips, x = self._go_down(x, shifts_of, prompt, residuals, perturbed)
+        if residuals.skips:
             skips = list(map(add_images, skips, residuals.skips))
-        if residuals is not None and residuals.middle is not None:
+        if residuals.middle is not None:
             x = add_images(x, residuals.middle)
-        return self._go_up(x, shifts_of, prompt, skips, images, deep)
+        return self._go_up(x, shifts_of, prompt, skips, images, deep, residuals.companions)
 
     def _go_up(
         self,
@@ -401,13 +437,14 @@ class UNet(Encoder):
         skips: list[Activations],
         images: int,
         deep: DeepFeature | None,
+        companions: Sequence[Companion] = (),
     ) -> Activations:
         """Return the prediction. With fewer skip connections, only the last layers are computed."""
         layers_after = sum(len(up.resnets) for up in self.up_blocks)
         for up in self.up_blocks:
             layers_after -= len(up.resnets)
             if len(skips) > layers_after:
-                x = up(x, shifts, prompt, skips, deep)
+                x = up(x, shifts, prompt, skips, deep, companions)
         return repeat_images(self.conv_out(self.conv_norm_out(x, silu=True)), images)
 
     def _first_skips(

@@ -14,6 +14,7 @@ from diffusion.adapters.rank_bank import RankBank
 from diffusion.adapters.rank_slots import PlacedSet
 from diffusion.models.features import DeepFeature, FeatureScaling, deep_feature, feature_scaling
 from diffusion.models.layers import seamless_padding
+from diffusion.models.lite import NO_CHANGES, input_changes
 from diffusion.models.low_rank import Updates, updates
 from diffusion.models.self_attention import (
     AttentionProbe,
@@ -187,19 +188,22 @@ class GuidedDenoiser:
         ):
             x, residuals = self._latents, None
             count = len(self._leading.controls)
-            if self._controls is not None and not self._kind.reuses:
-                active = self._kind.active[:count]
-                residuals = self._controls.residuals(active, x, self._features, parts)
-            unguided = networks.unet(
-                self._with_mask(x),
-                self._features,
-                self._image_prompts.extend(self._prompt, self._kind.active[count:]),
-                parts=parts,
-                added=self._conditioning.added,
-                guidance=self._conditioning.guidance,
-                residuals=residuals,
-                perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
-            )
+            active, changes = self._kind.active[:count], NO_CHANGES
+            if self._controls is not None:
+                changes = self._controls.input_changes(active, networks.unet)
+                if not self._kind.reuses:
+                    residuals = self._controls.residuals(active, x, self._features, parts)
+            with input_changes(changes):
+                unguided = networks.unet(
+                    self._with_mask(x),
+                    self._features,
+                    self._image_prompts.extend(self._prompt, self._kind.active[count:]),
+                    parts=parts,
+                    added=self._conditioning.added,
+                    guidance=self._conditioning.guidance,
+                    residuals=residuals,
+                    perturbed=self._latents.shape[0] if self._rule.perturbed else 0,
+                )
             guided = self._rule.output(unguided)
         found = _Captured(graph, unguided, guided, probe.sums if probe else None)
         return self._captured.setdefault(self._kind, found)

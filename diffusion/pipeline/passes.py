@@ -24,6 +24,7 @@ from diffusion.pipeline.control import (
     ControlNetwork,
     ControlUnit,
     crop_control,
+    require_whole_tokens,
     units_of,
 )
 from diffusion.pipeline.image_prompts import (
@@ -301,6 +302,7 @@ def with_controls(
     if prepared is not None and given is not None and given.only_masked:
         loaded = [(crop_control(control, prepared), network) for control, network in loaded]
     units = units_of(loaded, model, current.size, prepared, hires=current.kind == "hires")
+    require_whole_tokens(units, current.settings.guidance_options)
     return replace(current, controls=units)
 
 

@@ -7,8 +7,10 @@ from typing import Final
 from diffusion.checkpoints.model_folder import ModelFolder
 from diffusion.checkpoints.single_file.families import FAMILIES
 from diffusion.checkpoints.weights import Weights
-from diffusion.errors import ModelFormatError
+from diffusion.errors import ModelFormatError, quote
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig, begins_halved
+from diffusion.models.lite import LiteConfig
+from diffusion.models.xs import XsConfig
 
 __all__ = ["check_family", "family_title"]
 
@@ -17,11 +19,17 @@ _OTHER: Final = "give a control network that was made for this model's family"
 
 
 def check_family(
-    config: ControlNetConfig | AdapterConfig, weights: Weights, model: ModelFolder
+    config: ControlNetConfig | AdapterConfig | LiteConfig | XsConfig,
+    weights: Weights,
+    model: ModelFolder,
 ) -> None:
     """Raise ``ModelFormatError`` for a network that was made for another family of models."""
     if isinstance(config, ControlNetConfig):
         _check_controlnet(config, weights, model)
+    elif isinstance(config, XsConfig):
+        _check_xs(config, weights, model)
+    elif isinstance(config, LiteConfig):
+        _check_lite(config, weights, model)
     else:
         _check_adapter(config, weights, model)
 
@@ -57,6 +65,38 @@ def _check_adapter(config: AdapterConfig, weights: Weights, model: ModelFolder) 
     if config.outputs != expected or config.downscale != factor:
         found = f"{list(config.outputs)} at 1/{config.downscale}"
         _fail(path, "channels", f"{list(expected)} at 1/{factor}", found, None)
+
+
+def _check_xs(config: XsConfig, weights: Weights, model: ModelFolder) -> None:
+    unet, path = model.unet, weights.path
+    width = config.widths[0]
+    levels = len(unet.block_out_channels)
+    pairs = {
+        "cross_attention_dim": ((unet.cross_attention_dim,) * levels, config.widths),
+        "base_block_out_channels": (unet.block_out_channels, config.base_channels),
+        "down_block_types": (unet.down_block_types, config.down_block_types),
+        "layers_per_block": (unet.layers_per_block, (config.layers,) * levels),
+        "channels of the picture": (_COLOURS, config.hint_inputs),
+        "pixels per latent pixel": (model.vae.downscale, config.downscale),
+        "mid_block_type": (unet.mid_block_type, "UNetMidBlock2DCrossAttn"),
+        "channels of the latents": (model.vae.latent_channels, 4),
+    }
+    for field, (expected, found) in pairs.items():
+        if expected != found:
+            _fail(path, field, expected, found, width)
+
+
+def _check_lite(config: LiteConfig, weights: Weights, model: ModelFolder) -> None:
+    """Compare each module with the layer that it changes, whose name alone is known to fit."""
+    for each in config.places:
+        name = f"{each.name}.down.0.weight"
+        found, expected = weights.entries[name].shape[1], each.place.width
+        if found != expected:
+            _fail(weights.path, f"inputs of {quote(name)}", expected, found, None)
+        factor = model.vae.downscale << each.place.level
+        if each.downscale != factor:
+            field = f"pixels per token of {quote(each.name)}"
+            _fail(weights.path, field, factor, each.downscale, None)
 
 
 def _fail(path: object, field: str, expected: object, found: object, width: int | None) -> None:

@@ -11,6 +11,7 @@ from diffusion.checkpoints.control.adapters import adapter_config, adapter_sourc
 from diffusion.checkpoints.control.based_weights import DifferenceWeights, LowRankWeights
 from diffusion.checkpoints.control.derivation import derive_config
 from diffusion.checkpoints.control.family import check_family
+from diffusion.checkpoints.control.lite import is_lite, lite_config
 from diffusion.checkpoints.control.module_names import LDM_PREFIX, control_names
 from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.json_files import read_json_object
@@ -22,8 +23,10 @@ from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.weights import ParameterSource, Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, quote
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig
+from diffusion.models.lite import LiteConfig
+from diffusion.models.xs import XsConfig
 
-__all__ = ["SeparateControl", "find_file", "open_control", "short_hash"]
+__all__ = ["ControlConfig", "SeparateControl", "find_file", "open_control", "short_hash"]
 
 _HASHED_FROM: Final = 1 << 20
 _HASHED: Final = 1 << 16
@@ -32,19 +35,21 @@ _HINT: Final = "name the folder of a ControlNet or a T2I-Adapter, or its .safete
 _DIFFUSERS: Final = "controlnet_mid_block.weight"
 _LDM: Final = "middle_block_out.0.weight"
 _DIFFERENCE, _LOW_RANK = "difference", "lora_controlnet"
-_UNREAD: Final = (
-    ("lllite_unet_", "a ControlNet-LLLite"),
-    ("control_to_base_for_conv_in", "a ControlNet-XS"),
-    ("ip_adapter.", "an IP-Adapter, which --ip-adapter names"),
-)
+_NETS: Final = ("ControlNetModel", "ControlNetUnionModel")
+_XS_CLASS: Final = "ControlNetXSAdapter"
+_XS: Final = "control_to_base_for_conv_in.weight"
+_UNREAD: Final = (("ip_adapter.", "an IP-Adapter, which --ip-adapter names"),)
 """Relatives that are not read yet, or not here."""
+
+
+ControlConfig = ControlNetConfig | AdapterConfig | LiteConfig | XsConfig
 
 
 @dataclass(frozen=True)
 class SeparateControl:
     """An opened control network, whose kind ``config`` tells; no tensor of it is read yet."""
 
-    config: ControlNetConfig | AdapterConfig
+    config: ControlConfig
     weights: Weights
 
 
@@ -64,7 +69,7 @@ def short_hash(path: Path) -> str:
 
 
 def open_control(path: str | Path, model: ModelFolder) -> SeparateControl:
-    """Open a ControlNet or a T2I-Adapter for a model.
+    """Open a ControlNet, a T2I-Adapter, a ControlNet-LLLite or a ControlNet-XS for a model.
 
     A folder has its own config; that of a file follows from its names and shapes, and from the
     model, whose copy it is. Raises ``ModelNotFoundError``, ``ModelFormatError``, and
@@ -89,8 +94,11 @@ def _open_folder(folder: Path) -> SeparateControl:
     if name == "T2IAdapter":
         config = AdapterConfig.from_json(mapping, file)
         return SeparateControl(config, open_weights(find_weights(folder, _STEM), ()))
-    if name not in ("ControlNetModel", "ControlNetUnionModel"):
-        reason = f"must be ControlNetModel, ControlNetUnionModel or T2IAdapter, got {quote(name)}"
+    if name == _XS_CLASS:
+        xs = XsConfig.from_json(mapping, file)
+        return SeparateControl(xs, open_weights(find_weights(folder, _STEM), ()))
+    if name not in _NETS:
+        reason = f"must be one of {', '.join((*_NETS, 'T2IAdapter', _XS_CLASS))}, got {quote(name)}"
         raise ModelFormatError(file, "_class_name", reason, _HINT)
     control = ControlNetConfig.from_json(mapping, file)
     return SeparateControl(control, open_weights(find_weights(folder, _STEM), ()))
@@ -111,6 +119,10 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateControl:
     ]
     names = {source.name for source in sources}
     weights = Weights(path, sources)
+    if _XS in names:
+        return SeparateControl(_config_beside(path), weights)
+    if is_lite(names):
+        return SeparateControl(lite_config(weights, model), weights)
     if is_adapter(names):
         weights = Weights(path, adapter_sources(sources))
         return SeparateControl(adapter_config(weights, model), weights)
@@ -126,6 +138,20 @@ def _open_file(path: Path, model: ModelFolder) -> SeparateControl:
         weights = _weights(file, sources, model)
     config = derive_config(weights.entries, model.unet, path)
     return SeparateControl(config, weights)
+
+
+def _config_beside(path: Path) -> XsConfig:
+    """Return the config beside a ControlNet-XS, whose names tell neither heads nor groups."""
+    file = path.with_name("config.json")
+    if not file.exists():
+        reason = "a ControlNet-XS needs the config.json beside it, and there is none"
+        raise ModelNotFoundError(file, reason, "download the whole folder and name it")
+    mapping = read_json_object(file)
+    name = mapping.get("_class_name")
+    if name != _XS_CLASS:
+        reason = f"must be {_XS_CLASS}, got {quote(name)}"
+        raise ModelFormatError(file, "_class_name", reason, _HINT)
+    return XsConfig.from_json(mapping, file)
 
 
 def _weights(file: SafetensorsFile, sources: list[ParameterSource], model: ModelFolder) -> Weights:

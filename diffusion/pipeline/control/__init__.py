@@ -12,6 +12,8 @@ from diffusion.pipeline.control.unit import (
     ControlUnit,
     crop_control,
     crop_picture,
+    make_network,
+    require_whole_tokens,
     units_of,
 )
 
@@ -25,5 +27,7 @@ __all__ = [
     "crop_control",
     "crop_picture",
     "file_key",
+    "make_network",
+    "require_whole_tokens",
     "units_of",
 ]

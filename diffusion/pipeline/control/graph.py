@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,12 @@ from diffusion.control.hints import resize_region
 from diffusion.models.control_config import begins_halved
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.layers import Activations, repeat_images
+from diffusion.models.lite import ControlLite, InputChanges
 from diffusion.models.t2i_adapter import T2IAdapter
 from diffusion.models.transformer import PromptKeys
-from diffusion.models.unet import Residuals, add_images, size_features
+from diffusion.models.unet import Residuals, UNet, add_images, size_features
+from diffusion.models.xs import ControlXs, XsRun
+from diffusion.pipeline.control.lite_graph import LiteGraph
 from diffusion.pipeline.control.unit import ControlUnit
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, Device, DType
@@ -35,12 +38,18 @@ class ControlGraph:
     def __init__(
         self, units: Sequence[ControlUnit], shape: tuple[int, int, int, int], parts: int
     ) -> None:
-        self._units = [_UnitGraph(each, shape, parts) for each in units]
+        self._units: list[_UnitGraph | LiteGraph] = [
+            LiteGraph(each, shape, parts)
+            if isinstance(each.loaded.network, ControlLite)
+            else _UnitGraph(each, shape, parts)
+            for each in units
+        ]
 
     def record_prompt(self, conditioning: Conditioning) -> None:
         """Compute what the networks read of the prompt."""
         for each in self._units:
-            each.record_prompt(conditioning)
+            if isinstance(each, _UnitGraph):
+                each.record_prompt(conditioning)
 
     def residuals(
         self, active: Active, latents: Activations, features: Activations, parts: int
@@ -49,7 +58,7 @@ class ControlGraph:
         found = [
             unit.residuals(latents, features, parts)
             for unit, counts in zip(self._units, active, strict=True)
-            if counts
+            if counts and isinstance(unit, _UnitGraph)
         ]
         if not found:
             return None
@@ -58,7 +67,17 @@ class ControlGraph:
             _sum_layers(each.skips for each in found if each.skips),
             _sum(middles) if middles else None,
             _sum_layers(each.levels for each in found if each.levels),
+            [companion for each in found for companion in each.companions],
         )
+
+    def input_changes(self, active: Active, unet: UNet) -> InputChanges:
+        """Return what the active controls change in the inputs of layers, in their order."""
+        changes: dict[object, list[Callable[[Activations], Activations]]] = {}
+        for unit, counts in zip(self._units, active, strict=True):
+            if counts and isinstance(unit, LiteGraph):
+                for layer, change in unit.changes(unet):
+                    changes.setdefault(layer, []).append(change)
+        return changes
 
     def follow(self, units: Sequence[ControlUnit]) -> None:
         """Read the pictures, factors and regions of these controls from now on."""
@@ -82,7 +101,9 @@ class _UnitGraph:
 
     def __init__(self, unit: ControlUnit, shape: tuple[int, int, int, int], parts: int) -> None:
         folder = unit.model.folder
-        self._network = unit.loaded.network
+        network = unit.loaded.network
+        assert not isinstance(network, ControlLite)
+        self._network = network
         self._device: Device = unit.model.device
         self._dtype: type[DType] = unit.model.dtype
         self._shape, self._parts = shape, parts
@@ -108,10 +129,10 @@ class _UnitGraph:
     def record_prompt(self, conditioning: Conditioning) -> None:
         """Compute keys of the prompt, and what a union or an XL network adds to the time."""
         network = self._network
-        if not isinstance(network, ControlNet):
+        if isinstance(network, T2IAdapter):
             return
         self._prompt = network.prompt_keys(conditioning.context)
-        if conditioning.vectors is not None:
+        if isinstance(network, ControlNet) and conditioning.vectors is not None:
             self._added = network.embed_added(conditioning.vectors)
             if self._kinds is not None:
                 kinds = network.embed_kinds(self._kinds)
@@ -122,6 +143,9 @@ class _UnitGraph:
         network = self._network
         if isinstance(network, T2IAdapter):
             return Residuals(levels=self._scale(self._features))
+        if isinstance(network, ControlXs):
+            run = XsRun(network, self._features[0], self._prompt, self._factors)
+            return Residuals(companions=[run])
         with self._device.region("control"):
             found = network(
                 latents, features, self._prompt, self._features[0], parts=parts, added=self._added
@@ -145,6 +169,8 @@ class _UnitGraph:
         pixels = self._device.buffer_from_array(unit.pixels(), self._dtype)
         if isinstance(self._network, ControlNet):
             features = [self._network.read_picture(pixels, unit.kind)]
+        elif isinstance(self._network, ControlXs):
+            features = [self._network.read_picture(pixels)]
         else:
             features = self._network(pixels)[: self._levels]
         if self._features:
@@ -173,7 +199,7 @@ class _UnitGraph:
 
     def _sizes(self, unit: ControlUnit) -> list[tuple[int, int]]:
         """Return height and width of each layer that it adds to."""
-        if not isinstance(self._network, ControlNet):
+        if isinstance(self._network, T2IAdapter):
             return [(each.shape[1], each.shape[2]) for each in self._features]
         height, width = self._shape[1:3]
         counts = unit.model.folder.unet.layers_per_block

@@ -10,11 +10,8 @@ from diffusion.checkpoints.safetensors.regular_file import identity_of
 from diffusion.control import Control, ControlFolder
 from diffusion.errors import SettingsError
 from diffusion.infotext.controls import control_text
-from diffusion.models.control_config import ControlNetConfig
-from diffusion.models.controlnet import ControlNet
 from diffusion.models.module import Module, load
-from diffusion.models.t2i_adapter import T2IAdapter
-from diffusion.pipeline.control.unit import ControlledModel, ControlNetwork
+from diffusion.pipeline.control.unit import ControlledModel, ControlNetwork, make_network
 from gpucore import OutOfMemoryError
 
 __all__ = ["LoadedControls", "file_key"]
@@ -127,11 +124,7 @@ class LoadedControls:
     def _open(self, path: Path, key: Hashable) -> ControlNetwork:
         """Check a network's weights, then upload them."""
         opened = open_control(path, self.model.folder)
-        network: ControlNet | T2IAdapter = (
-            ControlNet(opened.config)
-            if isinstance(opened.config, ControlNetConfig)
-            else T2IAdapter(opened.config)
-        )
+        network = make_network(opened.config)
         opened.weights.check({name: each.shape for name, each in network.parameters()})
         device = self.model.device
         with device.region("loading"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.checkpoints import ModelFolder
+from diffusion.checkpoints.control import ControlConfig
 from diffusion.control.choice import KINDS, PASSES, Control
 from diffusion.control.hints import make_map, make_region, map_pixels
 from diffusion.control.preprocessors import find_preprocessor
@@ -20,7 +21,10 @@ from diffusion.errors import SettingsError
 from diffusion.images import to_rgb
 from diffusion.models.control_config import AdapterConfig, ControlNetConfig
 from diffusion.models.controlnet import ControlNet
+from diffusion.models.lite import ControlLite, LiteConfig
 from diffusion.models.t2i_adapter import T2IAdapter, unshuffle
+from diffusion.models.xs import ControlXs, XsConfig
+from diffusion.tasks.guidance import GuidanceOptions
 from diffusion.tasks.init_image import PreparedImage
 from diffusion.tasks.resizing import fit_image
 from gpucore import Device, DType
@@ -31,9 +35,12 @@ __all__ = [
     "ControlledModel",
     "crop_control",
     "crop_picture",
+    "make_network",
+    "require_whole_tokens",
     "units_of",
 ]
 
+ControlModule = ControlNet | T2IAdapter | ControlLite | ControlXs
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -46,20 +53,33 @@ class ControlledModel:
     dtype: type[DType]
 
 
+def make_network(config: ControlConfig) -> ControlModule:
+    """Return the network of a config, without its weights."""
+    if isinstance(config, ControlNetConfig):
+        return ControlNet(config)
+    if isinstance(config, XsConfig):
+        return ControlXs(config)
+    return ControlLite(config) if isinstance(config, LiteConfig) else T2IAdapter(config)
+
+
 @dataclass(frozen=True)
 class ControlNetwork:
     """A loaded control network. ``key``: which file it is of; ``name``: that file's."""
 
     key: Hashable
     name: str
-    config: ControlNetConfig | AdapterConfig
-    network: ControlNet | T2IAdapter
+    config: ControlConfig
+    network: ControlModule
 
     @property
     def layers(self) -> int:
         """The number of layers that it adds to."""
         if isinstance(self.network, ControlNet):
             return len(self.network.controlnet_down_blocks) + 1
+        if isinstance(self.network, ControlXs):
+            return self.network.layers
+        if isinstance(self.config, LiteConfig):
+            return len(self.config.transformers)
         assert isinstance(self.config, AdapterConfig)
         return len(self.config.outputs)
 
@@ -85,6 +105,11 @@ class ControlUnit:
         """Tell whether the negative prompt has factors of its own."""
         return self.strengths.prompt != self.strengths.negative
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Tell whether it changes what attentions read, token by token."""
+        return isinstance(self.loaded.config, LiteConfig)
+
     @cached_property
     def strengths(self) -> Strengths:
         """The factors of its layers. Raises `SettingsError`."""
@@ -93,6 +118,7 @@ class ControlUnit:
             self.control,
             self.loaded.layers,
             adapter=isinstance(config, AdapterConfig),
+            lite=isinstance(config, LiteConfig),
             pools=isinstance(config, ControlNetConfig) and config.pools,
         )
 
@@ -124,11 +150,16 @@ class ControlUnit:
         return make_region(self.control.region, self.control.resize, self.size)
 
     def pixels(self) -> NDArray[Any]:
-        """Return what the network reads: (1, H, W, 3), or an adapter's blocks of pixels."""
+        """Return what the network reads: (1, H, W, 3), or an adapter's blocks of pixels.
+
+        Colours are in 0..1, those of a ControlNet-LLLite in -1..1.
+        """
         pixels = map_pixels(self.control, self.map, self.mask)
         config = self.loaded.config
-        if isinstance(config, ControlNetConfig):
+        if isinstance(config, ControlNetConfig | XsConfig):
             return np.ascontiguousarray(pixels[..., ::-1]) if config.swaps_colours else pixels
+        if isinstance(config, LiteConfig):
+            return pixels * np.float32(2) - np.float32(1)
         if config.inputs == 1:
             pixels = pixels @ _LUMA[:, None]
         return np.ascontiguousarray(unshuffle(_pad(pixels, config.downscale), config.downscale))
@@ -138,6 +169,18 @@ def _pad(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
     """Continue the right and lower edge to multiples of ``factor``."""
     right, below = -pixels.shape[2] % factor, -pixels.shape[1] % factor
     return np.pad(pixels, ((0, 0), (0, below), (0, right), (0, 0)), "edge")
+
+
+def require_whole_tokens(units: Sequence[ControlUnit], options: GuidanceOptions) -> None:
+    """Raise `SettingsError` where tokens are merged or tiled that a control reads one by one."""
+    name = next((each.loaded.name for each in units if each.reads_tokens), None)
+    if name is None:
+        return
+    hint = f"must be off with {name}: a ControlNet-LLLite reads every token at its place"
+    if options.merging is not None:
+        raise SettingsError("token_merging", options.merging.ratio, hint)
+    if options.tiles is not None:
+        raise SettingsError("hypertile", options.tiles.tile, hint)
 
 
 def crop_control(control: Control, prepared: PreparedImage) -> Control:

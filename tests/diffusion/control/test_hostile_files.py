@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,36 @@ from safetensors.numpy import save_file
 from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.control import open_control
 from diffusion.errors import ModelError, ModelFormatError, ModelMismatchError
-from diffusion.models.control_config import ControlNetConfig
-from diffusion.models.controlnet import ControlNet
-from diffusion.models.t2i_adapter import T2IAdapter
+from diffusion.pipeline.control import make_network
 from tests.diffusion.session_folder import session_folder
 from tests.goldens import control_cases as cases
+from tests.goldens import lite_cases, xs_cases
 from tests.goldens.family_folders import write_family
 
-KINDS = {"sd2": "sd2", "union": "xl_base", "full": "sd2", "full_xl": "xl_base"}
+KINDS = {
+    "sd2": "sd2",
+    "union": "xl_base",
+    "full": "sd2",
+    "full_xl": "xl_base",
+    "lite_sd2": "sd2",
+    "lite_all": "xl_base",
+    "xs_sd2": "sd2",
+}
 """Golden networks and their models."""
+
+
+def parameters(name: str) -> dict[str, Any]:
+    """Return the tensors of a golden network."""
+    if name in xs_cases.XS:
+        return dict(xs_cases.parameters(name))
+    return dict((lite_cases if name in lite_cases.LITES else cases).parameters(name))
+
+
+def write_config(folder: Path) -> None:
+    """Write the config that a ControlNet-XS needs, which other files do not read."""
+    text = json.dumps(xs_cases.saved("xs_sd2")["config"])
+    (folder / "config.json").write_text(text, encoding="utf-8")
+
 
 SHAPES = (
     st.lists(st.sampled_from([0, 1, 2, 3, 16, 32]), max_size=4)
@@ -56,7 +78,18 @@ NAMES = st.sampled_from(
         "body.0.block1.weight",
         "adapter.body.1.in_conv.weight",
         "lllite_unet_input_blocks_4_1.down.0.weight",
+        "lllite_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.down.0.weight",
+        "lllite_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_v.conditioning1.0.weight",
+        "lllite_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_v.conditioning1.2.weight",
+        "lllite_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.up.0.weight",
+        "lllite_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_v.mid.0.weight",
+        "lllite_unet_middle_block_1_transformer_blocks_0_attn1_to_q.mid.0.weight",
         "ip_adapter.1.to_k_ip.weight",
+        "control_to_base_for_conv_in.weight",
+        "down_blocks.0.base_to_ctrl.0.weight",
+        "down_blocks.0.downsamplers.conv.weight",
+        "mid_block.midblock.resnets.0.norm1.weight",
+        "up_connections.99999.ctrl_to_base.0.weight",
     ]
 )
 
@@ -72,9 +105,7 @@ def models() -> dict[str, ModelFolder]:
 def check(path: Path, model: ModelFolder) -> None:
     """Open a network and compare all its names and shapes."""
     found = open_control(path, model)
-    config = found.config
-    is_net = isinstance(config, ControlNetConfig)
-    network = ControlNet(config) if is_net else T2IAdapter(config)
+    network = make_network(found.config)
     found.weights.check({name: each.shape for name, each in network.parameters()})
 
 
@@ -87,7 +118,7 @@ def error_of(path: Path, model: ModelFolder) -> ModelError | None:
     return None
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=90, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(sorted(KINDS)),
     removed=st.integers(0, 200),
@@ -96,7 +127,7 @@ def error_of(path: Path, model: ModelFolder) -> ModelError | None:
 def test_mutated_files_are_refused(
     models: dict[str, ModelFolder], name: str, removed: int, changes: dict[str, tuple[int, ...]]
 ) -> None:
-    tensors: dict[str, Any] = dict(cases.parameters(name))
+    tensors = parameters(name)
     whole = {each: np.shape(array) for each, array in tensors.items()}
     names = sorted(tensors)
     if removed < len(names):
@@ -105,6 +136,7 @@ def test_mutated_files_are_refused(
         tensors[each] = np.zeros(shape, np.float32)
     folder = session_folder("mutated-controls")
     folder.mkdir(exist_ok=True)
+    write_config(folder)
     save_file(tensors, folder / "a.safetensors")
     error = error_of(folder / "a.safetensors", models[KINDS[name]])
     if error is None:
@@ -118,7 +150,8 @@ def test_mutated_files_are_refused(
 def test_networks_for_another_family_are_refused(
     models: dict[str, ModelFolder], name: str, tmp_path: Path
 ) -> None:
-    save_file(cases.parameters(name), tmp_path / "a.safetensors")
+    write_config(tmp_path)
+    save_file(parameters(name), tmp_path / "a.safetensors")
     other = next(each for each in models if each != KINDS[name])
     assert error_of(tmp_path / "a.safetensors", models[KINDS[name]]) is None
     assert isinstance(error_of(tmp_path / "a.safetensors", models[other]), ModelFormatError)

@@ -243,8 +243,8 @@ def test_networks_of_other_families_are_refused(
     ("tensors", "reason"),
     [
         ({"lora_unet_x.lora_up.weight": 1}, "a LoRA"),
-        ({"lllite_unet_x.down.0.weight": 1}, "a ControlNet-LLLite"),
-        ({"control_to_base_for_conv_in.weight": 1}, "a ControlNet-XS"),
+        ({"lllite_unet_x.down.0.weight": 1}, "got 1 others: 'lllite_unet_x'"),
+        ({"control_to_base_for_conv_in.weight": 1}, "needs the config.json beside it"),
         ({"x": 1}, "a file of an unknown kind"),
         ({"controlnet_mid_block.weight": 1}, "conv_in.weight"),
         ({"middle_block_out.0.weight": 1}, "conv_in.weight"),
@@ -257,7 +257,7 @@ def test_other_files_are_refused(
 ) -> None:
     path = tmp_path / "x.safetensors"
     save_file({name: np.zeros(size, np.float32) for name, size in tensors.items()}, path)
-    with pytest.raises(ModelFormatError, match=reason):
+    with pytest.raises(ModelError, match=reason):
         open_control(path, sd2)
 
 

@@ -22,6 +22,8 @@ from diffusion.server.engine.process import ProcessEngine
 from diffusion.server.worker.process import WorkerOptions
 from diffusion.text.inversions import InversionFolder
 from gpucore import Device
+from tests.diffusion.control.golden_lites import write_lite
+from tests.diffusion.control.golden_xs import write_xs
 from tests.diffusion.golden_families import model_folder, networks
 from tests.diffusion.server.adapter_files import encode, picture, write_controls, write_word
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
@@ -50,6 +52,8 @@ def server(place: Path, first: Device) -> Iterator[Live]:
     """Return a server whose worker draws with a tiny model of random numbers."""
     model = model_folder("sd2")
     write_controls(place / "controls")
+    write_lite(place / "controls", "lite_sd2")
+    write_xs(place / "controls" / "xs_sd2", "xs_sd2")
     write_word(place / "embeddings", "good", networks(first, "sd2").folder.unet.cross_attention_dim)
     write_word(place / "embeddings", "alien", 7)
     folders: dict[str, Any] = {name: place / name for name in ("controls", "embeddings")}
@@ -101,6 +105,24 @@ def test_a_led_picture_has_the_bits_of_python(server: Live, pipeline: Pipeline) 
     assert 'TI hashes: "good: ' in text
 
 
+@pytest.mark.parametrize("name", ["lite_sd2", "xs_sd2"])
+def test_units_name_networks_of_every_kind(name: str, server: Live, pipeline: Pipeline) -> None:
+    """A unit of the WebUI's extension names a ControlNet-LLLite or ControlNet-XS as any other."""
+    unit = {"model": name, "image": encode(PICTURE), "weight": 0.7, "control_mode": 2}
+    body = {"prompt": "x", "width": 32, "height": 32, "steps": 2, "cfg_scale": 3.0, "seed": 5}
+    body["alwayson_scripts"] = {"controlnet": {"args": [unit]}}
+    answer = requests.post(f"{server.url}/sdapi/v1/txt2img", json=body, timeout=COMPILING)
+    assert answer.status_code == 200, answer.text[:500]
+    made = opened(answer.json()["images"][0])
+    assert f"Model: {name} [" in made.info["parameters"]
+    control = Control(name, PICTURE, weight=0.7, mode="control")
+    settings = Settings("x", width=32, height=32, steps=2, guidance=3.0, seed=5)
+    found = pipeline.draw(replace(settings, sampler="euler", controls=(control,)))[0]
+    plain = pipeline.draw(replace(settings, sampler="euler"))[0]
+    assert found.tobytes() != plain.tobytes()
+    assert made.tobytes() == found.tobytes()
+
+
 def test_a_word_counts_in_prompts(server: Live) -> None:
     plain = draw(server, prompt="a goop apple")
     assert "TI hashes" not in plain.info["parameters"]
@@ -115,7 +137,7 @@ def test_a_word_counts_in_prompts(server: Live) -> None:
 def test_webuiapi_leads_a_picture(server: Live, pipeline: Pipeline, first: Device) -> None:
     """The picture, its text and the map behind it are those of Python."""
     client = webuiapi.WebUIApi(port=server.port)
-    (canny, _) = client.controlnet_model_list()
+    (canny, *_) = client.controlnet_model_list()
     unit = webuiapi.ControlNetUnit(image=PICTURE, module="canny", model=canny, processor_res=64)
     result = client.txt2img(
         prompt="a good apple",
