@@ -36,7 +36,8 @@ async def list_loras(services: Parts, user: CurrentUser, model: ModelOf = None) 
 
     ``words``: what it was trained with. ``problem``: why the model cannot draw with it, or null.
     """
-    width = await asyncio.to_thread(text_width_of, services.models.find(model).path)
+    found, files = services.models.find(model), services.models.files
+    width = await asyncio.to_thread(text_width_of, found.path, files)
     return {
         "loras": [
             {
