@@ -191,8 +191,8 @@ function unitFields() {
 
 function promptFields() {
   return numberedFields("prompt", "image_prompts", PROMPTS, [
-    { key: "model", label: "Adapter", kind: "choice", choices: "control_models", unset: "Choose an IP-Adapter", wide: true },
-    { key: "encoder", label: "Image encoder", kind: "choice", choices: "control_models", unset: "One that fits", wide: true },
+    { key: "model", label: "Adapter", kind: "choice", choices: "ip_adapters", unset: "Choose an IP-Adapter", wide: true },
+    { key: "encoder", label: "Image encoder", kind: "choice", choices: "image_encoders", unset: "One that fits", wide: true },
     { key: "weight", label: "Weight", kind: "slider", min: -1, max: 2, step: 0.05, standard: 1, wide: true },
     { key: "start", label: "Starts at", kind: "number", min: 0, max: 1, step: 0.05, standard: 0, tip: "Share of the steps" },
     { key: "end", label: "Ends at", kind: "number", min: 0, max: 1, step: 0.05, standard: 1, tip: "Share of the steps" },

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from diffusion.checkpoints.safetensors import save_safetensors
+from tests.diffusion.image_prompts.golden_prompts import write_adapter, write_encoder
 from tests.diffusion.server.adapter_files import write_controls, write_word
 from tests.diffusion.server.live_server import Live, run_on_thread
 from tests.diffusion.server.model_folders import copy_model, copy_vae
@@ -99,7 +100,9 @@ def served(tmp_path: Path) -> Iterator[Live]:
     write_word(folders["embeddings"], "calm", 128, 2)
     write_word(folders["embeddings"], "alien", 7)
     write_controls(folders["controls"])
-    write_lora(folders["controls"] / "ip-adapter.safetensors", 128)
+    write_adapter(folders["controls"] / "ip-adapter.safetensors", "base", "sd2")
+    write_encoder(folders["controls"] / "eyes")
+    write_lora(folders["controls"] / "odd.safetensors", 128)
     copy_vae(folders["vaes"] / "warm", 0.5)
     copy_model(folders["models"] / "second", 0.9)
     with run_on_thread(tmp_path / "out", **folders) as live:
