@@ -76,6 +76,7 @@ def test_the_least_busy_worker_gets_a_job_and_a_warm_one_among_equals(tmp_path: 
         jobs = [live.submit(f"{HOLD} {i}", steps=1) for i in range(4)]
         workers = [live.wait_for(number, "running")["worker"] for number in jobs]
         assert workers == ["worker 1", "worker 0", "worker 0", "worker 1"]
+        wait_until(lambda: (len(first.drawn), len(second.drawn)) == (2, 2))
         metrics = live.get("/metrics").text
         for name in ("worker 0", "worker 1"):
             assert f'diffusion_worker_jobs{{worker="{name}"}} 2.0' in metrics

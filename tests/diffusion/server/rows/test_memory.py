@@ -47,6 +47,7 @@ def test_an_ended_job_lets_its_pictures_go(live: Live) -> None:
     assert job.settings.init_image is not None
     assert job.picture_bytes > 2 * 4 * 64 * 64
     image = weakref.ref(job.settings.init_image.image)
+    wait_until(lambda: live.engine.drawn)
     live.engine.drawn.clear()
     live.engine.released.set()
     live.wait_for(number, "done")
