@@ -92,5 +92,5 @@ def _sides(size: str | None, settings: Settings) -> tuple[int | None, int | None
     """
     if size is not None:
         return parse_sides(size)
-    first = settings.hires and settings.hires.first
+    first = None if settings.hires is None else settings.hires.first
     return None if first is None else drawn_size(first)
