@@ -65,6 +65,7 @@ async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, objec
         "schedule": [{"name": "automatic", "label": "Automatic"}, *_names(SCHEDULES)],
         "upscaler": [*_names(UPSCALERS), *networks],
         "pixel_upscaler": [*_names(PIXEL_UPSCALERS), *networks],
+        "upscaler_network": networks,
         "resize": _names(RESIZE_MODES),
         "content": _names(CONTENTS),
         "area": _names(AREAS),

@@ -91,12 +91,13 @@ def write_lora(file: Path, width: int, notes: dict[str, str] | None = None) -> N
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Live]:
     """Return a server with a few adapters; the bundled model reads text of 128."""
-    names = ("loras", "embeddings", "controls", "vaes", "models")
+    names = ("loras", "embeddings", "controls", "vaes", "models", "upscalers")
     folders: dict[str, Any] = {each: tmp_path / each for each in names}
-    for name in ("loras", "embeddings"):
+    for name in ("loras", "embeddings", "upscalers"):
         folders[name].mkdir()
     write_lora(folders["loras"] / "paint.safetensors", 128, TAGS)
     write_lora(folders["loras"] / "large.safetensors", 2048)
+    save_safetensors(folders["upscalers"] / "4x-Sharp.safetensors", {"x": np.zeros(1, "f4")}, {})
     write_word(folders["embeddings"], "calm", 128, 2)
     write_word(folders["embeddings"], "alien", 7)
     write_controls(folders["controls"])

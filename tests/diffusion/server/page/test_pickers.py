@@ -95,6 +95,20 @@ def test_a_drawn_picture_leads_the_next(picking: Any, served: Live) -> None:
     assert served.engine.drawn[-1].controls[0].model == "deep/pose"
 
 
+def test_a_network_enlarges_a_picture(picking: Any, served: Live) -> None:
+    picking.locator(".mode").get_by_text("Upscale").click()
+    give_file(picking, png((40, 24)), "paste")
+    expect(picking.get_by_text("40 × 24")).to_be_visible()
+    picking.locator('select[data-key="upscale.upscaler"]').select_option("4x-Sharp")
+    picking.get_by_label("Prompt", exact=True).fill("a boat")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    drawn = served.engine.drawn[-1]
+    assert drawn.init_image is not None
+    assert (drawn.init_image.upscaler, drawn.init_image.strength) == ("4x-Sharp", 0.3)
+    assert (drawn.width, drawn.height) == (80, 48)
+
+
 def test_a_vae_a_refiner_and_a_model_of_hires_fix(picking: Any, served: Live) -> None:
     """They are chosen from lists, and the refiner is set back."""
     picking.get_by_label("Prompt", exact=True).fill("a cat")
