@@ -7,7 +7,9 @@
 - ``health``: two clients have pictures drawn, and another asks ``/healthz`` 50 times a second:
   its latencies, and the lag of the server's event loop from ``/metrics``
 - ``bodies``: the same while requests of 32 MiB come in, one after another
-- ``cancel``: from the cancellation of a job to its end, less the median time of its steps
+- ``cancel``: from the cancellation of a job to its end, less the median time of its steps; and from
+  the end of the step that was under way to the job's. On a busy machine one step takes five times
+  as long as another: the first of these tells of the machine, the second of the server
 - ``cancel-without-previews``: the same; a preview under way takes as long as several steps
 
 The server is a process of its own, whose worker is another. It prints the numbers and, with
@@ -31,7 +33,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bench.machine import description
 from gpucore import Device
@@ -114,20 +116,23 @@ def _share_below(before: dict[float, float], after: dict[float, float], share: f
 
 async def measure_cancel(port: int, count: int, previews: int) -> dict[str, object]:
     """Return how long running jobs go on after they were cancelled, in steps and beyond."""
-    late: list[float] = []
-    steps: list[float] = []
     draw = random.Random(5)
+    found = []
     for _ in range(count):
         place = draw.randint(3, 8), draw.uniform(0, 0.3)
-        seconds, step = await _cancel_one(port, *place, previews)
-        late.append(max(0.0, seconds - step))
-        steps.append(step)
+        found.append(await _cancel_one(port, *place, previews))
+    late = [max(0.0, each.seconds - each.step) for each in found]
+    after = [each.after_step for each in found if each.after_step is not None]
     return {
         "jobs": count,
-        "step_ms": round(statistics.median(steps) * 1e3, 1),
+        "step_ms": round(statistics.median(each.step for each in found) * 1e3, 1),
+        "longest_step_ms": round(max(each.longest_step for each in found) * 1e3, 1),
         "previews": bool(previews),
         "p50_after_a_step_ms": round(percentile(late, 0.5), 1),
         "most_after_a_step_ms": round(max(late) * 1e3, 1),
+        "stopped_in_a_step": len(after),
+        "p50_after_that_step_ms": round(percentile(after, 0.5), 1) if after else None,
+        "most_after_that_step_ms": round(max(after) * 1e3, 1) if after else None,
     }
 
 
@@ -137,10 +142,20 @@ async def _ask(port: int, method: str, path: str, body: Any = None) -> tuple[int
         return await connection.ask(method, path, body)
 
 
-async def _cancel_one(
-    port: int, steps_before: int, pause: float, previews: int
-) -> tuple[float, float]:
-    """Return the seconds from a job's cancellation to its end, and those of its median step."""
+class _Cancelled(NamedTuple):
+    """Seconds from a job's cancellation to its end, of its median and of its longest step.
+
+    ``after_step``: from the end of the step that was under way; None where none was, but a preview.
+    """
+
+    seconds: float
+    step: float
+    longest_step: float
+    after_step: float | None
+
+
+async def _cancel_one(port: int, steps_before: int, pause: float, previews: int) -> _Cancelled:
+    """Cancel a job, and measure how long it goes on."""
     body = {"prompt": "a red apple", "steps": 500, "width": SIDE, "height": SIDE}
     body |= {"preview_every": previews}
     job = json.loads((await _ask(port, "POST", "/api/v1/jobs", body))[1])["id"]
@@ -155,7 +170,8 @@ async def _cancel_one(
             assert (await _ask(port, "DELETE", f"/api/v1/jobs/{job}"))[0] == 200
     ended = time.monotonic()
     steps = [b - a for a, b in itertools.pairwise(times)]
-    return ended - cancelled, statistics.median(steps)
+    after = next((ended - each for each in times if each > cancelled), None)
+    return _Cancelled(ended - cancelled, statistics.median(steps), max(steps), after)
 
 
 async def _events(port: int, path: str) -> AsyncIterator[str]:

@@ -134,7 +134,7 @@ def check_requests(series: Series) -> Checked:
 
     Raises `DiffusionError`.
     """
-    total, files, texts = 0, set[Path](), set[str]()
+    total, files, texts = 0, set[Path](), set[tuple[str, bool]]()
     for request in series.requests():
         check_settings(request.settings)
         check_names(request.settings, request.options.lora_folder())
@@ -147,7 +147,8 @@ def check_requests(series: Series) -> Checked:
         files.update(request.input_files, request.options.controls.files())
         files.update(request.options.image_prompts.files())
         if request.earlier_text is not None:
-            texts.add(request.earlier_text)
-    for text in texts:
-        report_unreproduced(text)
+            hires = request.settings.hires
+            texts.add((request.earlier_text, hires is not None and hires.first is not None))
+    for text, goes_on in texts:
+        report_unreproduced(text, ("First pass",) if goes_on else ())
     return Checked(total, files)

@@ -41,6 +41,7 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 OPTIONS: Final = {
     "blur": "--mask-blur",
+    "blur_down": "--mask-blur-down",
     "hires scale": "--hires",
     "switch": "--refiner-switch",
     "variation strength": "--variation",

@@ -5,7 +5,7 @@ The text is as hostile as the file. Names of models in it are compared and never
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,8 +199,13 @@ def _read_hashes(text: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), digest.strip()
 
 
-def report_unreproduced(text: str) -> None:
-    """Print a line that names the settings in a picture's text that have no effect here."""
-    left = unreproduced_settings(parse_infotext(text))
+def report_unreproduced(text: str, given: Collection[str] = ()) -> None:
+    """Print a line that names the settings in a picture's text that have no effect here.
+
+    ``given``: keys of those that are given in another way.
+    """
+    found = parse_infotext(text)
+    rest = {key: value for key, value in found.settings.items() if key not in given}
+    left = unreproduced_settings(replace(found, settings=rest))
     if left:
         complain(f"not reproduced: {'; '.join(left)}")

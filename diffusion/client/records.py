@@ -152,10 +152,14 @@ class Embedding:
 
 @dataclass(frozen=True)
 class ControlModel:
-    """A control network by its name; ``title``: with eight digits of a hash."""
+    """A control network by its name; ``title``: with eight digits of a hash.
+
+    ``kind``: ``control``, ``ip-adapter`` or ``image-encoder``; None where the file does not tell.
+    """
 
     name: str
     title: str
+    kind: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from fastapi.exceptions import HTTPException, RequestValidationError
 
-from diffusion.errors import DiffusionError, SettingsError
+from diffusion.errors import DiffusionError, ModelError, SettingsError
 from diffusion.server.client_texts import text_for_clients
 from diffusion.server.errors import ServerError, UnknownModelError
 
@@ -78,7 +78,8 @@ def _status_of(error: Exception) -> int:
         return error.status
     if isinstance(error, HTTP_ERRORS):
         return int(error.status_code)
-    return 422 if isinstance(error, RequestValidationError | SettingsError) else 500
+    wrong = RequestValidationError | SettingsError | ModelError  # who asks may name another model
+    return 422 if isinstance(error, wrong) else 500
 
 
 def _detail(error: Exception) -> object:

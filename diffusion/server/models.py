@@ -16,9 +16,10 @@ from diffusion.checkpoints import ModelFile, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model
 from diffusion.checkpoints.hashing import weights_hash
 from diffusion.checkpoints.tensor_files import MODEL_ENDS
-from diffusion.errors import DiffusionError, quote
+from diffusion.errors import DiffusionError, ModelError, quote
 from diffusion.server.errors import ConfigurationError, UnknownModelError
 from diffusion.server.jobs.history import History
+from diffusion.server.model_files import ModelFiles
 
 __all__ = ["ModelEntry", "ModelTable", "find_entry", "scan_models"]
 
@@ -91,15 +92,19 @@ def find_entry(
 class ModelTable:
     """All models, and the one that is taken where none is named.
 
-    Raises `ConfigurationError` where the default is not among them.
+    ``files``: what completes those that lack a part. Raises `ConfigurationError` where the default
+    is not among them, or cannot be drawn with.
     """
 
-    def __init__(self, folder: Path | None, default: str | None, history: History) -> None:
-        self._folder, self._history = folder, history
+    def __init__(
+        self, folder: Path | None, default: str | None, history: History, files: ModelFiles
+    ) -> None:
+        self._folder, self._history, self.files = folder, history, files
         self.entries: tuple[ModelEntry, ...] = tuple(scan_models(folder))
         try:
             self.default = self.find(default or BUNDLED)
-        except UnknownModelError as error:
+            files.open(self.default.path)
+        except (UnknownModelError, ModelError) as error:
             raise ConfigurationError(f"model: {error}") from error
 
     async def refresh(self) -> None:

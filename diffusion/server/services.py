@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from diffusion.errors import ModelError
 from diffusion.server.access.users import Credentials
 from diffusion.server.adapters import (
     AdapterTables,
@@ -18,7 +19,7 @@ from diffusion.server.adapters import (
 from diffusion.server.downloads import Downloads
 from diffusion.server.engine.interface import Engine, EngineState
 from diffusion.server.engine.process import Patience, ProcessEngine
-from diffusion.server.errors import ConfigurationError
+from diffusion.server.errors import ConfigurationError, UnknownModelError
 from diffusion.server.jobs.admission import SchedulerOptions
 from diffusion.server.jobs.history import History
 from diffusion.server.jobs.outputs import Outputs
@@ -26,7 +27,8 @@ from diffusion.server.jobs.scheduler import Scheduler
 from diffusion.server.loop_lag import watch_loop
 from diffusion.server.maps import MapMaker
 from diffusion.server.metrics import Metrics
-from diffusion.server.models import ModelTable
+from diffusion.server.model_files import ModelFiles
+from diffusion.server.models import ModelTable, find_entry, scan_models
 from diffusion.server.settings import ServerSettings
 from diffusion.server.styles import StyleTable
 from diffusion.server.worker.device_names import find_device_names
@@ -99,10 +101,10 @@ def make_services(
     metrics = Metrics()
     outputs = Outputs(settings.output)
     history = History(outputs.folder)
-    models = ModelTable(settings.models, settings.model, history)
+    models = ModelTable(settings.models, settings.model, history, _find_model_files(settings))
     adapters = AdapterTables(
         LoraTable(settings.lora_folder),
-        EmbeddingTable(settings.embeddings),
+        EmbeddingTable(settings.embeddings, models.files),
         ControlTable(settings.control_folder),
         UpscalerTable(settings.upscalers),
         VaeTable(settings.vaes),
@@ -149,6 +151,7 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
     devices: Sequence[str | None] = [settings.device]
     if settings.devices is not None:
         devices = find_device_names(settings.devices)
+    files = _find_model_files(settings)
     patience = Patience(load=settings.load_seconds, step=settings.stall_seconds)
     return [
         ProcessEngine(
@@ -164,8 +167,22 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 upscalers=settings.upscalers,
                 vaes=settings.vaes,
                 preview=settings.preview_method,
+                files=files,
             ),
             patience,
         )
         for number, device in enumerate(devices)
     ]
+
+
+def _find_model_files(settings: ServerSettings) -> ModelFiles:
+    """Return what completes models that lack a part. Raises `ConfigurationError`."""
+    base = settings.unet_base
+    try:
+        found = None if base is None else find_entry(tuple(scan_models(settings.models)), base).path
+        files = ModelFiles(settings.tokenizer, found)
+        files.check()
+    except (UnknownModelError, ModelError) as error:
+        name = "unet_base" if isinstance(error, UnknownModelError) else "tokenizer or unet_base"
+        raise ConfigurationError(f"{name}: {error}") from error
+    return files

@@ -59,6 +59,8 @@ class ServerSettings(BaseSettings):
     output: Path = Field(default_factory=lambda: user_pictures_path() / "avila")
     model: str | None = None
     models: Path | None = None
+    tokenizer: Path | None = None
+    unet_base: str | None = None
     loras: Path | None = None
     embeddings: Path | None = None
     controls: Path | None = None

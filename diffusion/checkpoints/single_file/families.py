@@ -130,12 +130,18 @@ def detect_family(shapes: Shapes, file: FilePath) -> Family:
     raise ModelFormatError(file, "shapes", reason, COMPLETE_HINT)
 
 
-def _check_not_alone(shapes: Shapes, file: FilePath) -> None:
-    """Refuse a file that has a UNet and nothing else."""
+def has_unet_alone(shapes: Shapes) -> bool:
+    """Tell whether a file has the UNet of a model, and neither a VAE nor a text encoder."""
     signs = ("output_blocks.0.0.in_layers.0.weight", "up_blocks.0.resnets.0.norm1.weight")
     if not any(f"{prefix}{name}" in shapes for name in signs for prefix in UNET_PREFIXES):
-        return
-    if find_text_encoders(shapes) or any(name.startswith(VAE_PREFIX) for name in shapes):
+        return False
+    others = find_text_encoders(shapes) or any(name.startswith(VAE_PREFIX) for name in shapes)
+    return not others
+
+
+def _check_not_alone(shapes: Shapes, file: FilePath) -> None:
+    """Refuse a file that has a UNet and nothing else."""
+    if not has_unet_alone(shapes):
         return
     name = quote(Path(file).name)
     hint = f"give a base model, whose other parts are taken: --model BASE --unet {name[1:-1]}"

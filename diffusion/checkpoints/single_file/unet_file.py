@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from diffusion.checkpoints.file_errors import reading
 from diffusion.checkpoints.hub import find_model
 from diffusion.checkpoints.model_folder import ModelFolder, Part
 from diffusion.checkpoints.model_index import Encoder
 from diffusion.checkpoints.safetensors import SafetensorsFile, TensorEntry
 from diffusion.checkpoints.safetensors.scales import with_scales
-from diffusion.checkpoints.single_file.families import UNET_PREFIXES
+from diffusion.checkpoints.single_file.families import UNET_PREFIXES, has_unet_alone
 from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.checkpoints.single_file.sources import is_leftover
 from diffusion.checkpoints.tensor_files import open_tensors
@@ -22,7 +23,7 @@ from diffusion.checkpoints.weights import ParameterSource, Weights
 from diffusion.errors import ModelFormatError, Shape
 from diffusion.models.unet import UNet
 
-__all__ = ["ModelWithUnet"]
+__all__ = ["ModelWithUnet", "is_unet_alone"]
 
 _DIFFUSERS_NAME = "conv_in.weight"
 _TRAINING_NAME = "input_blocks.0.0.weight"
@@ -79,6 +80,15 @@ class ModelWithUnet(ModelFolder):
             name = plain if plain in expected else names.diffusers(plain) or stored
             entry = _fit_shape(self._file.entry(stored), expected.get(name))
             yield ParameterSource(name, self._file, stored, entry)
+
+
+def is_unet_alone(path: str | Path) -> bool:
+    """Tell whether a file holds a UNet and no other part of a model; only its header is read.
+
+    Raises ``ModelNotFoundError`` or ``ModelFormatError``.
+    """
+    with reading(path):
+        return has_unet_alone({n: each.shape for n, each in open_tensors(path).entries.items()})
 
 
 def _prefix_of(file: SafetensorsFile) -> str:

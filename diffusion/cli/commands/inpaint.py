@@ -65,6 +65,17 @@ class MaskOptions(OptionGroup, panel="The part that is drawn", first=("mask", "s
     mask_blur: Annotated[
         float, Option(help="Width in pixels of the soft edge where old and new mix.")
     ] = Inpaint.blur
+    mask_blur_down: Annotated[
+        float | None,
+        Option(help="Width of that edge from row to row.", show_default="that of --mask-blur"),
+    ] = None
+    soft_mask: Annotated[
+        bool,
+        Option(
+            "--soft-mask",
+            help="Mix by the levels of that edge at each step, too, and not at the end alone.",
+        ),
+    ] = False
     content: Annotated[
         str,
         Option(
@@ -150,7 +161,16 @@ def draw_part(
         picture,
         strength if part.strength is None else part.strength,
         "stretch" if part.size else "pad",
-        Inpaint(mask, part.mask_blur, part.invert, part.content, part.area, padding),
+        Inpaint(
+            mask,
+            part.mask_blur,
+            part.invert,
+            part.content,
+            part.area,
+            padding,
+            part.mask_blur_down,
+            part.soft_mask,
+        ),
     )
     width, height = parse_sides(part.size)
     settings = Settings(

@@ -65,6 +65,21 @@ def run_server(
         Path | None,
         Option(metavar="FOLDER", help="Folder of models that requests may name, too."),
     ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            help="Folder with vocab.json and merges.txt, for files of models without a folder "
+            "'tokenizer' beside them.",
+        ),
+    ] = None,
+    unet_base: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Model whose text encoders and VAE draw with files that hold a UNet alone.",
+        ),
+    ] = None,
     loras: LoraFolderOption = None,
     embeddings: EmbeddingFolderOption = None,
     controls: ControlFolderOption = None,
@@ -110,6 +125,8 @@ def run_server(
             "output": output,
             "model": model,
             "models": models,
+            "tokenizer": tokenizer,
+            "unet_base": unet_base,
             "loras": loras,
             "embeddings": embeddings,
             "controls": controls,

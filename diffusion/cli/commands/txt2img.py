@@ -19,6 +19,7 @@ from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
 from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.settings import Settings, random_seed
+from diffusion.tasks.resizing import drawn_size
 
 __all__ = ["draw_from_prompt"]
 
@@ -27,6 +28,7 @@ EXAMPLES = examples(
     'avila txt2img "a green dragon, cartoon" --seed 7 --count 4 --output dragons/',
     'avila txt2img "a castle" --model path/to/folder --size 512x768 --sampler euler_a',
     'avila txt2img "a castle" --hires 2 --hires-upscaler lanczos --hires-strength 0.4',
+    "avila txt2img --from 00001-7.png --hires 2 --hires-first 00001-7.png",
     'avila txt2img "a cat" --seed 7 --variation 0.2 --count 4',
     'avila txt2img "pebbles, top view" --seamless xy',
     "avila txt2img --from 00001-7.png --steps 30",
@@ -65,6 +67,8 @@ def draw_from_prompt(
 
     --hires makes a second pass: the picture is enlarged, and --hires-strength of it is drawn anew
     at the new size. This adds detail, without the doubled subjects that a large first pass shows.
+    --hires-first goes on from a picture that was drawn before: see many at the first size, and
+    enlarge the best.
     """
     if prompt is None and picture is None:
         raise SettingsError("prompt", None, "give one, --prompts FILE, or --from PICTURE")
@@ -74,8 +78,19 @@ def draw_from_prompt(
     settings = replace(settings, hires=hires.change(settings.hires))
     if prompt is not None:
         settings = replace(settings, prompt=prompt)
-    if size is not None:
-        width, height = parse_sides(size)
-        settings = replace(settings, width=width, height=height)
-    files = () if picture is None else (picture,)
+    sides = _sides(size, settings)
+    if sides is not None:
+        settings = replace(settings, width=sides[0], height=sides[1])
+    files = tuple(each for each in (picture, hires.first_pass) if each is not None)
     return Request(settings, drawing, files, text)
+
+
+def _sides(size: str | None, settings: Settings) -> tuple[int | None, int | None] | None:
+    """Return the width and height that are typed, or those of a first pass that was drawn before.
+
+    Raises `SettingsError`.
+    """
+    if size is not None:
+        return parse_sides(size)
+    first = None if settings.hires is None else settings.hires.first
+    return None if first is None else drawn_size(first)

@@ -25,7 +25,19 @@ DRAWING: Final = ("txt2img", "img2img", "inpaint", "upscale")
 CONFIGURED: Final = (*DRAWING, "tune")
 """Commands whose options a config file and the environment may set."""
 
-NOT_SET: Final = {"again", "debug", "from", "grid", "grid-pictures", "help", "prompts", "restart"}
+NOT_SET: Final = {
+    *(
+        "again",
+        "debug",
+        "from",
+        "grid",
+        "grid-pictures",
+        "help",
+        "hires-first",
+        "prompts",
+        "restart",
+    ),
+}
 """Options that are about one run alone."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 from typer import Option
@@ -11,6 +12,7 @@ from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.cli.options.upscalers import find_upscaler
 from diffusion.errors import SettingsError
+from diffusion.images import read_image
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
 from diffusion.tasks import UPSCALERS, Hires
@@ -83,16 +85,32 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         Option(help="Negative prompt of the second pass.", show_default="that of the first pass"),
     ] = None
 
+    first_pass: Annotated[
+        Path | None,
+        Option(
+            "--hires-first",
+            metavar="PICTURE",
+            help="A picture that the first pass drew before: the second pass alone is made. It is "
+            "as large as the first pass, unless --size says how large that was.",
+            show_default="the first pass is made",
+        ),
+    ] = None
+
     def change(self, hires: Hires | None) -> Hires | None:
         """Return ``hires`` with what was typed, or None where there is no second pass.
 
         Raises `SettingsError` for an option about a second pass that there is not.
         """
         values = typed_values(self)
+        file = values.pop("first_pass", None)
+        if file is not None:
+            values["first"] = str(file)
         if hires is None and self.scale is None:
             for name, value in values.items():
                 raise SettingsError(f"hires {name}", value, "needs --hires SCALE")
             return None
         if self.upscaler is not None:
             values["upscaler"] = find_upscaler(self.upscaler)
+        if file is not None:
+            values["first"] = read_image(file, "hires first")
         return replace(hires or Hires(), **values)

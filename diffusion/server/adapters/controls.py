@@ -10,6 +10,7 @@ from pathlib import Path
 from diffusion.checkpoints.control import find_file, short_hash
 from diffusion.control import ControlFolder
 from diffusion.errors import DiffusionError, ModelError
+from diffusion.server.adapters.control_kinds import ControlKind, kind_of_control
 from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
 
@@ -18,10 +19,14 @@ __all__ = ["ControlEntry", "ControlTable"]
 
 @dataclass(frozen=True)
 class ControlEntry:
-    """A control network. ``digest``: eight digits, as the WebUI's extension; None if unreadable."""
+    """A control network. ``digest``: eight digits, as the WebUI's extension; None if unreadable.
+
+    ``kind``: see `kind_of_control`.
+    """
 
     name: str
     digest: str | None
+    kind: ControlKind | None = None
 
     @property
     def title(self) -> str:
@@ -68,6 +73,7 @@ class ControlTable:
 
 def _read_entry(name: str, place: Path) -> ControlEntry:
     try:
-        return ControlEntry(name, short_hash(find_file(place)))
+        digest: str | None = short_hash(find_file(place))
     except ModelError:  # who draws with it gets the reason
-        return ControlEntry(name, None)
+        digest = None
+    return ControlEntry(name, digest, kind_of_control(place))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from diffusion.checkpoints import open_model
 from diffusion.errors import DiffusionError, ModelError, path_text
 from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
+from diffusion.server.model_files import ModelFiles
 from diffusion.text.inversions import InversionFolder, read_inversion, shape_of_inversion
 
 __all__ = ["EmbeddingEntry", "EmbeddingTable"]
@@ -36,8 +36,8 @@ class EmbeddingEntry:
 class EmbeddingTable:
     """The words of a folder; none where there is no folder. Raises `ConfigurationError`."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self._path = folder
+    def __init__(self, folder: Path | None, files: ModelFiles) -> None:
+        self._path, self._files = folder, files
         self._by_model: dict[Path, Sequence[EmbeddingEntry]] = {}
         try:
             self._folder = InversionFolder(folder)
@@ -59,7 +59,7 @@ class EmbeddingTable:
     def _scan(self, model: Path) -> list[EmbeddingEntry]:
         if not self._folder:
             return []
-        encoders = open_model(model).text_encoders
+        encoders = self._files.open(model).text_encoders
         widths: dict[str, int] = {part: each.hidden_size for part, each in encoders.items()}
         most = min(each.max_position_embeddings for each in encoders.values()) - _ENDS
         words = sorted(self._folder.words.items())

@@ -13,11 +13,11 @@ from typing import Final
 
 from diffusion.adapters import LoraFolder
 from diffusion.adapters.family import family_title, text_widths
-from diffusion.checkpoints import open_model
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.errors import DiffusionError, ModelError
 from diffusion.server.adapters.folder_errors import reading_folder
 from diffusion.server.errors import ConfigurationError
+from diffusion.server.model_files import ModelFiles
 
 __all__ = ["LoraEntry", "LoraTable", "text_width_of"]
 
@@ -79,9 +79,9 @@ class LoraTable:
 
 
 @lru_cache(maxsize=64)
-def text_width_of(model: Path) -> int:
+def text_width_of(model: Path, files: ModelFiles) -> int:
     """Return the width of the text that a model reads. Raises `ModelError`."""
-    return open_model(model).unet.cross_attention_dim
+    return files.open(model).unet.cross_attention_dim
 
 
 def _read_entry(name: str, path: Path) -> LoraEntry:

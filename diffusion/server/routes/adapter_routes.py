@@ -36,7 +36,8 @@ async def list_loras(services: Parts, user: CurrentUser, model: ModelOf = None) 
 
     ``words``: what it was trained with. ``problem``: why the model cannot draw with it, or null.
     """
-    width = await asyncio.to_thread(text_width_of, services.models.find(model).path)
+    found, files = services.models.find(model), services.models.files
+    width = await asyncio.to_thread(text_width_of, found.path, files)
     return {
         "loras": [
             {
@@ -75,9 +76,14 @@ async def list_embeddings(services: Parts, user: CurrentUser, model: ModelOf = N
 
 @router.get("/control-models")
 async def list_control_models(services: Parts, user: CurrentUser) -> Rows:
-    """List the ControlNets and T2I-Adapters that ``controls`` may name."""
+    """List what ``controls`` and ``image_prompts`` may name.
+
+    ``kind``: ``control`` (ControlNets and T2I-Adapters), ``ip-adapter``, ``image-encoder``; null
+    where the file does not tell.
+    """
     entries = await services.adapters.controls.entries()
-    return {"control_models": [{"name": each.name, "title": each.title} for each in entries]}
+    rows = [{"name": each.name, "title": each.title, "kind": each.kind} for each in entries]
+    return {"control_models": rows}
 
 
 @router.get("/vaes")

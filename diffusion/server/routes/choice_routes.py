@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from diffusion.adapters.tags import remove_tags
 from diffusion.catalogue import Named
-from diffusion.checkpoints import open_model
 from diffusion.control import (
     COMBINATIONS,
     KINDS,
@@ -31,6 +30,7 @@ from diffusion.release import version
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.server.jobs.control_request import MOST_CONTROL_PIXELS
+from diffusion.server.model_files import ModelFiles
 from diffusion.server.routes.given import CurrentUser, Parts
 from diffusion.tasks import (
     AREAS,
@@ -65,6 +65,7 @@ async def list_choices(services: Parts, user: CurrentUser) -> Mapping[str, objec
         "schedule": [{"name": "automatic", "label": "Automatic"}, *_names(SCHEDULES)],
         "upscaler": [*_names(UPSCALERS), *networks],
         "pixel_upscaler": [*_names(PIXEL_UPSCALERS), *networks],
+        "upscaler_network": networks,
         "resize": _names(RESIZE_MODES),
         "content": _names(CONTENTS),
         "area": _names(AREAS),
@@ -109,17 +110,18 @@ class Prompts(BaseModel):
 async def count_tokens(asked: Prompts, services: Parts, user: CurrentUser) -> Mapping[str, object]:
     """Count the tokens of prompts, and the chunks that the text encoder reads them in."""
     model = services.models.find(asked.model)
-    return {"prompts": await asyncio.to_thread(_count, model.path, asked.prompts)}
+    files = services.models.files
+    return {"prompts": await asyncio.to_thread(_count, files, model.path, asked.prompts)}
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(model: Path) -> ClipTokenizer:
+def _tokenizer(files: ModelFiles, model: Path) -> ClipTokenizer:
     """Return the tokenizer of a model. Raises `ModelError`."""
-    return load_tokenizers(open_model(model))[0]
+    return load_tokenizers(files.open(model))[0]
 
 
-def _count(model: Path, prompts: Sequence[str]) -> Sequence[Mapping[str, int]]:
-    tokenizer = _tokenizer(model)
+def _count(files: ModelFiles, model: Path, prompts: Sequence[str]) -> Sequence[Mapping[str, int]]:
+    tokenizer = _tokenizer(files, model)
     return [_longest(tokenizer, prompt) for prompt in prompts]
 
 

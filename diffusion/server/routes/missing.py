@@ -19,7 +19,6 @@ _HYPERNETWORKS: Final = "Hypernetworks are neither trained nor read here; take a
 
 # fmt: off
 MISSING: Final[Mapping[str, str]] = {
-    "GET /docs": "The page of the interface is not built yet; read /openapi.json",
     "POST /sdapi/v1/interrogate": "This server has no model that describes pictures; read a "
         "picture's own settings by /sdapi/v1/png-info",
     "POST /sdapi/v1/create/embedding": _TRAINING,

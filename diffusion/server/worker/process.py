@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from diffusion.adapters import LoraFolder
 from diffusion.batching import Batcher, BatchLimits, Ended, images_of_512
 from diffusion.control import ControlFolder
-from diffusion.errors import DiffusionError
+from diffusion.errors import DiffusionError, ModelError, SettingsError
 from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.pipeline.refiner import Companions
@@ -47,9 +47,9 @@ from diffusion.server.engine.messages import (
     Stop,
     UnloadModels,
 )
+from diffusion.server.model_files import WHOLE_MODELS, ModelFiles
 from diffusion.server.worker.drawing import Drawing
 from diffusion.server.worker.enlarging import Enlarger
-from diffusion.server.worker.failures import is_wrong_input
 from diffusion.server.worker.mailbox import Mailbox
 from diffusion.server.worker.maps import send_map
 from diffusion.server.worker.model_cache import ModelCache
@@ -70,7 +70,7 @@ class WorkerOptions:
     ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
     that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
     ``loras``, ``embeddings``, ``controls``, ``upscalers``, ``vaes``: folders of
-    those that requests name.
+    those that requests name. ``files``: what completes models that lack a part.
     ``preview``: what makes previews, see `find_preview`.
     """
 
@@ -84,19 +84,23 @@ class WorkerOptions:
     upscalers: Path | None = None
     vaes: Path | None = None
     preview: str = "auto"
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders of adapters."""
-        places = self.loras, self.embeddings, self.controls, self.upscalers, self.vaes
-        return tuple(each for each in places if each)
+    files: ModelFiles = WHOLE_MODELS
 
     def load(self, model: Path, device: Device) -> Pipeline:
         """Load a model. Raises as `Pipeline.load`.
 
         LoRAs are applied at run time, so that jobs with different ones share calls of the UNet.
         """
-        pipeline = Pipeline.load(model, device, self.dtype, preview=self.preview, vram=self.budget)
+        found = self.files.complete(model)
+        pipeline = Pipeline.load(
+            found.model,
+            device,
+            self.dtype,
+            preview=self.preview,
+            tokenizer=found.tokenizer,
+            unet=found.unet,
+            vram=self.budget,
+        )
         pipeline.loras.mode = "runtime"
         self.find_adapters(pipeline)
         return pipeline
@@ -123,9 +127,6 @@ class Studio(Protocol):
 
     @property
     def jobs(self) -> int | None: ...
-
-    @property
-    def folders(self) -> tuple[Path, ...]: ...
 
     def load(self, model: Path, device: Device) -> Pipeline: ...
 
@@ -338,7 +339,7 @@ class _Worker:
         if error is None:
             self.mailbox.send(Finished(job, ended.result))
         elif isinstance(error, DiffusionError | GpuError):
-            wrong = is_wrong_input(error, self.studio.folders)
+            wrong = isinstance(error, SettingsError | ModelError)  # who asks may ask for another
             self.mailbox.send(Failed(job, text_for_clients(error), wrong))
         else:
             traceback.print_exception(error)

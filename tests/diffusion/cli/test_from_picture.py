@@ -172,6 +172,29 @@ def test_settings_that_are_not_reproduced_are_named() -> None:
     assert told in done.stderr.splitlines()
 
 
+def test_a_first_pass_that_was_given_is_asked_for() -> None:
+    """A text does not hold it; given again, nothing is left to tell, and its size is taken."""
+    settings_of("pear --hires 2 --hires-first in.png --output second.png")
+    assert infotext_of("second.png")["First pass"] == "given"
+    done = run("txt2img", "--from", "second.png")
+    assert "not reproduced: First pass: given" in done.stderr
+    done = run("txt2img", "--from", "second.png", "--hires-first", "in.png")
+    assert (done.exit_code, "not reproduced" in done.stderr) == (0, False), done.stderr
+    found = FakePipeline.runs[-1]
+    assert found.hires is not None
+    assert found.hires.first is not None
+    assert found.hires.first.size == (found.width, found.height) == (40, 24)
+
+
+def test_the_edges_of_a_mask_stand_in_the_text() -> None:
+    line = "inpaint in.png a --mask mask.png --mask-blur 3 --mask-blur-down 1.5 --soft-mask"
+    done = run(*line.split(), "--output", "part.png")
+    assert done.exit_code == 0, done.stderr
+    text = infotext_of("part.png")
+    edges = text["Mask blur"], text["Mask blur down"], text["Soft mask"]
+    assert edges == ("3", "1.5", "True")
+
+
 def test_the_dtype_comes_back() -> None:
     """Only where it was chosen. An option beside ``--from`` replaces it."""
     settings_of("a --dtype f32 --output f32.png")

@@ -1,5 +1,7 @@
 """Run a server with a `FakeEngine`: ``python -m … FOLDER PORT STEP_SECONDS [POINT]``.
 
+SIGUSR1 releases the jobs that hold.
+
 With POINT the process is killed, as by ``kill -9``, at its write of that number after the first job
 has come: before a file is opened or renamed in the folder, or before a statement of the history.
 """
@@ -53,5 +55,7 @@ if __name__ == "__main__":
     configure_logs(as_json=False)
     engine = FakeEngine()
     engine.step_seconds = float(sys.argv[3])
-    options = {"output": Path(sys.argv[1]), "port": int(sys.argv[2]), "drain_seconds": 5}
+    options = {"output": Path(sys.argv[1]), "port": int(sys.argv[2]), "drain_seconds": 600}
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda *_: engine.released.set())
     make_server(load_settings(None, options), [engine]).run()

@@ -117,7 +117,6 @@ class FakeStudio:
 
     budget: int | None = None
     jobs: int | None = None
-    folders: tuple[Path, ...] = ()
 
     def load(self, model: Path, device: Any) -> Any:
         return FakePipeline(device, 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from diffusion.server.settings import load_settings
 from tests.diffusion.server.fake_engine import FakeEngine
 from tests.processes import environment
 
-__all__ = ["Live", "ServerProcess", "run_on_thread", "wait_until"]
+__all__ = ["SECONDS", "Live", "ServerProcess", "run_on_thread", "wait_until"]
 
-SECONDS = 30.0
+SECONDS = 120.0
+"""How long a test waits for what must come. A machine may be busy with much else."""
 
 
 def wait_until(condition: Any, seconds: float = SECONDS) -> Any:
@@ -73,6 +75,15 @@ class Live:
 
     def delete(self, path: str, **options: Any) -> requests.Response:
         return requests.delete(self.url + path, timeout=SECONDS, **options)
+
+    @contextmanager
+    def asking(self, path: str, body: Any) -> Iterator[None]:
+        """Send a request, and leave without its answer; what is inside runs before that."""
+        data = json.dumps(body).encode()
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        with socket.create_connection(("127.0.0.1", self.port), SECONDS) as client:
+            client.sendall(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
+            yield
 
     def submit(self, prompt: str, **fields: Any) -> str:
         """Submit a job; return its number."""

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from diffusion.control import PREPROCESSORS
+from tests.diffusion.image_prompts.golden_prompts import write_adapter, write_encoder
 from tests.diffusion.server.adapter_files import encode, picture, write_controls, write_word
 from tests.diffusion.server.live_server import Live, run_on_thread
 
@@ -170,6 +171,27 @@ def test_lists_tell_names_and_never_places(server: Live, tmp_path: Path) -> None
     assert "does not fit this model" in words["alien"]["problem"]
     for path in ("embeddings", "control-models", "loras", "preprocessors"):
         assert str(tmp_path) not in server.get(f"/api/v1/{path}").text
+
+
+def test_networks_tell_of_what_kind_they_are(server: Live, tmp_path: Path) -> None:
+    folder = tmp_path / "controls"
+    write_adapter(folder / "ip.safetensors", "base", "sd2")
+    write_adapter(folder / "plus.safetensors", "plus", "sd2")
+    write_encoder(folder / "eyes")
+    shutil.copy(folder / "eyes" / "model.safetensors", folder / "sight.safetensors")
+    (folder / "broken.safetensors").write_bytes(b"no header")
+    assert server.post("/api/v1/adapters/refresh").ok
+    rows = server.get("/api/v1/control-models").json()["control_models"]
+    kinds = {each["name"]: each["kind"] for each in rows}
+    assert kinds == {
+        "broken": None,
+        "canny": "control",
+        "deep/pose": "control",
+        "eyes": "image-encoder",
+        "ip": "ip-adapter",
+        "plus": "ip-adapter",
+        "sight": "image-encoder",
+    }
 
 
 def test_a_folder_that_is_gone_is_told_without_its_place(server: Live, tmp_path: Path) -> None:

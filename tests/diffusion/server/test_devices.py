@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.server.engine.messages import LoadModel
-from diffusion.server.engine.process import Patience, ProcessEngine
+from diffusion.server.engine.process import Patience
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.services import make_engines
 from diffusion.server.settings import load_settings
@@ -21,6 +21,7 @@ from gpucore.adapters import names_of_equals
 from tests.diffusion.server.fake_engine import HOLD, FakeEngine
 from tests.diffusion.server.fake_studio import FakeStudio
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
+from tests.diffusion.server.watched_engine import WatchedEngine
 
 
 def fake_engine(name: str, capacity: int = 1) -> FakeEngine:
@@ -40,7 +41,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[Live, FakeEngine, FakeEngine]]:
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Return a server with two processes, whose pipelines are fake."""
-    engines = [ProcessEngine(f"worker {i}", FakeStudio(), Patience()) for i in range(2)]
+    engines = [WatchedEngine(f"worker {i}", FakeStudio(), Patience()) for i in range(2)]
     with run_on_thread(tmp_path_factory.mktemp("out"), engines) as live:
         wait_until(lambda: ready_workers(live) == [True, True])
         yield live
@@ -75,6 +76,7 @@ def test_the_least_busy_worker_gets_a_job_and_a_warm_one_among_equals(tmp_path: 
         jobs = [live.submit(f"{HOLD} {i}", steps=1) for i in range(4)]
         workers = [live.wait_for(number, "running")["worker"] for number in jobs]
         assert workers == ["worker 1", "worker 0", "worker 0", "worker 1"]
+        wait_until(lambda: (len(first.drawn), len(second.drawn)) == (2, 2))
         metrics = live.get("/metrics").text
         for name in ("worker 0", "worker 1"):
             assert f'diffusion_worker_jobs{{worker="{name}"}} 2.0' in metrics
@@ -104,29 +106,31 @@ def test_users_take_turns_whatever_the_number_of_workers(
 
 
 def test_a_killed_worker_loses_nothing_and_leaves_the_other_alone(workers: Live) -> None:
-    before = [engine.process_id for engine in processes(workers)]
-    jobs = [workers.submit("slow", steps=30, seed=i) for i in range(6)]
+    before = [engine.process_id for engine in watched(workers)]
+    jobs = [workers.submit("slow", steps=100 if i < 2 else 4, seed=i) for i in range(6)]
     wait_until(lambda: [workers.job(n)["state"] for n in jobs].count("running") == 2)
     assert {workers.job(n)["worker"] for n in jobs[:2]} == {"worker 0", "worker 1"}
     assert before[1] is not None
     os.kill(before[1], signal.SIGKILL)
-    wait_until(lambda: ready_workers(workers) == [True, False])
+    lost = watched(workers)[1].losses
+    wait_until(lambda: lost)
+    assert "signal 9" in lost[0].lost.reason
     assert workers.get("/readyz").status_code == 200
     for seed, number in enumerate(jobs):
         done = workers.wait_for(number, "done")
         assert [each["seed"] for each in done["pictures"]] == [seed]
     wait_until(lambda: ready_workers(workers) == [True, True])
-    after = [engine.process_id for engine in processes(workers)]
+    after = [engine.process_id for engine in watched(workers)]
     assert (after[0] == before[0], after[1] == before[1]) == (True, False)
     restarts = [each["restarts"] for each in workers.get("/readyz").json()["engines"]]
     assert restarts == [0, 1]
     assert 'restarts_total{worker="worker 1"} 1.0' in workers.get("/metrics").text
 
 
-def processes(live: Live) -> list[ProcessEngine]:
+def watched(live: Live) -> list[WatchedEngine]:
     found = live.server.services.engines
-    assert all(isinstance(each, ProcessEngine) for each in found)
-    return [each for each in found if isinstance(each, ProcessEngine)]
+    assert all(isinstance(each, WatchedEngine) for each in found)
+    return [each for each in found if isinstance(each, WatchedEngine)]
 
 
 def test_all_names_each_card_of_the_best_kind() -> None:

@@ -195,7 +195,7 @@ def test_the_routes_of_the_page_answer_as_there(live: Live) -> None:
 
 def test_a_task_shows_each_preview_once(live: Live) -> None:
     live.engine.step_seconds = 0.03
-    number = live.submit("a cat", steps=200)
+    number = live.submit("a cat", steps=1000)
     ask: dict[str, Any] = {"id_task": number, "id_live_preview": -1}
     shown = wait_until(
         lambda: p if (p := live.post("/internal/progress", ask).json())["live_preview"] else None

@@ -15,7 +15,7 @@ from PIL import Image
 from diffusion.infotext.files import png_info
 from diffusion.server.jobs.request import JobRequest
 from diffusion.server.routes.page_files import FOLDER
-from tests.diffusion.server.live_server import Live, run_on_thread
+from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
 
 PAGE_BYTES = 150_000
 
@@ -179,8 +179,7 @@ def test_users_see_their_own_pictures_and_admins_all(tmp_path: Path) -> None:
 
         job = ask("a", "POST", "/api/v1/jobs", json={"prompt": "mine"}).json()["id"]
         path = f"/api/v1/gallery/{job}-0"
-        while ask("a", "GET", path).status_code == 404:
-            pass
+        wait_until(lambda: ask("a", "GET", path).ok)
         assert [ask(name, "GET", path).status_code for name in "abc"] == [200, 404, 200]
         totals = [ask(name, "GET", "/api/v1/gallery").json()["total"] for name in "abc"]
         assert totals == [1, 0, 1]

@@ -268,7 +268,7 @@ def test_a_full_disk_of_the_history_refuses_jobs(
 
 @pytest.fixture
 def draining(tmp_path: Path) -> Iterator[Live]:
-    with run_on_thread(tmp_path / "out", drain_seconds=3) as live:
+    with run_on_thread(tmp_path / "out", drain_seconds=60) as live:
         yield live
 
 

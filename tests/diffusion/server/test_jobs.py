@@ -133,9 +133,8 @@ def test_a_job_is_cancelled_where_it_waits_and_where_it_runs(live: Live) -> None
 
 
 def test_a_client_that_leaves_cancels_its_job(live: Live) -> None:
-    with pytest.raises(requests.Timeout):
-        requests.post(f"{live.url}/txt2img", json={"prompt": "hold on"}, timeout=0.3)
-    (job,) = live.get("/api/v1/jobs").json()["jobs"]
+    with live.asking("/txt2img", {"prompt": "hold on"}):
+        (job,) = wait_until(lambda: live.get("/api/v1/jobs").json()["jobs"])
     live.wait_for(job["id"], "cancelled")
 
 

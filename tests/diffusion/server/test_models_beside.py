@@ -181,7 +181,7 @@ def test_a_restart_finds_them_again(folders: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_worker_keeps_models_and_their_vaes(folders: Path, tmp_path: Path) -> None:
     """Jobs with several models wait for others of these; a VAE that does not fit fails its job."""
-    engine = ProcessEngine("worker", FakeStudio(folders=(folders,)))
+    engine = ProcessEngine("worker", FakeStudio())
     copy_vae(folders / "vaes" / "broken", 1.0)
     options = {"vaes": folders / "vaes", "models": folders / "models"}
     with run_on_thread(tmp_path, [engine], **options) as live:

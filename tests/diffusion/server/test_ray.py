@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from diffusion.server.ray.options import ReplicaOptions
 from diffusion.server.services import Services, make_services
 from diffusion.server.settings import ServerSettings
 from tests.diffusion.server.fake_studio import FakeStudio
-from tests.diffusion.server.live_server import wait_until
+from tests.diffusion.server.live_server import SECONDS, wait_until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # those of Ray's own use of pydantic
@@ -107,7 +108,9 @@ def test_a_batch_is_drawn_by_a_cluster_that_loses_an_actor(
     assert (again.left, again.records) == (0, [])
 
 
-PORT = 8123
+with socket.socket() as _probe:
+    _probe.bind(("127.0.0.1", 0))
+    PORT = _probe.getsockname()[1]
 URL = f"http://127.0.0.1:{PORT}"
 
 
@@ -139,7 +142,7 @@ def replicas(cluster: None) -> None:
 
 
 def draw(prompt: str, **fields: Any) -> requests.Response:
-    return requests.post(f"{URL}/txt2img", json={"prompt": prompt, **fields}, timeout=60)
+    return requests.post(f"{URL}/txt2img", json={"prompt": prompt, **fields}, timeout=SECONDS)
 
 
 def test_two_replicas_draw_and_refuse_what_does_not_fit(replicas: None) -> None:
@@ -147,7 +150,7 @@ def test_two_replicas_draw_and_refuse_what_does_not_fit(replicas: None) -> None:
     answer = draw("a fox")
     assert (answer.status_code, answer.content[:4]) == (200, b"\x89PNG")
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(lambda i: draw("slow", steps=20, seed=i), range(20)))
+        answers = list(threads.map(lambda i: draw("slow", steps=40, seed=i), range(20)))
     states = [each.status_code for each in answers]
     assert set(states) == {200, 429}
     assert states.count(200) >= 4, "each replica takes two"
@@ -155,7 +158,7 @@ def test_two_replicas_draw_and_refuse_what_does_not_fit(replicas: None) -> None:
 
 
 def worker_of_a_replica() -> str:
-    (engine,) = requests.get(f"{URL}/readyz", timeout=30).json()["engines"]
+    (engine,) = requests.get(f"{URL}/readyz", timeout=SECONDS).json()["engines"]
     return str(engine["name"])
 
 
@@ -165,32 +168,35 @@ def test_a_job_survives_the_worker_of_its_replica(replicas: None, tmp_path: Path
 
 def test_other_interfaces_and_what_replicas_do_not_share(replicas: None) -> None:
     body = {"prompt": "a fox", "model": "emoji", "response_format": "b64_json"}
-    answer = requests.post(f"{URL}/v1/images/generations", json=body, timeout=60)
+    answer = requests.post(f"{URL}/v1/images/generations", json=body, timeout=SECONDS)
     assert answer.json()["data"][0]["b64_json"]
     refused = requests.post(
-        f"{URL}/v1/images/generations", json={**body, "response_format": "url"}, timeout=60
+        f"{URL}/v1/images/generations", json={**body, "response_format": "url"}, timeout=SECONDS
     )
     assert refused.status_code == 400
     assert "must be b64_json" in refused.text
-    answer = requests.post(f"{URL}/sdapi/v1/txt2img", json={"prompt": "a fox"}, timeout=60)
+    answer = requests.post(f"{URL}/sdapi/v1/txt2img", json={"prompt": "a fox"}, timeout=SECONDS)
     assert len(answer.json()["images"]) == 1
     for path in ("/api/v1/jobs", "/sdapi/v1/options", "/sdapi/v1/progress", "/api/v1/gallery", "/"):
-        answer = requests.get(URL + path, timeout=60)
+        answer = requests.get(URL + path, timeout=SECONDS)
         assert answer.status_code == 501
         assert "one of several replicas" in answer.text
     foreign = requests.post(
-        f"{URL}/txt2img", json={"prompt": "a"}, headers={"origin": "https://a.example"}, timeout=60
+        f"{URL}/txt2img",
+        json={"prompt": "a"},
+        headers={"origin": "https://a.example"},
+        timeout=SECONDS,
     )
     assert foreign.status_code == 403
 
 
 def test_a_replica_that_stops_ends_what_it_draws(replicas: None) -> None:
     found: list[requests.Response] = []
-    drawing = threading.Thread(target=lambda: found.append(draw("slow", steps=60)))
+    drawing = threading.Thread(target=lambda: found.append(draw("slow", steps=150)))
     drawing.start()
     wait_until(lambda: busy_replicas() == 1)
     serve.delete("avila")
-    drawing.join(60)
+    drawing.join(SECONDS)
     assert found[0].status_code == 200
 
 
@@ -199,7 +205,7 @@ def busy_replicas() -> int:
     engines = [
         engine
         for _ in range(8)
-        for engine in requests.get(f"{URL}/readyz", timeout=30).json()["engines"]
+        for engine in requests.get(f"{URL}/readyz", timeout=SECONDS).json()["engines"]
     ]
     return len({each["name"] for each in engines if each["jobs"]})
 

@@ -24,14 +24,14 @@ Message = dict[str, Any]
 class LateEngine(FakeEngine):
     """Is ready only when it is told to be."""
 
-    closed = False
+    begun = closed = False
 
     async def close(self) -> None:
         self.closed = True
         await super().close()
 
     async def start(self, listener: Listener) -> None:
-        self.listener = listener
+        self.listener, self.begun = listener, True
 
     def become(self, state: EngineState) -> None:
         self.status = EngineStatus(state, "no card")
@@ -92,6 +92,8 @@ def test_a_replica_begins_once_its_worker_is_ready_and_leaves_nothing(tmp_path: 
         app = replica(tmp_path / "own", engine)
         driver = Driver(app)
         running = driver.start()
+        while not engine.begun:
+            await asyncio.sleep(0.01)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(driver.from_app.get(), 0.2)
         engine.become(EngineState.READY)

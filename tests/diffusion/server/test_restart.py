@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,13 @@ from PIL import Image
 
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.jobs.history import History
-from tests.diffusion.server.live_server import Live, ServerProcess, run_on_thread, wait_until
+from tests.diffusion.server.live_server import (
+    SECONDS,
+    Live,
+    ServerProcess,
+    run_on_thread,
+    wait_until,
+)
 
 
 def submit(server: ServerProcess, prompt: str) -> str:
@@ -63,7 +68,7 @@ def test_kill_9_at_any_write_loses_nothing_that_was_acknowledged(
             numbers.append(submit(server, f"picture {number}"))
         except requests.RequestException:
             break
-    assert server.process.wait(30) == -signal.SIGKILL
+    assert server.process.wait(SECONDS) == -signal.SIGKILL
     with run_on_thread(tmp_path) as live:
         jobs = live.get("/api/v1/jobs").json()["jobs"]
         assert set(numbers) <= {job["id"] for job in jobs}
@@ -79,9 +84,8 @@ def test_kill_9_at_any_write_loses_nothing_that_was_acknowledged(
 
 
 def test_a_job_whose_client_waited_is_not_drawn_after_a_restart(tmp_path: Path) -> None:
-    with run_on_thread(tmp_path) as live:
-        with pytest.raises(requests.Timeout):
-            requests.post(f"{live.url}/txt2img", json={"prompt": "hold"}, timeout=0.2)
+    with run_on_thread(tmp_path) as live, live.asking("/txt2img", {"prompt": "hold"}):
+        wait_until(lambda: live.get("/api/v1/jobs").json()["jobs"])
         kept = live.submit("hold on")
     with run_on_thread(tmp_path) as live:
         live.engine.released.set()
@@ -92,24 +96,25 @@ def test_a_job_whose_client_waited_is_not_drawn_after_a_restart(tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
 def test_sigterm_lets_the_running_job_end_and_keeps_the_rest(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, step_seconds=0.3)
-    numbers = [submit(server, f"picture {i}") for i in range(3)]
+    server = ServerProcess(tmp_path)
+    numbers = [submit(server, f"hold {i}") for i in range(3)]
     job = f"{server.url}/api/v1/jobs/{numbers[0]}"
     wait_until(lambda: requests.get(job, timeout=30).json()["state"] == "running")
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    ready = requests.get(f"{server.url}/readyz", timeout=30)
-    assert ready.status_code == 503
-    assert ready.json()["reasons"] == ["the server is stopping"]
+    url = f"{server.url}/readyz"
+    wait_until(lambda: requests.get(url, timeout=30).status_code == 503)
+    assert requests.get(url, timeout=30).json()["reasons"] == ["the server is stopping"]
     refused = requests.post(f"{server.url}/api/v1/jobs", json={"prompt": "x"}, timeout=30)
     assert refused.status_code == 503
-    assert server.process.wait(30) == 0
+    server.process.send_signal(signal.SIGUSR1)
+    assert server.process.wait(SECONDS) == 0
     history = History(tmp_path)
     try:
         assert len(list(tmp_path.rglob("*.png"))) == 1
     finally:
         history.close()
     with run_on_thread(tmp_path) as live:
+        live.engine.released.set()
         for number in numbers:
             live.wait_for(number, "done")
 

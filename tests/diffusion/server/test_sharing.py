@@ -57,7 +57,7 @@ def test_a_job_that_fails_leaves_its_neighbours_alone(worker: Live) -> None:
     engine = worker.server.services.engines[0]
     assert isinstance(engine, ProcessEngine)
     process = engine.process_id
-    slow = worker.submit("slow", steps=100)
+    slow = worker.submit("slow", steps=800)
     wait_until(lambda: worker.job(slow)["step"] >= 2)
     assert "infinite or NaN" in worker.wait_for(worker.submit("nan"), "failed")["message"]
     assert "ZeroDivisionError" in worker.wait_for(worker.submit("bug"), "failed")["message"]
@@ -101,7 +101,7 @@ def test_jobs_go_to_the_engine_that_draws_their_model(tmp_path: Path) -> None:
     with run_on_thread(tmp_path, engines) as live:
         scheduler, entry = live.server.services.scheduler, live.server.services.models.default
         first = live.submit(HOLD)
-        wait_until(lambda: live.job(first)["state"] == "running")
+        wait_until(lambda: any(each.drawn for each in engines))
         busy = next(e for e in engines if e.drawn)
         # As if what runs were of another model, and the other engine had none.
         job = scheduler.jobs[first]
@@ -126,8 +126,7 @@ def test_a_job_that_is_not_done_in_time_fails(tmp_path: Path) -> None:
             assert "its deadline passed" in live.wait_for(number, "failed")["message"]
         assert live.engine.drawn[0].prompt == HOLD
         assert live.post("/api/v1/jobs?deadline=0", {"prompt": "x"}).status_code == 422
-        short, due = submit("x", 1.0), time.time() + 1.0
-        live.wait_for(short, "queued")
+        short, due = submit("x", 1.0), time.time() + 1.0  # it waits, unless that took a second
     wait_until(lambda: time.time() > due)
     with run_on_thread(tmp_path) as live:  # deadlines outlive the server
         assert "its deadline passed" in live.wait_for(short, "failed")["message"]

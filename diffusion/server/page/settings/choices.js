@@ -15,8 +15,10 @@ let lists = {};
 export async function loadChoices() {
   const [choices, models, networks, makers, { vaes }] = await Promise.all(
     ["choices", "models", "control-models", "preprocessors", "vaes"].map((each) => call("GET", `/api/v1/${each}`)));
-  const control_models = networks.control_models.map((/** @type {any} */ each) => ({ name: each.name, label: each.title }));
-  lists = { ...choices, ...makers, control_models, vaes: vaes.map(named), rows: models.models, models: models.models.map(modelChoice), defaultModel: models.default };
+  const ofKind = (/** @type {string} */ kind) => networks.control_models.filter((/** @type {any} */ each) => [kind, null].includes(each.kind))
+    .map((/** @type {any} */ each) => ({ name: each.name, label: each.title }));
+  const networkLists = { control_models: ofKind("control"), ip_adapters: ofKind("ip-adapter"), image_encoders: ofKind("image-encoder") };
+  lists = { ...choices, ...makers, ...networkLists, vaes: vaes.map(named), rows: models.models, models: models.models.map(modelChoice), defaultModel: models.default };
   arrived.send();
 }
 

@@ -70,14 +70,18 @@ export const FIELDS = [
 
   { key: "init_image.strength", label: "Strength", kind: "slider", group: "source", min: 0, max: 1, step: 0.01, standard: 0.75, modes: ["image", "inpaint"], hint: "How much is drawn anew: 0.2 changes little, 0.9 keeps hardly anything." },
   { key: "init_image.resize", label: "Fit", kind: "choice", group: "source", choices: "resize", standard: "stretch", modes: ["image", "inpaint"], hint: "How the picture comes to the size that is drawn." },
+  { key: "init_image.noise", label: "Noise", kind: "number", group: "source", min: 0, max: 2, step: 0.01, standard: 1, modes: ["image", "inpaint"], hint: "Less than 1 gives smoother pictures, more gives detail." },
   { key: "upscale.scale", label: "Scale", kind: "slider", group: "source", min: 1, max: 4, step: 0.25, standard: 2, modes: ["upscale"] },
+  { key: "upscale.upscaler", label: "Enlarged by", kind: "choice", group: "source", choices: "upscaler_network", unset: "stretching", modes: ["upscale"], hint: "A network of the server’s folder of upscalers." },
   { key: "upscale.strength", label: "Strength", kind: "slider", group: "source", min: 0, max: 1, step: 0.01, standard: 0.3, modes: ["upscale"], hint: "0.2 sharpens, 0.5 invents." },
 
   { key: "init_image.inpaint.content", label: "Starts from", kind: "choice", group: "mask", choices: "content", standard: "original", modes: ["inpaint"], hint: "All but the original need a strength near 1." },
   { key: "init_image.inpaint.area", label: "Area", kind: "choice", group: "mask", choices: "area", standard: "whole", modes: ["inpaint"], hint: "“Only masked” draws a box around the mask at full size, which gives detail to small things." },
   { key: "init_image.inpaint.blur", label: "Soft edge", kind: "number", group: "mask", min: 0, max: 64, step: 1, standard: 4, modes: ["inpaint"], hint: "Pixels over which old and new are mixed." },
+  { key: "init_image.inpaint.blur_down", label: "Soft edge, up and down", kind: "number", group: "mask", min: 0, max: 64, step: 1, unset: "the same", modes: ["inpaint"] },
   { key: "init_image.inpaint.padding", label: "Padding", kind: "integer", group: "mask", min: 0, max: 1024, standard: 32, modes: ["inpaint"], hint: "Pixels of surroundings in the box of “only masked”." },
   { key: "init_image.inpaint.invert", label: "Draw what is not painted", kind: "switch", group: "mask", standard: false, modes: ["inpaint"], wide: true },
+  { key: "init_image.inpaint.soft", label: "Soft mask at each step", kind: "switch", group: "mask", standard: false, modes: ["inpaint"], wide: true },
 
   { key: "hires.scale", label: "Scale", kind: "slider", group: "hires", min: 1, max: 4, step: 0.05, standard: 2 },
   { key: "hires.strength", label: "Strength", kind: "slider", group: "hires", min: 0.05, max: 1, step: 0.01, standard: 0.7 },
@@ -191,8 +195,8 @@ function unitFields() {
 
 function promptFields() {
   return numberedFields("prompt", "image_prompts", PROMPTS, [
-    { key: "model", label: "Adapter", kind: "choice", choices: "control_models", unset: "Choose an IP-Adapter", wide: true },
-    { key: "encoder", label: "Image encoder", kind: "choice", choices: "control_models", unset: "One that fits", wide: true },
+    { key: "model", label: "Adapter", kind: "choice", choices: "ip_adapters", unset: "Choose an IP-Adapter", wide: true },
+    { key: "encoder", label: "Image encoder", kind: "choice", choices: "image_encoders", unset: "One that fits", wide: true },
     { key: "weight", label: "Weight", kind: "slider", min: -1, max: 2, step: 0.05, standard: 1, wide: true },
     { key: "start", label: "Starts at", kind: "number", min: 0, max: 1, step: 0.05, standard: 0, tip: "Share of the steps" },
     { key: "end", label: "Ends at", kind: "number", min: 0, max: 1, step: 0.05, standard: 1, tip: "Share of the steps" },

@@ -60,6 +60,7 @@ function finishUpscale(body, values, source) {
     body[side] = Math.max(8, Math.round((source[side] * values["upscale.scale"]) / 8) * 8);
   }
   body.init_image = { strength: values["upscale.strength"], resize: "stretch" };
+  if (values["upscale.upscaler"]) body.init_image.upscaler = values["upscale.upscaler"];
 }
 
 /** @param {any} body @param {string} mode @param {Source} source */

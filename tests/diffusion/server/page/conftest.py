@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from diffusion.checkpoints.safetensors import save_safetensors
+from tests.diffusion.image_prompts.golden_prompts import write_adapter, write_encoder
 from tests.diffusion.server.adapter_files import write_controls, write_word
 from tests.diffusion.server.live_server import Live, run_on_thread
 from tests.diffusion.server.model_folders import copy_model, copy_vae
@@ -90,16 +91,19 @@ def write_lora(file: Path, width: int, notes: dict[str, str] | None = None) -> N
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Live]:
     """Return a server with a few adapters; the bundled model reads text of 128."""
-    names = ("loras", "embeddings", "controls", "vaes", "models")
+    names = ("loras", "embeddings", "controls", "vaes", "models", "upscalers")
     folders: dict[str, Any] = {each: tmp_path / each for each in names}
-    for name in ("loras", "embeddings"):
+    for name in ("loras", "embeddings", "upscalers"):
         folders[name].mkdir()
     write_lora(folders["loras"] / "paint.safetensors", 128, TAGS)
     write_lora(folders["loras"] / "large.safetensors", 2048)
+    save_safetensors(folders["upscalers"] / "4x-Sharp.safetensors", {"x": np.zeros(1, "f4")}, {})
     write_word(folders["embeddings"], "calm", 128, 2)
     write_word(folders["embeddings"], "alien", 7)
     write_controls(folders["controls"])
-    write_lora(folders["controls"] / "ip-adapter.safetensors", 128)
+    write_adapter(folders["controls"] / "ip-adapter.safetensors", "base", "sd2")
+    write_encoder(folders["controls"] / "eyes")
+    write_lora(folders["controls"] / "odd.safetensors", 128)
     copy_vae(folders["vaes"] / "warm", 0.5)
     copy_model(folders["models"] / "second", 0.9)
     with run_on_thread(tmp_path / "out", **folders) as live:

@@ -107,6 +107,21 @@ VIEWS = [
 ]
 
 
+def test_axe_finds_nothing_in_the_reference(open_page: Any, live: Live) -> None:
+    page = open_page(f"{live.url}/docs", viewport=SIZES["phone"])
+    for name in ("POST /api/v1/jobs", "POST /v1/images/edits", "GET /sdapi/v1/samplers"):
+        method, path = name.split()
+        row = page.locator("details").filter(has=page.get_by_text(path, exact=True))
+        row.filter(has=page.get_by_text(method, exact=True)).first.locator("summary").click()
+    for theme in ("light", "dark"):
+        page.evaluate("(theme) => (document.documentElement.dataset.theme = theme)", theme)
+        options = {"runOnly": {"type": "tag", "values": RULES}}
+        found = axe.Axe().run(page, options=options).response["violations"]
+        assert [f"{theme} {v['id']}: {v['nodes'][0]['html']}" for v in found] == []
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= SIZES["phone"]["width"], "the page scrolls sideways"
+
+
 @pytest.mark.parametrize("show", VIEWS)
 def test_axe_finds_nothing(open_page: Any, served: Live, show: Callable[[Any], None]) -> None:
     live = served

@@ -221,6 +221,25 @@ def test_a_mask_is_painted_by_mouse(page: Any, live: Live) -> None:
     assert columns.max() < 34
 
 
+def test_edges_of_a_mask_and_noise_are_chosen(page: Any, live: Live) -> None:
+    page.locator(".mode").get_by_text("Inpaint").click()
+    give_file(page, png((64, 64)), "paste")
+    page.locator(".editor-canvas").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    for key, value in (("inpaint.blur", "3"), ("inpaint.blur_down", "1.5"), ("noise", "0.9")):
+        page.locator(f'input[data-key="init_image.{key}"]').fill(value)
+    page.locator('input[data-key="init_image.inpaint.soft"]').check()
+    draw(page, "a hat")
+    expect(result(page, "a hat")).to_be_visible()
+    start = live.engine.drawn[-1].init_image
+    assert start is not None
+    assert start.inpaint is not None
+    edges = start.inpaint.blur, start.inpaint.blur_down, start.inpaint.soft
+    assert (*edges, start.noise) == (3.0, 1.5, True, 0.9)
+
+
 def test_a_mask_is_painted_by_keys(page: Any, live: Live) -> None:
     page.locator(".mode").get_by_text("Inpaint").click()
     give_file(page, png((64, 64)), "paste")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.server.routes.page_files import FOLDER, INDEX
+from diffusion.server.routes.reference import writing
 
 MOST_PACKED = 150_000
 """Bytes of the whole page as browsers get it."""
@@ -42,7 +44,8 @@ def test_all_that_the_page_names_is_there_and_used() -> None:
     """Modules, style sheets and icons."""
     files = {file.relative_to(FOLDER).as_posix(): file for file in FOLDER.rglob("*.*")}
     text = {name: file.read_text() for name, file in files.items()}
-    named = {each for every in text.values() for each in re.findall(r'"/page/([^"*]+)"', every)}
+    sources = [*text.values(), inspect.getsource(writing)]
+    named = {each for every in sources for each in re.findall(r'"/page/([^"*]+)"', every)}
     assert named == set(files) - {INDEX}
     icons = dict(re.findall(r'^  (\w+): "(M[^"]+)",$', text["core/icons.js"], re.MULTILINE))
     words = "\n".join(every for name, every in text.items() if name != "core/icons.js")

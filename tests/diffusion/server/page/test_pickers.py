@@ -89,10 +89,24 @@ def test_a_drawn_picture_leads_the_next(picking: Any, served: Live) -> None:
     expect(picking.get_by_label("The picture of control 1")).to_be_visible()
     picking.get_by_label("Control 1: model").select_option("deep/pose")
     picking.keyboard.press("Control+Enter")
-    expect(picking.locator(".stage .progress")).to_have_count(0)
+    expect(picking.locator(".recent .thumb")).to_have_count(2)
     picking.locator(".caption").get_by_role("button", name="Settings").click()
     expect(picking.get_by_role("dialog")).to_be_visible()
     assert served.engine.drawn[-1].controls[0].model == "deep/pose"
+
+
+def test_a_network_enlarges_a_picture(picking: Any, served: Live) -> None:
+    picking.locator(".mode").get_by_text("Upscale").click()
+    give_file(picking, png((40, 24)), "paste")
+    expect(picking.get_by_text("40 × 24")).to_be_visible()
+    picking.locator('select[data-key="upscale.upscaler"]').select_option("4x-Sharp")
+    picking.get_by_label("Prompt", exact=True).fill("a boat")
+    picking.keyboard.press("Control+Enter")
+    expect(picking.locator(".stage .result")).to_be_visible()
+    drawn = served.engine.drawn[-1]
+    assert drawn.init_image is not None
+    assert (drawn.init_image.upscaler, drawn.init_image.strength) == ("4x-Sharp", 0.3)
+    assert (drawn.width, drawn.height) == (80, 48)
 
 
 def test_a_vae_a_refiner_and_a_model_of_hires_fix(picking: Any, served: Live) -> None:
@@ -153,6 +167,21 @@ def test_a_text_brings_back_what_prompts_without_its_pictures(picking: Any) -> N
     expect(picking.get_by_label("Use picture prompt 1")).to_be_checked()
     expect(picking.get_by_label("Picture prompt 1: adapter")).to_have_value("ip-adapter")
     expect(picking.get_by_label("Picture prompt 1: weight").last).to_have_value("0.6")
+
+
+def test_each_list_has_the_networks_that_fit_it(picking: Any) -> None:
+    """A file that does not tell what it is stands in each."""
+    picking.get_by_text("Control 1", exact=True).click()
+    picking.get_by_text("Picture prompt 1", exact=True).click()
+    for label, first, names in (
+        ("Control 1: model", "Choose a network", ["canny", "deep/pose", "odd"]),
+        ("Picture prompt 1: adapter", "Choose an IP-Adapter", ["ip-adapter", "odd"]),
+        ("Picture prompt 1: image encoder", "One that fits", ["eyes", "odd"]),
+    ):
+        options = picking.get_by_label(label).locator("option")
+        expect(options).to_have_count(len(names) + 1)
+        shown = [each.partition(" [")[0] for each in options.all_inner_texts()]
+        assert shown == [first, *names]
 
 
 def test_pictures_are_read_as_prompts(picking: Any, served: Live) -> None:

@@ -25,7 +25,14 @@ from diffusion.server.jobs.history import _TABLES, History
 from diffusion.server.worker.process import WorkerOptions
 from gpucore import Device
 from tests.diffusion.server.fake_studio import FakeStudio
-from tests.diffusion.server.live_server import Live, ServerProcess, run_on_thread, wait_until
+from tests.diffusion.server.live_server import (
+    SECONDS,
+    Live,
+    ServerProcess,
+    run_on_thread,
+    wait_until,
+)
+from tests.diffusion.server.watched_engine import WatchedEngine
 from tests.gpucore.losing import lose
 
 # ------------------------------------------------------------------ H5, H8: the queue
@@ -93,7 +100,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     wait_until(lambda: requests.get(ready, timeout=30).status_code == 503)
     assert server.process.poll() is None, "it drains"
     server.process.send_signal(signal.SIGTERM)
-    server.process.wait(4)  # a drain takes five
+    server.process.wait(SECONDS)  # a drain takes ten minutes
     assert list(tmp_path.rglob("*.p*")) == []
     with run_on_thread(tmp_path) as live:
         live.wait_for(number, "done")
@@ -280,15 +287,16 @@ def test_the_tables_are_those_of_the_last_version_that_is_tested() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no process")
 def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
     """D1, D2: SIGSTOP, as a driver that hangs; the job is drawn by the next one."""
-    engine = ProcessEngine("worker", FakeStudio(), Patience(load=1.5, step=1.5))
+    engine = WatchedEngine("worker", FakeStudio(), Patience(load=4, step=4))
     with run_on_thread(tmp_path, [engine]) as live:
         wait_until(lambda: live.get("/readyz").ok)
-        number = live.submit("slow", steps=40)
+        number = live.submit("slow", steps=100)
         wait_until(lambda: live.job(number)["step"] >= 2)
         stopped = engine.process_id
         assert stopped is not None
         os.kill(stopped, signal.SIGSTOP)
-        wait_until(lambda: "hung" in live.get("/readyz").text)
+        wait_until(lambda: engine.losses)
+        assert "hung" in engine.losses[0].lost.reason
         live.wait_for(number, "done")
         assert engine.process_id != stopped
         text = live.get("/metrics").text

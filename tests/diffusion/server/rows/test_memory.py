@@ -10,6 +10,7 @@ import re
 import socket
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def test_an_ended_job_lets_its_pictures_go(live: Live) -> None:
     assert job.settings.init_image is not None
     assert job.picture_bytes > 2 * 4 * 64 * 64
     image = weakref.ref(job.settings.init_image.image)
+    wait_until(lambda: live.engine.drawn)
     live.engine.drawn.clear()
     live.engine.released.set()
     live.wait_for(number, "done")
@@ -88,7 +90,7 @@ def test_jobs_that_wait_take_only_so_much_memory(tmp_path: Path) -> None:
 
 def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
     """H1, the other way round: the rest of an answer would stay in memory for ever."""
-    with run_on_thread(tmp_path, send_seconds=0.3) as live:
+    with run_on_thread(tmp_path, send_seconds=3) as live:
         number = live.submit("x")
         live.wait_for(number, "done")
         file = next(tmp_path.rglob("*.png"))
@@ -122,19 +124,20 @@ def test_a_stream_that_says_nothing_is_left_open(tmp_path: Path) -> None:
 def test_five_hundred_idle_connections_are_closed_and_cost_little(tmp_path: Path) -> None:
     """H1: others are answered meanwhile."""
     process = psutil.Process()
-    with run_on_thread(tmp_path, head_seconds=1.5) as live:
+    with run_on_thread(tmp_path, head_seconds=4) as live:
         assert live.get("/healthz").ok
         before = process.memory_info().rss
         idle = [socket.create_connection(("127.0.0.1", live.port), 30) for _ in range(250)]
         slow = [socket.create_connection(("127.0.0.1", live.port), 30) for _ in range(250)]
         for each in slow:
-            each.sendall(b"GET /healthz HTTP/1.1\r\nhost: local")
+            with suppress(ConnectionError):  # one that was closed already
+                each.sendall(b"GET /healthz HTTP/1.1\r\nhost: local")
         assert live.get("/healthz").ok
         assert process.memory_info().rss - before < 50 << 20
         wait_until(lambda: not live.server.server_state.connections)
         for each in (*idle, *slow):
-            assert each.recv(10) == b""
-            each.close()
+            with each, suppress(ConnectionError):
+                assert each.recv(10) == b""
 
 
 def test_metrics_tell_how_late_the_loop_is(live: Live) -> None:
