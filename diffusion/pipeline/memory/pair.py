@@ -39,12 +39,12 @@ class PlacedPair(Generic[M]):
 
     @property
     def networks(self) -> Networks:
-        """Those of the base."""
+        """The base's networks."""
         return self.base.networks
 
     @property
     def defaults(self) -> Defaults:
-        """Those of the base."""
+        """The base's defaults."""
         return self.base.defaults
 
     def generate(self, settings: Settings) -> Generator[Event]:
