@@ -83,7 +83,12 @@ fn main(
                 {
                     let c = four + {{ e }}u;
 //% for j in range(quads)
-                    let b{{ j }} = {{ "q_rounded" if scalar == "f16" }}(factor{{ j }} * q_signed(word{{ j }} >> QU({{ 8 * e }}u)));
+                    let weight{{ j }} = factor{{ j }} * q_signed(word{{ j }} >> QU({{ 8 * e }}u));
+//% if scalar == "f16"
+                    let b{{ j }} = q_rounded(weight{{ j }});
+//% else
+                    let b{{ j }} = weight{{ j }};
+//% endif
 //% endfor
 {{ multiply_add(source) }}
                 }
