@@ -377,7 +377,7 @@ class Pipeline(PictureMethods, PlacedModel):
         with queue_of(self.device).turn:
             return [each.image for each in decode(networks, latents, tiling)]
 
-    def twin(self, device: Device, placement: Placement = EVERYTHING) -> Pipeline:
+    def twin(self, device: Device, placement: Placement = EVERYTHING) -> Self:
         """Load the same model, with the same folders of other networks, on another device."""
         networks = reload_networks(self.networks, device, placement)
         folders = self.loras.folder, self.inversions.folder, self.controls.folder

@@ -17,6 +17,7 @@ from diffusion.checks import check_number
 from diffusion.errors import SettingsError
 from diffusion.pipeline.calls import Reading, WithCalls
 from diffusion.pipeline.events import Event
+from diffusion.pipeline.memory import PlacedPair, with_tiles
 from diffusion.pipeline.passes import Pass, split_passes
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.pipeline.run import Run
@@ -46,22 +47,36 @@ class Companions:
         if self.refiner is None and self.hires is None:
             yield from base.events_and_calls(settings)
             return
-        yield from self._draw(base, settings, lambda run: run.events_and_calls())
+        yield from self._within_memory(base, settings, lambda run: run.events_and_calls())
 
-    def events(self, base: Pipeline, settings: Settings) -> Iterator[Event]:
+    def events(self, base: Pipeline, settings: Settings) -> Generator[Event]:
         """Make pictures as `Pipeline.generate` does. Raises `SettingsError` as `refine`."""
         if self.refiner is None and self.hires is None:
             yield from base.generate(settings)
             return
-        yield from self._draw(base, settings, lambda run: run.events())
+        yield from self._within_memory(base, settings, lambda run: run.events())
 
-    def _draw(
+    def _within_memory(
         self, base: Pipeline, settings: Settings, make: Callable[[Run], Generator[Any, Any, None]]
     ) -> Generator[Any, Any]:
-        """Yield what ``make`` does of a run, with the adapters of both models."""
+        """Yield what ``make`` does of a run; where memory runs out, begin once more with less."""
         complete = settings.with_defaults(base.defaults)
-        queue = queue_of(base.device)
-        with queue.turn:
+        pair = PlacedPair(base, self.refiner or self.hires or base, self._draw_with)
+        yield from pair.memory.events(pair, complete, lambda: self._draw(base, complete, make))
+
+    def _draw_with(self, base: Pipeline, other: Pipeline, settings: Settings) -> Generator[Event]:
+        """Make pictures with two other models, which have the places of these."""
+        refiner = None if self.refiner is None else other
+        hires = None if self.hires is None else other
+        return Companions(refiner, self.switch, hires).events(base, settings)
+
+    def _draw(
+        self, base: Pipeline, complete: Settings, make: Callable[[Run], Generator[Any, Any, None]]
+    ) -> Generator[Any, Any]:
+        """Yield what ``make`` does of a run, with the adapters of both models."""
+        queue, placement = queue_of(base.device), base.networks.placement
+        complete = with_tiles(complete, placement)
+        with queue.turn, placement.around("control"):
             passes = self._passes(base, complete)
         run = Run(passes, reads_loras=bool(base.loras.folder), settings=complete)
         # A refiner reads the prompt, but no LoRA was made for it.

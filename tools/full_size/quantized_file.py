@@ -63,6 +63,7 @@ def _write_float8(
 ) -> Path:
     """Write safetensors with a scale behind each tensor of 8-bit floats; return the path."""
     header, end = dict[str, object](__metadata__=dict(notes)), 0
+    scaled_type = next(dtype for dtype, _ in types.values() if dtype in BLOCKS)
     for name, (dtype, shape) in types.items():
         start, end = end, end + math.prod(shape) * STORED[dtype].itemsize
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
@@ -70,6 +71,8 @@ def _write_float8(
             place = {"dtype": "F32", "shape": [], "data_offsets": [end, end + 4]}
             header[name.removesuffix(".weight") + ".scale_weight"] = place
             end += 4
+    marker = {"dtype": scaled_type, "shape": [0], "data_offsets": [end, end]}
+    header["model.diffusion_model.scaled_fp8"] = marker
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:

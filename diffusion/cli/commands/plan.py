@@ -16,7 +16,7 @@ from typer import Argument, Option
 from diffusion.checks import read_bytes
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.job import check_settings, open_device
-from diffusion.cli.options.completion import complete_models
+from diffusion.cli.options.completion import complete_from, complete_models
 from diffusion.cli.options.model import find_dtype
 from diffusion.cli.options.parsing import parse_sides
 from diffusion.cli.options.shared import (
@@ -31,6 +31,7 @@ from diffusion.cli.options.shared import (
 from diffusion.control import Control, ControlFolder
 from diffusion.control.choice import is_path
 from diffusion.memory import MemoryPlan
+from diffusion.models.quantized import WEIGHT_NAMES
 from diffusion.pipeline.memory import traced_device
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.settings import Settings
@@ -43,7 +44,7 @@ __all__ = ["print_plan"]
 EXAMPLES = examples(
     "avila plan sdxl/ --size 1024x1024",
     "avila plan sd15/ --size 512x768 --batch 4 --json",
-    "avila plan sdxl/ --vram 4G",
+    "avila plan sdxl/ --vram 4G --weights q8_0",
     "avila plan sd15/ --control canny.safetensors",
 )
 
@@ -76,6 +77,16 @@ VaeOption = Annotated[
     Path | None,
     Option("--vae", metavar="PATH", help="A VAE in place of the model's own."),
 ]
+WeightsOption = Annotated[
+    str | None,
+    Option(
+        "--weights",
+        metavar="NAME",
+        autocompletion=complete_from(WEIGHT_NAMES),
+        help=f"Format that weights are kept in: one of {', '.join(WEIGHT_NAMES)}.",
+        show_default="as in the file",
+    ),
+]
 
 
 @app.command("plan", epilog=EXAMPLES)
@@ -90,6 +101,7 @@ def print_plan(
     hires: HiresOption = None,
     vae: VaeOption = None,
     vram: VramOption = None,
+    weights: WeightsOption = None,
     dtype: NetworkTypeOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -106,7 +118,8 @@ def print_plan(
         check_settings(settings)
         found = open_device(device)
         try:
-            pipeline = Pipeline.load(model, traced_device(found), find_dtype(dtype, found), vae=vae)
+            traced, kind = traced_device(found), find_dtype(dtype, found)
+            pipeline = Pipeline.load(model, traced, kind, vae=vae, weights=weights)
             if folder is not None:
                 pipeline.controls.folder = folder
             pipeline.memory.nbytes = read_bytes("vram", vram)

@@ -5,12 +5,14 @@ nothing, with the pool, the variants and the limits of the real one.
 """
 
 from diffusion.pipeline.memory.budget import MemoryBudget, find_fitting, load_within, with_tiles
+from diffusion.pipeline.memory.pair import PlacedPair
 from diffusion.pipeline.memory.placed import PlacedModel
 from diffusion.pipeline.memory.tracing import trace_run, traced_device
 
 __all__ = [
     "MemoryBudget",
     "PlacedModel",
+    "PlacedPair",
     "find_fitting",
     "load_within",
     "trace_run",

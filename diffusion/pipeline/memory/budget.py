@@ -32,11 +32,17 @@ _log = logging.getLogger(__name__)
 class Placeable(Protocol):
     """A pipeline whose weights can be placed elsewhere."""
 
-    networks: Networks
-    defaults: Defaults
     memory: MemoryBudget
 
+    @property
+    def networks(self) -> Networks: ...
+
+    @property
+    def defaults(self) -> Defaults: ...
+
     def twin(self, device: Device, placement: Placement) -> Traced: ...
+
+    def is_placed(self, placement: Placement) -> bool: ...
 
     def place(self, complete: Settings) -> None: ...
 
@@ -111,14 +117,14 @@ class MemoryBudget:
 
         Raises `OutOfMemoryError` where no plan is smaller.
         """
-        device, before = pipeline.networks.device, pipeline.networks.placement
+        device = pipeline.networks.device
         pool = device.pool
         ours = sum(map(module_bytes, pipeline.weight_modules().values()))
         have = (pool.refused_at or 0) if pool.limit is None else pool.limit
         have -= device.memory.live - ours  # what else is there
         self.nbytes = max(1, have if self.nbytes is None else min(have, self.nbytes))
         found = find_fitting(pipeline.twin, device, complete, self.nbytes)
-        if found.placement == before:
+        if pipeline.is_placed(found.placement):
             raise OutOfMemoryError(reason)
         message = f"no more memory than {size_text(self.nbytes)}: drawing with {found.placement}"
         warnings.warn(message, ResourceWarning, stacklevel=3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Self
 
-from diffusion.memory import MemoryPlan, Placement
+from diffusion.memory import EVERYTHING, MemoryPlan, Placement
 from diffusion.models.module import Module
 from diffusion.pipeline.control import LoadedControls
 from diffusion.pipeline.events import Event
@@ -12,7 +13,6 @@ from diffusion.pipeline.image_prompts import LoadedImagePrompts
 from diffusion.pipeline.loading import place_networks
 from diffusion.pipeline.lora import Loras
 from diffusion.pipeline.memory.budget import MemoryBudget
-from diffusion.pipeline.memory.tracing import Traced
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
@@ -46,7 +46,7 @@ class PlacedModel:
         """Give back what is kept for the next run."""
         raise NotImplementedError
 
-    def twin(self, device: Device, placement: Placement) -> Traced:
+    def twin(self, device: Device, placement: Placement = EVERYTHING) -> Self:
         """Load the same model on another device."""
         raise NotImplementedError
 
@@ -73,8 +73,15 @@ class PlacedModel:
         with queue.turn:
             if self.memory.nbytes is None or not queue.is_idle:
                 return
-            placement = self.memory.fit(self, self.device, complete).placement
-            if placement != self.networks.placement:
-                self.release()
-                self.loras.forget()
-                self.networks = place_networks(self.networks, placement)
+            self.lay(self.memory.fit(self, self.device, complete).placement)
+
+    def is_placed(self, placement: Placement) -> bool:
+        """Tell whether the weights lie so."""
+        return placement == self.networks.placement
+
+    def lay(self, placement: Placement) -> None:
+        """Have the weights lie so. No run may be under way."""
+        if not self.is_placed(placement):
+            self.release()
+            self.loras.forget()
+            self.networks = place_networks(self.networks, placement)

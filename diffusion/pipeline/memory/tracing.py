@@ -23,7 +23,8 @@ __all__ = ["Traced", "module_bytes", "trace_run", "traced_device"]
 class Traced(Protocol):
     """A pipeline, as a trace runs it."""
 
-    networks: Networks
+    @property
+    def networks(self) -> Networks: ...
 
     def weight_modules(self) -> Mapping[str, Module]: ...
 

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from gpucore.backends.drivers.compiler import Compiler
 
@@ -23,7 +24,12 @@ class CudaCompiler(Compiler):
 
     prefix = "nvrtc"
     code_name = "CUBIN"
-    options = ("--std=c++20", "-default-device", "--fmad=true", "--ftz=true")
+    options: ClassVar[tuple[str, ...]] = (
+        "--std=c++20",
+        "-default-device",
+        "--fmad=true",
+        "--ftz=true",
+    )
     cache_name = "cuda"
 
     @functools.cached_property

@@ -7,6 +7,9 @@
 // unrolled bodies make the compiler spill. Measured (llvmpipe, a core): 24 GFLOP/s with 16 rows of 8
 // columns, against 13.5 of cpu.wgsl, where each lane loads all that it multiplies.
 //
+// Weights in Q8_0 are expanded here: a load has those of four steps, which makes up for the arithmetic. The
+// four are unrolled, or selecting a byte costs as much as the load.
+//
 // Limits: N a multiple of 4; workgroups of one subgroup ({{ lanes }}). GEGLU: 4 value columns and their gates.
 enable subgroups;
 //% from "matmul/quantized/reading.wgsl" import weight with context
@@ -50,9 +53,8 @@ fn main(
     var c{{ i }}_{{ j }} = vec4<f32>();
 //% endfor
 //% endfor
-//% macro channels(source)
-        for (var c = 0u; c < length; c++) {
-            let at = (k + c) * pitch;
+//% set bytes = q_format is defined and q_format == "q8_0" and not q_flat and source == "matmul/gemm/rows.wgsl"
+//% macro multiply_add(source)
 //% for i in range(rows // lanes)
 //% if masked
             let a{{ i }} = select(0.0, f32({{ source }}[start{{ i }} + c]), inside{{ i }});
@@ -60,16 +62,48 @@ fn main(
             let a{{ i }} = f32({{ source }}[start{{ i }} + c]);
 //% endif
 //% endfor
-//% for j in range(quads)
-            let b{{ j }} = vec4<f32>({{ weight("at + column%d" % j) | trim }});
-//% endfor
 //% for i in range(rows)
             let v{{ i }} = vec4<f32>(subgroupBroadcast(a{{ i // lanes }}, {{ i % lanes }}u));
 //% for j in range(quads)
             c{{ i }}_{{ j }} = fma(v{{ i }}, b{{ j }}, c{{ i }}_{{ j }});
 //% endfor
 //% endfor
+//% endmacro
+//% macro channels(source)
+//% if bytes
+        for (var block = 0u; block < length; block += 32u) {
+//% for j in range(quads)
+            let factor{{ j }} = q_factor(block / 32u, column{{ j }});
+//% endfor
+            for (var four = block; four < block + 32u; four += 4u) {
+//% for j in range(quads)
+                let word{{ j }} = q_word(four / 4u, column{{ j }});
+//% endfor
+//% for e in range(4)
+                {
+                    let c = four + {{ e }}u;
+//% for j in range(quads)
+                    let weight{{ j }} = factor{{ j }} * q_signed(word{{ j }} >> QU({{ 8 * e }}u));
+//% if scalar == "f16"
+                    let b{{ j }} = q_rounded(weight{{ j }});
+//% else
+                    let b{{ j }} = weight{{ j }};
+//% endif
+//% endfor
+{{ multiply_add(source) }}
+                }
+//% endfor
+            }
         }
+//% else
+        for (var c = 0u; c < length; c++) {
+            let at = (k + c) * pitch;
+//% for j in range(quads)
+            let b{{ j }} = vec4<f32>({{ weight("at + column%d" % j) | trim }});
+//% endfor
+{{ multiply_add(source) }}
+        }
+//% endif
 //% endmacro
 //% if batched
     var k = batch * depth();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import warnings
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,8 +20,9 @@ from diffusion.batching import draw_together
 from diffusion.errors import SettingsError
 from diffusion.memory import EVERYTHING, Budget, MemoryPlan, Placement, find_placement
 from diffusion.models.module import buffers_of
+from diffusion.pipeline.calls import UNetCall
 from diffusion.pipeline.memory import trace_run, traced_device
-from gpucore import Device, OutOfMemoryError
+from gpucore import Device, OutOfMemoryError, f32
 from gpucore.memory.host import HostArray, host_bytes
 from tests.diffusion.bundled_model import pipeline_on, pixels
 
@@ -154,6 +156,32 @@ def test_a_run_whose_calls_others_make_begins_again_with_less(device: Device, ow
     pipeline.release()
     own.trim()
     assert own.memory.live < before, "some weights are made at each call, or lie on the host"
+
+
+def test_what_a_failed_call_had_is_free_before_the_run_begins_again(own: Device) -> None:
+    """Its driver still holds the error, whose traceback refers to all that the call had made."""
+    pipeline = Pipeline.load(None, own)
+    taken = own.memory.live
+    had: list[weakref.ref[object]] = []
+
+    def fail() -> None:
+        activations = own.buffer(f32, 1 << 16)
+        had.append(weakref.ref(activations))
+        own.buffer(f32, 1 << 24)
+
+    with closing(pipeline.events_and_calls(SMALL)) as run:
+        while not isinstance(next(run), UNetCall):
+            pass
+        own.pool.limit = own.memory.reserved + (1 << 19)
+        with pytest.raises(OutOfMemoryError) as kept:
+            fail()
+        assert had[0]() is not None
+        with pytest.warns(ResourceWarning, match="drawing with"):
+            run.throw(kept.value)
+        assert had[0]() is None
+    pipeline.release()
+    own.trim()
+    assert own.memory.live <= taken
 
 
 def test_a_run_that_fits_nowhere_leaves_the_ledger_as_it_was(own: Device) -> None:

@@ -104,3 +104,6 @@ def test_the_command_prints_the_plan(device: Device) -> None:
     record: dict[str, Any] = json.loads(run(*options, "--batch", "2", "--json").stdout)
     assert record["peak"] == max(record["stages"].values())
     assert record["weight_bytes"] == sum(record["weights"].values())
+    small = json.loads(run(*options, "--batch", "2", "--json", "--weights", "q8_0").stdout)
+    assert small["weights"]["unet"] < 0.6 * record["weights"]["unet"]
+    assert small["weights"]["vae"] == record["weights"]["vae"]

@@ -162,6 +162,25 @@ def test_variants_expand_what_they_load(
             check_product(device, draw(name, (64, 256)), dtype, 5, activation="geglu")
 
 
+@pytest.mark.parametrize("dtype", [f32, pytest.param(f16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("columns", [48, 64])
+def test_lanes_take_four_steps_of_bytes_at_once(
+    device: Device, columns: int, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Q8_0, and for more rows than other formats, which are expanded first."""
+    skip_without_f16(device, dtype.name)
+    if not broadcast_lanes(device):
+        pytest.skip(f"{device!r} has no subgroups to broadcast in")
+    with force_variant("matmul", "lanes"):
+        check_product(device, draw("q8_0", (columns, 96)), dtype, 37)
+        check_product(device, draw("q8_0", (2 * columns, 32)), dtype, 5, activation="geglu")
+        a = device.buffer_from_array(np.ones((37, 96), dtype.numpy))
+        monkeypatch.setattr(QuantizedWeight, "expand", lambda *_: pytest.fail("expanded"))
+        gemm(a, QuantizedWeight.upload(draw("q8_0", (columns, 96)), device)).read()
+        with pytest.raises(pytest.fail.Exception, match="expanded"):
+            gemm(a, QuantizedWeight.upload(draw("q4_0", (columns, 96)), device))
+
+
 @pytest.mark.parametrize("shape", [(16, 32, 3, 3), (32, 8, 3, 3)], ids=str)
 @pytest.mark.parametrize("variant", ["cpu", pytest.param("tiled", marks=pytest.mark.slow)])
 def test_convolutions(device: Device, variant: str, shape: tuple[int, ...]) -> None:
