@@ -122,7 +122,8 @@ class PlainKernel(GpuKernel[Any, None]):
                 compiled, label = self.compile(variant), self._label(variant)
                 note_rendered(label, compiled.wgsl)
                 made = device.compile_kernel(compiled.wgsl, compiled.entry, wait=False, label=label)
-                made.listing.checked = lambda: self._text_to_check(variant)
+                source = self._source
+                made.listing.checked = lambda: source.text_to_check(variant)
                 kernels[variant] = made
             return kernels[variant]
 
