@@ -24,7 +24,8 @@ Moment = int | float
 class Lora:
     """An adapter and its strengths; 1 is what it was trained for, 0 none, below 0 its opposite.
 
-    ``file``: a name in the pipeline's folder of LoRAs, or a path that ends with ``.safetensors``.
+    ``file``: a name in the pipeline's folder of LoRAs, or a path that ends with ``.safetensors``;
+    either may be a file in the Hub's cache, ``owner/name/FILE.safetensors``.
     ``weight``: its strength in the text encoders. ``unet``: in the UNet; None for ``weight``.
     ``blocks``: factors of the strengths in the model's blocks, 12 or 20 for SDXL and 17 or 26 for
     other models; see `block_ratio`. ``rank``: of low-rank matrices, only so many of the first rows

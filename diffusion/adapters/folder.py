@@ -14,6 +14,8 @@ from typing import Final
 
 from diffusion.adapters.adapter import hash_of_file
 from diffusion.checkpoints.folder_files import files_below
+from diffusion.checkpoints.hub import cached_model
+from diffusion.checkpoints.hub.model_names import is_model_name
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.errors import ModelError, SettingsError, quote
 
@@ -29,7 +31,8 @@ class LoraFolder:
     """The ``.safetensors`` files of a folder and the folders in it; None is one without files.
 
     A file is found by its name without the end, by its path within the folder, or by the name that
-    its trainer gave it (``ss_output_name``). Raises `SettingsError` for a folder that is none.
+    its trainer gave it (``ss_output_name``); else in the Hub's cache, as ``owner/name`` where that
+    holds one file. Raises `SettingsError` for a folder that is none.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -59,6 +62,8 @@ class LoraFolder:
             found = self.matches(name)
         if len(found) == 1:
             return found[0]
+        if not found and (cached := _find_cached(name)) is not None:
+            return cached
         if found:
             ours = sorted(key for key, path in self._files.items() if path in found)
             hint = f"several files have this name; write one of {', '.join(map(quote, ours[:5]))}"
@@ -107,6 +112,12 @@ class LoraFolder:
 
 
 NO_LORAS: Final = LoraFolder(None)
+
+
+def _find_cached(name: str) -> Path | None:
+    """Return the one ``.safetensors`` file of a repository in the Hub's cache, or None."""
+    found = cached_model(name) if is_model_name(name) else None
+    return found.path if found is not None and found.path.suffix == _END else None
 
 
 def _find_files(folder: Path) -> dict[str, Path]:

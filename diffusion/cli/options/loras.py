@@ -30,8 +30,9 @@ class LoraOptions(OptionGroup, panel="LoRAs"):
         Option(
             "--lora",
             metavar="NAME\\[:WEIGHT]",
-            help="Draw with a LoRA: a name in --loras, or the path of a .safetensors file. Give it "
-            "several times for several. A second weight is the UNet's alone.",
+            help="Draw with a LoRA: a name in --loras, the path of a .safetensors file, or what "
+            "avila model pull takes (owner/name/FILE). Give it several times for several. A second "
+            "weight is the UNet's alone.",
             show_default=False,
         ),
     ] = None

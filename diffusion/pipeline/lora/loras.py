@@ -25,6 +25,7 @@ from diffusion.adapters.block_weights import check_blocks
 from diffusion.adapters.rank_bank import is_low_rank
 from diffusion.adapters.rank_slots import RankSlots
 from diffusion.adapters.tags import read_tags
+from diffusion.checkpoints.hub import find_model
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity
 from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.errors import SettingsError
@@ -168,7 +169,7 @@ class Loras:
                 (each, self.folder.find(str(each.file))) for each in read_tags(settings.prompt)
             ]
         for each in settings.loras:
-            path = Path(each.file) if each.is_path else self.folder.find(str(each.file))
+            path = find_model(each.file) if each.is_path else self.folder.find(str(each.file))
             found.append((each, path))
         return [(lora.name, ChosenLora.of(lora, path)) for lora, path in found]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from safetensors.numpy import save_file
 
 from diffusion.adapters import NO_LORAS, LoraFolder, hash_of_file
-from diffusion.errors import SettingsError
+from diffusion.errors import ModelNotFoundError, SettingsError
 
 
 def write(path: Path, value: float, alias: str = "") -> Path:
@@ -70,3 +71,23 @@ def test_hashes_leave_the_header_out(tmp_path: Path) -> None:
     assert hash_of_file(plain) == hash_of_file(noted) == digest
     assert LoraFolder(tmp_path).find_hash(hash_of_file(other)) == "c"
     assert LoraFolder(tmp_path).find_hash("0" * 12) is None
+
+
+def test_names_are_found_in_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder has none: a repository of one file, or a file of one of several."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    for name, files in {"ann--neon": ["neon"], "ann--many": ["a", "b"]}.items():
+        place = tmp_path / "hub" / f"models--{name}"
+        (place / "refs").mkdir(parents=True)
+        (place / "refs" / "main").write_text(commit, encoding="utf-8")
+        for each in files:
+            write(place / "snapshots" / commit / f"{each}.safetensors", 1)
+    own = write(tmp_path / "loras" / "ann" / "neon.safetensors", 2)
+    neon = tmp_path / "hub" / "models--ann--neon" / "snapshots" / commit / "neon.safetensors"
+    assert NO_LORAS.find("ann/neon") == NO_LORAS.find("ann/neon/neon.safetensors") == neon
+    assert LoraFolder(tmp_path / "loras").find("ann/neon") == own
+    with pytest.raises(ModelNotFoundError, match=r"name one: ann/many/a\.safetensors"):
+        NO_LORAS.find("ann/many")
+    with pytest.raises(SettingsError, match="--loras FOLDER"):
+        NO_LORAS.find("ann/other")
