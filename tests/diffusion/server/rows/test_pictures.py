@@ -99,7 +99,9 @@ def test_wrong_pictures_are_refused_with_a_sentence(live: Live, name: str) -> No
     edit = live.post("/v1/images/edits", files=form, data={"prompt": "x"})
     assert edit.status_code == 400
     assert not re.search(r"0x[0-9a-f]{6}|/tmp|\.py|PIL|Traceback", edit.text)
-    most = 256 if "1 MB" in name else 64  # Pillow reads 64 MiB of texts before it stops
+    # Pillow reads 64 MiB of texts before it stops, and the allocator of each of four threads may
+    # keep those with one more copy.
+    most = 4 * 128 if "1 MB" in name else 64
     assert process.memory_info().rss - before < most << 20
     assert len(live.engine.drawn) == drawn
 
