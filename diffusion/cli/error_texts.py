@@ -42,6 +42,7 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 OPTIONS: Final = {
     "blur": "--mask-blur",
     "blur_down": "--mask-blur-down",
+    "soft": "--soft-mask",
     "hires scale": "--hires",
     "switch": "--refiner-switch",
     "variation strength": "--variation",

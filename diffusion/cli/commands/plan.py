@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from diffusion.checks import read_bytes
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.job import check_settings, open_device
 from diffusion.cli.options.completion import complete_from, complete_models
+from diffusion.cli.options.loras import parse_lora
 from diffusion.cli.options.model import find_dtype
 from diffusion.cli.options.parsing import parse_sides
 from diffusion.cli.options.shared import (
@@ -45,7 +46,7 @@ EXAMPLES = examples(
     "avila plan sdxl/ --size 1024x1024",
     "avila plan sd15/ --size 512x768 --batch 4 --json",
     "avila plan sdxl/ --vram 4G --weights q8_0",
-    "avila plan sd15/ --control canny.safetensors",
+    "avila plan sd15/ --control canny.safetensors --lora style.safetensors",
 )
 
 ModelArgument = Annotated[
@@ -68,6 +69,22 @@ ControlOption = Annotated[
         "given again.",
         show_default="none",
     ),
+]
+LoraOption = Annotated[
+    list[str] | None,
+    Option(
+        "--lora",
+        metavar="NAME\\[:WEIGHT]",
+        help="A LoRA: a name in --loras, or a path. May be given again.",
+        show_default="none",
+    ),
+]
+LoraFolderOption = Annotated[
+    Path | None, Option("--loras", metavar="FOLDER", help="Folder of LoRAs by name.")
+]
+UnetOption = Annotated[
+    Path | None,
+    Option("--unet", metavar="FILE", help="The file of a UNet in place of the model's own."),
 ]
 HiresOption = Annotated[
     float | None,
@@ -98,8 +115,11 @@ def print_plan(
     batch: BatchOption = 1,
     control: ControlOption = None,
     controls: ControlFolderOption = None,
+    lora: LoraOption = None,
+    loras: LoraFolderOption = None,
     hires: HiresOption = None,
     vae: VaeOption = None,
+    unet: UnetOption = None,
     vram: VramOption = None,
     weights: WeightsOption = None,
     dtype: NetworkTypeOption = None,
@@ -115,11 +135,14 @@ def print_plan(
     with reporting(context, debug):
         folder = ControlFolder(controls) if controls is not None else None
         settings = _settings(size, batch, control or [], hires)
+        settings = replace(settings, loras=tuple(map(parse_lora, lora or ())))
         check_settings(settings)
         found = open_device(device)
         try:
             traced, kind = traced_device(found), find_dtype(dtype, found)
-            pipeline = Pipeline.load(model, traced, kind, vae=vae, weights=weights)
+            pipeline = Pipeline.load(
+                model, traced, kind, vae=vae, unet=unet, loras=loras, weights=weights
+            )
             if folder is not None:
                 pipeline.controls.folder = folder
             pipeline.memory.nbytes = read_bytes("vram", vram)

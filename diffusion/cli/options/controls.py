@@ -89,7 +89,7 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
         list[str] | None,
         Option(
             metavar="NAME",
-            help="A ControlNet or a T2I-Adapter: a name in --controls, the path of a .safetensors "
+            help="A control network of any kind: a name in --controls, the path of a .safetensors "
             "file, or a folder of diffusers.",
             show_default="the only one in --controls",
         ),

@@ -51,14 +51,13 @@ def test_every_setting_has_an_option(setting: str) -> None:
 @pytest.mark.parametrize("setting", [each.name for each in dataclasses.fields(Hires)])
 def test_every_part_of_a_second_pass_has_an_option(setting: str) -> None:
     found = option_name(context("txt2img"), f"hires {setting}")
-    special = {"scale": "--hires", "first": "hires first"}  # pictures of a first pass: over HTTP
-    assert found == special.get(setting, f"--hires-{setting}")
+    assert found == {"scale": "--hires"}.get(setting, f"--hires-{setting}")
 
 
 @pytest.mark.parametrize("setting", [each.name for each in dataclasses.fields(Inpaint)])
 def test_every_part_of_inpainting_has_an_option(setting: str) -> None:
     found = option_name(context("inpaint", "b"), setting)
-    special = {"blur": "--mask-blur", "blur_down": "blur_down", "soft": "soft"}  # over HTTP
+    special = {"blur": "--mask-blur", "blur_down": "--mask-blur-down", "soft": "--soft-mask"}
     assert found == special.get(setting, f"--{setting}")
 
 

@@ -107,3 +107,8 @@ def test_the_command_prints_the_plan(device: Device) -> None:
     small = json.loads(run(*options, "--batch", "2", "--json", "--weights", "q8_0").stdout)
     assert small["weights"]["unet"] < 0.6 * record["weights"]["unet"]
     assert small["weights"]["vae"] == record["weights"]["vae"]
+    lora = json.loads(run(*options, "--batch", "2", "--json", "--lora", "neon").stdout)
+    assert lora["activations"] > record["activations"]
+    assert lora["weights"] == record["weights"]
+    missing = run(*options, "--unet", "missing.gguf")
+    assert (missing.exit_code, "missing.gguf" in missing.stderr) == (2, True)
