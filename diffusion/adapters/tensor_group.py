@@ -20,7 +20,7 @@ __all__ = ["Array", "TensorGroup", "upload"]
 Array = NDArray[np.float32]
 
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
-_SCALARS: Final = frozenset({"alpha", "scale", "on_input"})
+_SCALARS: Final = frozenset({"alpha", "scale", "on_input", "scaled_oft"})
 _MOST_SCALE: Final = 1e6
 DAMAGED: Final = "no picture can be made of these; download the file again"
 

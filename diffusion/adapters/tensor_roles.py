@@ -37,6 +37,8 @@ _RULES: Final = tuple(
         (r"(?:[._]lora|\.lora_linear_layer)\.up\.weight", "up"),
         (r"[._]lora\.alpha", "alpha"),
         (r"\.lora_magnitude_vector(?:\.[\w-]+)?(?:\.weight)?", "dora_scale"),
+        (r"\.oft_R(?:\.[\w-]+)?\.weight", "oft_R"),
+        (r"\.oft_R(?:\.[\w-]+)?\.scaled_oft", "scaled_oft"),
         *((rf"\.{each}\.weight", each) for each in ("a1", "a2", "b1", "b2", "bm")),
         (rf"\.({_LYCORIS})", ""),
         (r"\.weight", "weight"),

@@ -20,7 +20,7 @@ from lycoris.modules.locon import LoConModule
 from lycoris.modules.loha import LohaModule
 from lycoris.modules.lokr import LokrModule
 from lycoris.modules.norms import NormModule
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import LoraConfig, OFTConfig, get_peft_model, get_peft_model_state_dict
 
 from tests.goldens import family_folders
 from tests.goldens.adapter_cases import UNETS, adapter_tensor, unet_inputs
@@ -74,6 +74,39 @@ def kinds() -> Arrays:
     for name, norm in (("group", torch.nn.GroupNorm(4, 16)), ("layer", torch.nn.LayerNorm(16))):
         arrays |= _merge(f"norm.{name}", NormModule, norm, {})
     return arrays
+
+
+def kinds_of_own_seeds() -> Arrays:
+    """Return the same of kinds that came later: those before keep their numbers.
+
+    PEFT's OFT has blocks of 4 inputs each, and one block for all.
+    """
+    torch.manual_seed(2)
+    arrays = _merge("glora_tucker.conv", GLoRAModule, SHAPES["conv"](), {"use_tucker": True})
+    for shape, make in SHAPES.items():
+        arrays |= _rotate_inputs(f"oft_inputs.{shape}", make(), shared=False)
+    return arrays | _rotate_inputs("oft_inputs_shared.linear", SHAPES["linear"](), shared=True)
+
+
+def _rotate_inputs(name: str, layer: torch.nn.Module, *, shared: bool) -> Arrays:
+    """Return the arrays of one layer with OFT as PEFT does it."""
+    weight = torch.randn_like(layer.weight)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    config = OFTConfig(r=0, oft_block_size=4, block_share=shared, target_modules=["0"])
+    model = get_peft_model(torch.nn.Sequential(layer), config)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "oft_R" in key:
+                parameter.copy_(0.2 * torch.randn_like(parameter))
+    (tensor,) = get_peft_model_state_dict(model).values()
+    drawn = tensor.detach().numpy().copy()
+    merged = model.merge_and_unload()[0].weight.detach().numpy()
+    return {
+        f"{name}/tensor/oft_R.weight": drawn,
+        f"{name}/weight": weight.numpy(),
+        f"{name}/merged": merged,
+    }
 
 
 def _merge(name: str, kind: type, layer: torch.nn.Module, options: dict[str, Any]) -> Arrays:
@@ -165,7 +198,7 @@ def _tensor(value: Any) -> Any:
 
 def write(folder: Path) -> None:
     """Make adapters.npz."""
-    arrays = kinds() | unets()
+    arrays = kinds() | kinds_of_own_seeds() | unets()
     stored = {
         key: value.astype(np.float32) if value.dtype == np.float64 else value
         for key, value in arrays.items()

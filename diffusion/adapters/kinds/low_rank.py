@@ -15,7 +15,7 @@ from diffusion.adapters.tensor_group import Array, TensorGroup, upload
 from gpucore import Buffer, f32
 from gpustd import gemm
 
-__all__ = ["LOW_RANK", "Factors", "rank_of_factors", "stored_factors"]
+__all__ = ["LOW_RANK", "Factors", "contract", "rank_of_factors", "stored_factors"]
 
 
 class Factors(NamedTuple):
@@ -49,7 +49,7 @@ def stored_factors(group: TensorGroup) -> Factors:
         up, down = group.read_stored("up"), group.read_stored("down")
         return Factors(up.reshape(group.rows, -1), down.reshape(rank, -1), scale)
     up, down = group.read("up", group.rows, -1), group.read("down", rank, -1)
-    return Factors(up, _contract(group.read("mid", up.shape[1], rank, -1), down), scale)
+    return Factors(up, contract(group.read("mid", up.shape[1], rank, -1), down), scale)
 
 
 def rank_of_factors(group: TensorGroup) -> int:
@@ -63,16 +63,17 @@ def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buf
     up = group.read("up", group.rows, -1) * np.float32(strength * group.scale_of(rank))
     down = group.read("down", rank, -1)
     if "mid" in group:
-        down = _contract(group.read("mid", up.shape[1], rank, -1), down)
+        down = contract(group.read("mid", up.shape[1], rank, -1), down)
     elif group.most_rank is not None:
         up, down = up[:, : group.most_rank], down[: group.most_rank]
     device = weight.device
     return gemm(upload(device, up), upload(device, down))
 
 
-def _contract(middle: Array, down: Array) -> Array:
+def contract(middle: Array, down: Array) -> Array:
     """Return the down-projection (m, inputs * kernel) of ``middle`` (m, n, kernel) and ``down``."""
-    joined = np.tensordot(middle, down, axes=(1, 0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        joined = np.tensordot(middle, down, axes=(1, 0))
     return joined.transpose(0, 2, 1).reshape(len(middle), -1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from diffusion.adapters.kinds.hadamard import HADAMARD
+from diffusion.adapters.kinds.input_rotation import INPUT_ROTATION
 from diffusion.adapters.kinds.kind import Kind
 from diffusion.adapters.kinds.kronecker import KRONECKER
 from diffusion.adapters.kinds.low_rank import LOW_RANK
@@ -24,6 +25,7 @@ KINDS: Final = (
     SCALING,
     ROTATION,
     BUTTERFLY,
+    INPUT_ROTATION,
     WHOLE,
     BIAS,
     NORM,

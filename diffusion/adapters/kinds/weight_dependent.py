@@ -1,4 +1,8 @@
-"""GLoRA (Chavan et al. 2023, arXiv 2306.07967): the difference is W @ A + B."""
+"""GLoRA (Chavan et al. 2023, arXiv 2306.07967): the difference is W @ A + B.
+
+Each of A and B has two factors. Of a convolution, B's second has the kernel, or a third tensor
+between the two has it (Tucker).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from diffusion.adapters.kinds.kind import Kind
+from diffusion.adapters.kinds.low_rank import contract
 from diffusion.adapters.tensor_group import TensorGroup, upload
 from diffusion.errors import Shape
 from gpucore import Buffer, f32
@@ -16,14 +21,17 @@ __all__ = ["WEIGHT_DEPENDENT"]
 
 
 def _check(group: TensorGroup) -> None:
+    kernel = () if "bm" in group else group.kernel
     if _is_old(group):
         a, b = group.rank_of("a1", 0), group.rank_of("b1", 0)
         shapes: dict[str, Shape] = {"a1": (a, group.inputs), "a2": (group.inputs, a)}
-        shapes |= {"b1": (b, group.inputs, *group.kernel), "b2": (group.rows, b)}
+        shapes |= {"b1": (b, group.inputs, *kernel), "b2": (group.rows, b)}
     else:
         a, b = group.rank_of("a2", 0), group.rank_of("b2", 0)
         shapes = {"a1": (group.inputs, a), "a2": (a, group.inputs)}
-        shapes |= {"b1": (group.rows, b), "b2": (b, group.inputs, *group.kernel)}
+        shapes |= {"b1": (group.rows, b), "b2": (b, group.inputs, *kernel)}
+    if "bm" in group:
+        shapes["bm"] = (b, b, *group.kernel)
     for role, shape in shapes.items():
         group.require(role, *shape)
 
@@ -39,6 +47,8 @@ def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buf
     )
     if _is_old(group):
         a1, a2, b1, b2 = a2, a1, b2, b1
+    if "bm" in group:
+        b2 = contract(group.read("bm", len(b2), len(b2), -1), b2)
     scale = np.float32(strength * group.scale_of(len(a2)))
     device = weight.device
     inputs_first = (group.rows, group.inputs, group.columns // group.inputs)
@@ -51,7 +61,7 @@ def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buf
 WEIGHT_DEPENDENT: Final = Kind(
     "GLoRA",
     (frozenset({"a1", "a2", "b1", "b2"}),),
-    frozenset({"alpha", "scale"}),
+    frozenset({"alpha", "bm", "scale"}),
     _check,
     _difference,
 )

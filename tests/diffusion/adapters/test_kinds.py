@@ -77,3 +77,22 @@ def test_strength_leads_from_the_old_weight(device: Device, case: str, tmp_path:
     assert relative_error(old, weight) < 1e-6
     if not case.startswith(("boft", "oft_constrained")):  # stages, or factors beside rotations
         assert relative_error(half, (weight + whole) / 2) < 1e-6
+
+
+def test_scaled_rotations_of_inputs_are_smaller(device: Device, tmp_path: Path) -> None:
+    """OneTrainer's scaled form divides what the file has by 2 sqrt(size - 1), size being 4 here."""
+    weight = GOLDEN["oft_inputs.linear/weight"]
+    triangles = GOLDEN["oft_inputs.linear/tensor/oft_R.weight"]
+    tensors = {
+        "x.oft_R.weight": (triangles * (2 * np.sqrt(3))).astype(np.float32),
+        "x.oft_R.scaled_oft": np.array(True),
+    }
+    save_file(tensors, tmp_path / "a.safetensors")
+    roles = {"oft_R": "x.oft_R.weight", "scaled_oft": "x.oft_R.scaled_oft"}
+    group = TensorGroup(open_safetensors(tmp_path / "a.safetensors"), roles, weight.shape)
+    kind = find_kind(group)
+    assert kind is not None
+    group.check_types()
+    kind.check(group)
+    merged = Change(kind, group).apply(upload(device, weight), 1.0).read()
+    assert relative_error(merged, GOLDEN["oft_inputs.linear/merged"]) < 1e-6

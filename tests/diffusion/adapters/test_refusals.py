@@ -66,6 +66,25 @@ def test_wrong_shapes_are_named(
 
 
 @pytest.mark.parametrize(
+    "triangles",
+    [
+        np.ones((10, 5)),  # no triangle has 5 elements
+        np.ones((10, 3)),  # blocks of 3 do not divide 40 inputs
+        np.ones((9, 6)),  # 40 inputs have 10 blocks of 4
+        np.ones((0, 6)),
+        np.ones((10, 0)),
+        np.ones(6),
+    ],
+)
+def test_rotations_of_inputs_must_fit_the_inputs(
+    model: AdaptedModel, tmp_path: Path, triangles: Any
+) -> None:
+    content = {f"{MODULE}.oft_R.weight": triangles.astype(np.float32)}
+    with pytest.raises(ModelMismatchError, match=r"wrong shape.*attn2_to_k"):
+        open_adapter(save(tmp_path, content), model)
+
+
+@pytest.mark.parametrize(
     ("width", "family"), [(768, "1.x"), (2048, "XL"), (1280, "XL refiner"), (99, "another family")]
 )
 def test_other_families_are_named(
