@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from diffusion.adapters.decomposition import MAGNITUDE, decompose
 from diffusion.adapters.kinds import Kind
 from diffusion.adapters.tensor_group import TensorGroup
@@ -38,10 +40,12 @@ class Change:
         Raises `ModelFormatError`.
         """
         group = replace(self.group, most_rank=rank)
-        if MAGNITUDE not in group:
-            return add(weight, self.kind.difference(group, weight, strength))
-        changed = add(weight, self.kind.difference(group, weight, 1.0))
-        return decompose(group, weight, changed, strength)
+        # Whoever merges counts the numbers that are not finite: there is no need for a warning.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if MAGNITUDE not in group:
+                return add(weight, self.kind.difference(group, weight, strength))
+            changed = add(weight, self.kind.difference(group, weight, 1.0))
+            return decompose(group, weight, changed, strength)
 
 
 @dataclass(frozen=True, eq=False)

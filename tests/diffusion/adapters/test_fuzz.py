@@ -236,3 +236,13 @@ def test_sound_files_are_opened(device: Device, case: str) -> None:
         save_file(tensors_of(case), Path(place) / "a.safetensors")
         model = AdaptedModel(spellings, shapes, 64)
         assert open_adapter(Path(place) / "a.safetensors", model).changes
+
+
+@pytest.mark.parametrize("case", ["lokr_tucker.conv", "locon_tucker.conv", "oft_inputs.linear"])
+def test_products_beyond_f32_are_told_and_warn_of_nothing(device: Device, case: str) -> None:
+    """Of factors that are multiplied on the host, found by the draws above."""
+    tensors = tensors_of(case)
+    for name in tensors:
+        if not name.endswith("alpha"):
+            tensors[name] = tensors[name] * np.float32(1e30)
+    check_file(device, case, tensors)
