@@ -145,8 +145,8 @@ class StyleTable:
             style = known.get(name)
             if style is None:
                 near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.3)
-                hint = f"did you mean {' or '.join(map(quote, near))}?" if near else "it has none"
-                message = f"Style not found: {quote(name)}; {hint} GET /sdapi/v1/prompt-styles"
+                guess = f"did you mean {' or '.join(map(quote, near))}? " if near else ""
+                message = f"Style not found: {quote(name)}; {guess}GET /sdapi/v1/prompt-styles"
                 raise RefusedError(f"{message} lists all")
             prompt, negative = _join(prompt, style.prompt), _join(negative, style.negative)
         return prompt, negative

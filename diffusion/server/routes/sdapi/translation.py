@@ -308,7 +308,7 @@ def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
 
 def _is_blank(mask: str, level: int) -> bool:
     """Tell whether a mask (PNG as base64) has one level throughout, as it is read."""
-    opened = decode_image(base64.b64decode(mask), "mask", "the mask")
+    opened = decode_image(base64.b64decode(mask), "mask")
     return to_mask(opened).getextrema() == (level, level)
 
 
