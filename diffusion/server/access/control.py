@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -157,13 +158,18 @@ def _host_name(header: str) -> str:
 
 
 def _with_headers(send: Send) -> Send:
-    """Return ``send`` with our headers added to every answer that has not its own."""
+    """Return ``send`` with our headers added to every answer that has not its own.
+
+    ``X-Process-Time`` has the seconds until the answer began, as AUTOMATIC1111's WebUI tells them.
+    """
+    begun = time.perf_counter()
 
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             given = {name.lower() for name, _ in message["headers"]}
             new = [each for each in _HEADERS if each[0] not in given]
-            message["headers"] = [*message["headers"], *new]
+            seconds = f"{time.perf_counter() - begun:.4f}".encode()
+            message["headers"] = [*message["headers"], *new, (b"x-process-time", seconds)]
         await send(message)
 
     return sending

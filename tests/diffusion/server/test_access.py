@@ -221,6 +221,7 @@ def test_every_answer_has_the_headers(live: Live) -> None:
         assert headers["content-security-policy"].startswith("default-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
         assert "server" not in headers
+        assert 0 <= float(headers["x-process-time"]) < 600
 
 
 def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     [
         ({"restore_faces": True}, 501, "restore_faces"),
         ({"refiner_checkpoint": "x"}, 422, "there is no model"),
-        ({"styles": ["x"]}, 422, "Style not found"),
+        ({"styles": ["x"]}, 422, "Style not found: 'x'; GET /sdapi/v1/prompt-styles lists all"),
         ({"script_name": "no such script"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ADetailer": {"args": []}}}, 422, "always on script"),
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
@@ -151,6 +151,28 @@ def test_what_cannot_be_done_is_said(
     assert words in answer.text
     assert set(answer.json()) == {"error", "detail", "body", "errors"}
     assert live.engine.drawn == []
+
+
+@pytest.mark.parametrize(
+    ("options", "every"),
+    [
+        ({}, 5),
+        ({"show_progress_every_n_steps": 2}, 2),
+        ({"show_progress_every_n_steps": -1}, 0),
+        ({"live_previews_enable": False, "show_progress_every_n_steps": 2}, 0),
+    ],
+)
+def test_a_user_chooses_how_often_previews_come(
+    live: Live, options: dict[str, Any], every: int
+) -> None:
+    body = {"prompt": "x", "width": 64, "height": 48, "steps": 1}
+    assert live.post("/sdapi/v1/txt2img", {**body, "override_settings": options}).ok
+    assert live.post("/sdapi/v1/options", options).ok
+    assert live.post("/sdapi/v1/txt2img", body).ok
+    assert [each.preview_every for each in live.engine.tasks] == [every] * 2
+    shown = live.get("/sdapi/v1/options").json()
+    assert shown["live_previews_enable"] is options.get("live_previews_enable", True)
+    assert shown["show_progress_every_n_steps"] == options.get("show_progress_every_n_steps", 5)
 
 
 def test_a_missing_init_image_is_404(live: Live) -> None:
@@ -262,6 +284,8 @@ def test_a_wrong_infotext_is_refused(live: Live, text: str, words: str) -> None:
         {"rho": "x"},
         {"eta_noise_seed_delta": 1.5},
         {"eta_noise_seed_delta": 2**70},
+        {"show_progress_every_n_steps": -2},
+        {"live_previews_enable": "no"},
     ],
 )
 def test_wrong_options_are_refused(live: Live, option: dict[str, Any]) -> None:

@@ -162,6 +162,7 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "guidance_options": _guidance(body, chosen),
         "controls": controlnet.unit_controls(body.alwayson_scripts, crops=_crops(body)),
         "image_prompts": controlnet.unit_prompts(body.alwayson_scripts),
+        "preview_every": chosen.chosen_previews,
     }
 
 
