@@ -124,7 +124,8 @@ class StyleTable:
             reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
             rows = [{key: text for key, text in row.items() if key} for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            message = f"styles: {self._file} cannot be read: {error}; give a CSV file in UTF-8"
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"styles: {self._file} cannot be read: {reason}; give a CSV file in UTF-8"
             raise ConfigurationError(message) from error
         if rows and "name" not in rows[0]:
             message = (
