@@ -2,7 +2,7 @@
 
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
-import { arrived, choicesOf } from "/page/settings/choices.js";
+import { arrived, choicesOf, facts } from "/page/settings/choices.js";
 import { fullLabel } from "/page/settings/fields.js";
 import { randomSeed } from "/page/settings/request.js";
 import { changed, get, set } from "/page/settings/values.js";
@@ -50,9 +50,10 @@ function choice(field, id) {
     const list = field.values ?? choicesOf(field.choices ?? "");
     const value = get(field.key);
     const known = value === null || list.some((each) => each.name === value);
+    const own = field.key === "model" && facts().defaultModel;
     fill(
       input,
-      field.unset && h("option", { value: "" }, field.unset),
+      field.unset && h("option", { value: "" }, own ? `${field.unset}: ${own}` : field.unset),
       list.map((each) => h("option", { value: each.name }, each.label)),
       !known && list.length > 0 && h("option", { value }, `${value} (not on this server)`),
     );

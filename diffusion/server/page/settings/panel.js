@@ -35,6 +35,13 @@ export function settingsPanel({ ondraw, source, extension }) {
   for (let place = 0; place < UNITS; place += 1) completeUnit(place, /** @type {any} */ (folded.get(`control${place + 1}`)).content);
   for (let place = 0; place < PROMPTS; place += 1) completePrompt(place, /** @type {any} */ (folded.get(`prompt${place + 1}`)).content);
   for (const { name, within } of GROUPS) if (within) /** @type {any} */ (folded.get(within)).content.append(/** @type {any} */ (folded.get(name)).element);
+  const scroll = h("div", { class: "panel-scroll", tabindex: "-1" },
+    promptBox("prompt", "Prompt", "What the picture shows", 4),
+    promptBox("negative", "Negative prompt", "What it must not show", 2),
+    h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
+    GROUPS.filter((group) => !group.within).map((group) => folded.get(group.name)?.element),
+    h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
+  );
   const form = h(
     "form",
     {
@@ -47,13 +54,7 @@ export function settingsPanel({ ondraw, source, extension }) {
       },
     },
     modeTabs(),
-    h("div", { class: "panel-scroll", tabindex: "-1" },
-      promptBox("prompt", "Prompt", "What the picture shows", 4),
-      promptBox("negative", "Negative prompt", "What it must not show", 2),
-      h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
-      GROUPS.filter((group) => !group.within).map((group) => folded.get(group.name)?.element),
-      h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
-    ),
+    scroll,
     h("div", { class: "panel-foot" }, problem, draw, h("p", { class: "hint keys" }, "Ctrl + Enter")),
   );
   const showMode = () => {
@@ -66,7 +67,12 @@ export function settingsPanel({ ondraw, source, extension }) {
       each.hidden = !each.dataset.modes.split(" ").includes(get("mode"));
     }
   };
-  changed.on(showMode);
+  changed.on((keys) => {
+    showMode();
+    if (keys.has("mode")) scroll.scrollTop = 0; // what a mode adds stands there
+    const wrong = /** @type {HTMLElement | null} */ (form.querySelector("[aria-invalid]"));
+    if (wrong && keys.has(String(wrong.dataset.key))) clearProblem(problem, form);
+  });
   showMode();
   return {
     element: form,

@@ -79,6 +79,8 @@ def test_the_first_run_needs_one_click(page: Any, live: Live) -> None:
     page.get_by_role("link", name="Gallery").click()
     expect(page.get_by_text("No pictures yet")).to_be_visible()
     page.get_by_role("link", name="Create", exact=True).click()
+    chosen = page.get_by_label("Model", exact=True).locator("option:checked")
+    expect(chosen).to_have_text("The server’s default: emoji")
     page.get_by_role("button", name="a red apple").click()
     expect(result(page, "a red apple")).to_be_visible()
     assert len(live.engine.drawn) == 1
@@ -146,6 +148,9 @@ def test_a_wrong_value_is_told_at_its_field(page: Any, live: Live) -> None:
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
     assert live.engine.drawn == []
+    field.fill("48")
+    expect(problem).to_be_hidden()
+    expect(field).not_to_have_attribute("aria-invalid", "true")
 
 
 def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
@@ -179,7 +184,9 @@ def test_previews_show_also_behind_the_job_of_another(page: Any, live: Live) -> 
 
 
 def test_a_pasted_picture_is_drawn_anew(page: Any, live: Live) -> None:
+    page.get_by_text("Set all settings back").scroll_into_view_if_needed()
     page.locator(".mode").get_by_text("Image").click()
+    expect(page.locator(".source .drop").locator("visible=true").first).to_be_in_viewport()
     give_file(page, png((40, 24)), "paste")
     expect(page.get_by_text("40 × 24")).to_be_visible()
     page.get_by_label("Strength", exact=True).locator("visible=true").last.fill("0.4")
