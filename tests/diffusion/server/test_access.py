@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import re
 import socket
 import stat
@@ -225,12 +226,18 @@ def test_every_answer_has_the_headers(live: Live) -> None:
 
 def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with run_on_thread(tmp_path, largest_body=2048) as live:
-        assert live.post("/txt2img", {"prompt": "x" * 4000}).status_code == 413
+        for path in ("/txt2img", "/v1/images/generations"):
+            answer = live.post(path, {"prompt": "x" * 4000})
+            assert answer.status_code == 413
+            assert "a request may have at most 2048 bytes; send less" in answer.text
         head = b"POST /txt2img HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
         chunk = b"400\r\n" + b"x" * 0x400 + b"\r\n"
         with socket.create_connection(("127.0.0.1", live.port), timeout=10) as client:
             client.sendall(head + b"content-type: application/json\r\n\r\n" + chunk * 3)
-            assert b" 413 " in client.recv(4096).partition(b"\r\n")[0]
+            refused = http.client.HTTPResponse(client)
+            refused.begin()
+            assert refused.status == 413
+            assert b'"detail":"a request may have at most 2048 bytes; ' in refused.read()
         assert live.get("/healthz").ok
 
 
