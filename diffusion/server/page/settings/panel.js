@@ -48,9 +48,10 @@ export function settingsPanel({ ondraw, source, extension }) {
       class: "panel", "aria-label": "Settings", novalidate: true,
       onsubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        const wrong = form.querySelector("input:invalid");
-        if (!wrong) ondraw();
-        else showProblem(problem, form, wrongText(wrong), wrong);
+        ondraw();
+      },
+      oninput: (/** @type {Event} */ event) => {
+        if (/** @type {Element} */ (event.target).hasAttribute("aria-invalid")) clearProblem(problem, form);
       },
     },
     modeTabs(),
@@ -71,13 +72,19 @@ export function settingsPanel({ ondraw, source, extension }) {
     showMode();
     if (keys.has("mode")) scroll.scrollTop = 0; // what a mode adds stands there
     const wrong = /** @type {HTMLElement | null} */ (form.querySelector("[aria-invalid]"));
-    if (wrong && keys.has(String(wrong.dataset.key))) clearProblem(problem, form);
+    if (!wrong || keys.has(String(wrong.dataset.key))) clearProblem(problem, form);
   });
   showMode();
   return {
     element: form,
+    /** Tell whether all fields have values that can be; show the first that has not. */
+    check: () => {
+      clearProblem(problem, form);
+      const wrong = form.querySelector("input:invalid");
+      if (wrong) showProblem(problem, form, wrongText(wrong), wrong);
+      return !wrong;
+    },
     refuse: (/** @type {string} */ text) => showProblem(problem, form, text, fieldNamed(form, text)),
-    clear: () => clearProblem(problem, form),
   };
 }
 
@@ -165,7 +172,7 @@ function fieldNamed(form, text) {
   const inputs = /** @type {HTMLElement[]} */ ([...form.querySelectorAll("[data-key]")]);
   const ranked = inputs.map((input) => {
     const key = String(input.dataset.key);
-    const names = [key, key.replace(/^controls\.\d+\./, "control ").replace(/^image_prompts\.\d+\./, "ip "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
+    const names = [key, key === "width" ? "size" : key, key.replace(/^controls\.\d+\./, "control ").replace(/^image_prompts\.\d+\./, "ip "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
     const rank = names.findIndex((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
     return { input, rank: rank < 0 ? Infinity : 2 * rank + Number(input.offsetParent === null) };
   });

@@ -151,6 +151,15 @@ def test_a_wrong_value_is_told_at_its_field(page: Any, live: Live) -> None:
     field.fill("48")
     expect(problem).to_be_hidden()
     expect(field).not_to_have_attribute("aria-invalid", "true")
+    steps = page.get_by_label("Steps", exact=True).first
+    for write in (lambda: steps.fill("0"), lambda: steps.press_sequentially("5000")):
+        write()
+        page.keyboard.press("Control+Enter")
+        expect(problem).to_contain_text("Steps: ")
+        expect(steps).to_be_focused()
+        steps.fill("")
+        expect(problem).to_be_hidden()
+    assert live.engine.drawn == []
 
 
 def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
@@ -299,6 +308,25 @@ def test_a_dropped_picture_restores_what_is_ticked(page: Any) -> None:
     expect(page.get_by_label("Guidance", exact=True).first).to_have_value("3")
     expect(page.get_by_label("Sampler", exact=True).first).to_have_value("euler_a")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
+
+
+def test_a_dropped_text_restores_or_is_refused(page: Any) -> None:
+    give_file(page, b"a letter", "drop", media="text/plain")
+    expect(page.get_by_role("alert").filter(has_text="Drop a PNG, JPEG or WebP")).to_be_visible()
+    give_file(page, TEXT.encode(), "drop", media="text/plain")
+    dialog = page.get_by_role("dialog", name="Settings of this picture")
+    dialog.get_by_role("button", name="Use these settings").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a green pear")
+
+
+def test_a_picture_that_is_too_large_to_send_is_started_from(
+    open_page: Any, tmp_path: Path
+) -> None:
+    with run_on_thread(tmp_path / "out", largest_body=2048) as live:
+        page = open_page(live.url)
+        give_file(page, png((64, 48)) + bytes(4096), "drop")
+        expect(page.get_by_text("is too large to look for settings")).to_be_visible()
+        expect(page.get_by_text("64 × 48")).to_be_visible()
 
 
 def test_the_page_goes_on_after_a_restart(open_page: Any, tmp_path: Path) -> None:
