@@ -221,6 +221,25 @@ def test_hires_variation_tiling_and_formats(live: Live) -> None:
     assert images[0].width == 2 * images[1].width, "a grid comes first"
 
 
+@pytest.mark.parametrize(
+    ("size", "asked"),
+    [((704, 704), (784, 0)), ((704, 512), (0, 608)), ((832, 1216), (1248, 1824))],
+)
+def test_hires_fix_has_the_asked_size(
+    live: Live, size: tuple[int, int], asked: tuple[int, int]
+) -> None:
+    """704 * (784 / 704) is less than 784."""
+    body = {"prompt": "x", "steps": 1, "enable_hr": True, "width": size[0], "height": size[1]}
+    body |= {"hr_resize_x": asked[0], "hr_resize_y": asked[1]}
+    assert live.post("/sdapi/v1/txt2img", body).ok
+    hires = live.engine.drawn[-1].hires
+    assert hires is not None
+    pairs = zip(asked, hires.size(*size), strict=True)
+    assert all(wanted in (0, made) for wanted, made in pairs)
+    body |= {"hr_resize_x": 2 * size[0], "hr_resize_y": size[1]}
+    assert live.post("/sdapi/v1/txt2img", body).status_code == 501
+
+
 def test_an_infotext_fills_what_a_request_leaves_out(live: Live) -> None:
     """The text of a picture draws it again; fields that are there count."""
     body = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import Any, Final
 
 from PIL import Image
@@ -277,11 +278,19 @@ def _unless_same(name: str | None, same: str) -> str | None:
 def _hires_scale(body: Txt2ImgBody) -> float:
     """Return the factor between the passes. Raises `NotBuiltError` for a change of shape."""
     sides = ((body.hr_resize_x, body.width), (body.hr_resize_y, body.height))
-    scales = [new / old for new, old in sides if new > 0 and old > 0]
-    if not scales:
+    given = [(new, old) for new, old in sides if new > 0 and old > 0]
+    if not given:
         return body.hr_scale
-    _require(max(scales) - min(scales) < 8 / max(body.width, 1), "hr_resize to another shape")
-    return max(scales)
+    scale = max(_quotient(new, old) for new, old in given)
+    same = all(int(old * scale) // 8 == new // 8 for new, old in given)
+    _require(same, "hr_resize to another shape")
+    return scale
+
+
+def _quotient(new: int, old: int) -> float:
+    """Return the factor that makes ``old`` at least ``new``, although a side is rounded down."""
+    factor = new / old
+    return factor if int(old * factor) == new else math.nextafter(factor, math.inf)
 
 
 def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
