@@ -12,6 +12,7 @@ import pytest
 import webuiapi
 from PIL import Image
 
+from diffusion.infotext.files import read_texts
 from diffusion.server.routes.missing import MISSING
 from diffusion.server.routes.sdapi.guidance_scripts import GUIDANCE_SCRIPTS
 from tests.diffusion.server.live_server import Live, wait_until
@@ -173,6 +174,24 @@ def test_a_user_chooses_how_often_previews_come(
     shown = live.get("/sdapi/v1/options").json()
     assert shown["live_previews_enable"] is options.get("live_previews_enable", True)
     assert shown["show_progress_every_n_steps"] == options.get("show_progress_every_n_steps", 5)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_pictures_come_without_their_settings_where_that_is_asked(live: Live, kind: str) -> None:
+    """What is kept has them."""
+    options = {"enable_pnginfo": False, "samples_format": kind}
+    body = {"prompt": "secret", "width": 64, "height": 48, "steps": 1, "batch_size": 2}
+    body |= {"save_images": True, "override_settings": options}
+    answer = live.post("/sdapi/v1/txt2img", body).json()
+    assert len(answer["images"]) == 3
+    for each in answer["images"]:
+        data = base64.b64decode(each)
+        assert read_texts(data).infotext is None
+        assert Image.open(io.BytesIO(data)).format == kind.upper()
+    assert "secret" in json.loads(answer["info"])["infotexts"][0]
+    (job,) = live.get("/api/v1/jobs").json()["jobs"]
+    kept = live.get(f"/api/v1/jobs/{job['id']}/result").content
+    assert (read_texts(kept).infotext or "").startswith("secret")
 
 
 def test_a_missing_init_image_is_404(live: Live) -> None:

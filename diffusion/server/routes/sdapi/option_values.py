@@ -31,7 +31,6 @@ FIXED: Final[Mapping[str, object]] = {
     "hypertile_enable_unet_secondpass": False,
     "hypertile_enable_vae": False,
     "deepcache_cache_enable_step_percentage": 0.0,
-    "enable_pnginfo": True,
     "sd_checkpoint_dropdown_use_short": False,
 }
 """Options with the one value that this server has so far; another is answered with 501."""
@@ -50,7 +49,8 @@ class OptionValues:
     0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC;
     ``noise_seed_delta``: ENSD. ``skip_below``, ``skip_all``, ``skip_early``: where the negative
     prompt is left out. ``preview_every``: steps from preview to preview, 0 for none; None for the
-    server's default. ``previews``: whether there are any.
+    server's default. ``previews``: whether there are any. ``has_texts``: whether pictures that
+    are returned hold their settings.
     """
 
     table: ModelTable
@@ -82,6 +82,7 @@ class OptionValues:
     noise_multiplier: float = 1.0
     preview_every: int | None = None
     previews: bool = True
+    has_texts: bool = True
 
     @property
     def chosen_vae(self) -> str | None:
@@ -128,6 +129,7 @@ class OptionValues:
             "deepcache_cache_resnet_level": self.cache_branch,
             "show_progress_every_n_steps": every or _NO_PREVIEWS,
             "live_previews_enable": self.previews,
+            "enable_pnginfo": self.has_texts,
             **FIXED,
         }
 
@@ -264,6 +266,7 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
     "hypertile_swap_size_unet": _count_setter("hypertile_swap_size_unet", "tile_swap", 0, 128),
     "hypertile_max_depth_unet": _count_setter("hypertile_max_depth_unet", "tile_depth", 0, 3),
     "show_progress_every_n_steps": _set_preview_every,
+    "enable_pnginfo": _flag_setter("enable_pnginfo", "has_texts"),
     "live_previews_enable": _flag_setter("live_previews_enable", "previews"),
     "deepcache_enable": _flag_setter("deepcache_enable", "cache"),
     "deepcache_full_run_step_rate": _count_setter(
