@@ -371,6 +371,10 @@ def test_an_ended_session_asks_for_the_token_and_loses_nothing(
     with run_on_thread(tmp_path / "out", users=users) as live:
         page = open_page(live.url)
         dialog = page.get_by_role("dialog", name="Sign in")
+        expect(dialog).to_be_visible()
+        expect(
+            page.locator("[data-key=vae]")
+        ).to_be_hidden()  # it is unknown yet whether any is there
         dialog.get_by_label("Token").fill("wrong")
         dialog.get_by_role("button", name="Sign in").click()
         expect(dialog.get_by_role("alert")).to_contain_text("not a token")
