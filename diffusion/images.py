@@ -62,7 +62,17 @@ def read_image(path: str | os.PathLike[str], field: str = "image") -> Image.Imag
     return decode_image(data, field, name)
 
 
-def decode_image(data: bytes, field: str, name: str) -> Image.Image:
+class _Nameless:
+    """A file without a name, as errors show it."""
+
+    def __repr__(self) -> str:
+        return "this file"
+
+
+_NAMELESS: Final = _Nameless()
+
+
+def decode_image(data: bytes, field: str, name: object = _NAMELESS) -> Image.Image:
     """Return the picture of a file's bytes as `read_image` does; ``name``: the file's, for errors.
 
     Errors leave out Pillow's text, which shows addresses. Raises `SettingsError`.
@@ -87,7 +97,7 @@ def decode_image(data: bytes, field: str, name: str) -> Image.Image:
         raise damaged from error
 
 
-def _check_kind(image: Image.Image, field: str, name: str) -> None:
+def _check_kind(image: Image.Image, field: str, name: object) -> None:
     """Raise `SettingsError` for too many pixels, or a mode that is not read."""
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -107,7 +117,7 @@ def _check_palette(image: Image.Image) -> None:
 
 def to_rgb(image: Image.Image, field: str = "image") -> Image.Image:
     """Return ``image`` as RGB in sRGB, its transparent parts on white. Raises `SettingsError`."""
-    _check_kind(image, field, "the picture")
+    _check_kind(image, field, _NAMELESS)
     if image.mode.startswith("I"):
         return _to_eight_bits(image).convert("RGB")
     profile = image.info.get("icc_profile")

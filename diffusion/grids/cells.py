@@ -40,7 +40,7 @@ class Cell:
         """Return the prompts with the words of its values. Raises `SettingsError`."""
         for old, new in (value.words for value in self.values if value.words is not None):
             if old not in prompt and old not in negative:
-                hint = "the first text of replace must stand in the prompt or in --negative"
+                hint = "the text to replace must stand in the prompt or the negative prompt"
                 raise SettingsError("grid", old, hint)
             prompt, negative = prompt.replace(old, new), negative.replace(old, new)
         return prompt, negative

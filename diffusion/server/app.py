@@ -16,6 +16,7 @@ from diffusion.errors import DiffusionError
 from diffusion.release import version
 from diffusion.server.access.control import AccessControl
 from diffusion.server.error_answers import HTTP_ERRORS, answer_to
+from diffusion.server.errors import TooLargeError
 from diffusion.server.refusals import REFUSALS
 from diffusion.server.routes import (
     adapter_routes,
@@ -122,12 +123,15 @@ def create_app(services: Services, routers: Sequence[APIRouter] = ROUTERS) -> Ap
         credentials=services.credentials,
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
+        largest_body=settings.largest_body,
     )
     return Application(gate, inner)
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer an error, and write one that nobody expected to the log."""
+    if isinstance(error, HTTP_ERRORS) and error.status_code == TooLargeError.status:
+        error = TooLargeError(request.app.state.services.settings.largest_body)
     answer = answer_to(request.url.path, error)
     if not isinstance(error, (DiffusionError, RequestValidationError, *HTTP_ERRORS)):
         log.error("a request failed", path=request.url.path, exc_info=error)

@@ -10,6 +10,7 @@
         ├── ForbiddenError       403: the user lacks the scope, or a page of another site asks
         ├── NotFoundError        404: no such job, picture or model
         ├── ConflictError        409: a request contradicts an earlier one
+        ├── TooLargeError        413: a body has more bytes than the server takes
         ├── RefusedError         422: a field that has no SettingsError of its own
         │   └── UnknownModelError    no model has the name that a request gives
         ├── BusyError            429: the queue is full; says when to come again
@@ -72,6 +73,16 @@ class ConflictError(ServerError):
     """A request contradicts an earlier one."""
 
     status = 409
+
+
+class TooLargeError(ServerError):
+    """A request has more bytes than the server takes."""
+
+    status = 413
+
+    def __init__(self, most: int) -> None:
+        size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most} bytes"
+        super().__init__(f"a request may have at most {size}; send less, or smaller pictures")
 
 
 class RefusedError(ServerError):

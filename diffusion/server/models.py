@@ -92,13 +92,15 @@ def find_entry(
 class ModelTable:
     """All models, and the one that is taken where none is named.
 
-    ``files``: what completes those that lack a part. Raises `ConfigurationError` where the default
-    is not among them, or cannot be drawn with.
+    ``files``: what completes those that lack a part. Raises `ConfigurationError` where the folder
+    is none, or the default is not among its models or cannot be drawn with.
     """
 
     def __init__(
         self, folder: Path | None, default: str | None, history: History, files: ModelFiles
     ) -> None:
+        if folder is not None and not folder.is_dir():
+            raise ConfigurationError(f"models must be a folder of models; got {quote(str(folder))}")
         self._folder, self._history, self.files = folder, history, files
         self.entries: tuple[ModelEntry, ...] = tuple(scan_models(folder))
         try:

@@ -66,7 +66,7 @@ def read_upload(text: str, field: str) -> str:
 
     It is upright, and its text, EXIF and GPS are gone. Raises `SettingsError`.
     """
-    image = decode_image(decode_base64(text, field), field, "the picture")
+    image = decode_image(decode_base64(text, field), field)
     profile = image.info.get("icc_profile")
     clear = image.info.get("transparency")
     image.info = {} if clear is None else {"transparency": clear}

@@ -31,7 +31,7 @@ from diffusion.server.model_files import ModelFiles
 from diffusion.server.models import ModelTable, find_entry, scan_models
 from diffusion.server.settings import ServerSettings
 from diffusion.server.styles import StyleTable
-from diffusion.server.worker.device_names import find_device_names
+from diffusion.server.worker.device_names import find_device_names, require_device
 from diffusion.server.worker.process import WorkerOptions
 
 __all__ = ["Services", "make_engines", "make_services"]
@@ -149,6 +149,8 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
     if settings.device is not None and settings.devices is not None:
         raise ConfigurationError("device and devices choose the same; give one of them")
     devices: Sequence[str | None] = [settings.device]
+    if settings.device is not None:
+        require_device(settings.device)
     if settings.devices is not None:
         devices = find_device_names(settings.devices)
     files = _find_model_files(settings)

@@ -142,7 +142,10 @@ def _problem(error: Any) -> str:
     name = ".".join(map(str, error["loc"])) or "settings"
     if error["type"] == "extra_forbidden":
         return f"{name} is no setting; docs/server.md lists all"
-    return f"{name}: {error['msg'].lower()}, got {quote(error['input'])}"
+    given = quote(error["input"])
+    if error["type"] == "value_error":  # ours, which says what it must be
+        return f"{name} {error['ctx']['error']}; got {given}"
+    return f"{name}: {error['msg'].lower()}, got {given}"
 
 
 def is_loopback(host: str) -> bool:

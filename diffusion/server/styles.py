@@ -124,7 +124,8 @@ class StyleTable:
             reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
             rows = [{key: text for key, text in row.items() if key} for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            message = f"styles: {self._file} cannot be read: {error}; give a CSV file in UTF-8"
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"styles: {self._file} cannot be read: {reason}; give a CSV file in UTF-8"
             raise ConfigurationError(message) from error
         if rows and "name" not in rows[0]:
             message = (
@@ -145,8 +146,8 @@ class StyleTable:
             style = known.get(name)
             if style is None:
                 near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.3)
-                hint = f"did you mean {' or '.join(map(quote, near))}?" if near else "it has none"
-                message = f"Style not found: {quote(name)}; {hint} GET /sdapi/v1/prompt-styles"
+                guess = f"did you mean {' or '.join(map(quote, near))}? " if near else ""
+                message = f"Style not found: {quote(name)}; {guess}GET /sdapi/v1/prompt-styles"
                 raise RefusedError(f"{message} lists all")
             prompt, negative = _join(prompt, style.prompt), _join(negative, style.negative)
         return prompt, negative

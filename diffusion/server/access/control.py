@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from diffusion.server.access.sessions import read_cookie
 from diffusion.server.access.users import LOCAL, Credentials
 from diffusion.server.error_answers import answer_to
-from diffusion.server.errors import ForbiddenError, MalformedError, ServerError
+from diffusion.server.errors import ForbiddenError, MalformedError, ServerError, TooLargeError
 from diffusion.server.settings import is_loopback
 
 __all__ = ["ASGIApp", "AccessControl", "Receive", "Scope", "Send"]
@@ -55,8 +56,9 @@ class AccessControl:
         credentials: Credentials | None = None,
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
+        largest_body: int | None = None,
     ) -> None:
-        self._app, self._credentials = app, credentials
+        self._app, self._credentials, self._largest_body = app, credentials, largest_body
         self._local = is_loopback(host)
         self._hosts = {name.lower() for name in ("localhost", host, *allowed_hosts)}
         self._origins = {origin.lower().rstrip("/") for origin in allowed_origins}
@@ -90,8 +92,15 @@ class AccessControl:
         elif path == PAGE or path.startswith(PAGE_FOLDER):
             return
         scope["user"] = self._find_user(scope, headers)
+        self._check_length(headers.get(b"content-length", ""))
         # No route reads cookies, and FastAPI would parse them: some take it seconds.
         scope["headers"] = [each for each in scope["headers"] if each[0].lower() != b"cookie"]
+
+    def _check_length(self, header: str) -> None:
+        """Raise `TooLargeError` for a body that says so itself. Others are counted as they come."""
+        most = self._largest_body
+        if most is not None and header.isdigit() and int(header[:20]) > most:
+            raise TooLargeError(most)
 
     def _check_host(self, header: str) -> None:
         """Raise `ForbiddenError` for a ``Host`` that is not ours."""
@@ -157,13 +166,18 @@ def _host_name(header: str) -> str:
 
 
 def _with_headers(send: Send) -> Send:
-    """Return ``send`` with our headers added to every answer that has not its own."""
+    """Return ``send`` with our headers added to every answer that has not its own.
+
+    ``X-Process-Time`` has the seconds until the answer began, as AUTOMATIC1111's WebUI tells them.
+    """
+    begun = time.perf_counter()
 
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             given = {name.lower() for name, _ in message["headers"]}
             new = [each for each in _HEADERS if each[0] not in given]
-            message["headers"] = [*message["headers"], *new]
+            seconds = f"{time.perf_counter() - begun:.4f}".encode()
+            message["headers"] = [*message["headers"], *new, (b"x-process-time", seconds)]
         await send(message)
 
     return sending

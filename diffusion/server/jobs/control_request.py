@@ -112,4 +112,4 @@ def decode_part(picture: str | None, field: str) -> Image.Image | None:
     """Return a picture that `PictureCleaner` wrote; None for none."""
     if picture is None:
         return None
-    return decode_image(base64.b64decode(picture), field, "the picture")
+    return decode_image(base64.b64decode(picture), field)

@@ -91,8 +91,8 @@ class InitImageRequest(Part):
         if self.inpaint is not None:
             given = self.inpaint.model_dump(exclude={"mask"})
             data = base64.b64decode(self.inpaint.mask)
-            inpaint = Inpaint(decode_image(data, "mask", "the mask"), **given)
-        image = decode_image(base64.b64decode(self.image), "image", "the picture")
+            inpaint = Inpaint(decode_image(data, "mask"), **given)
+        image = decode_image(base64.b64decode(self.image), "image")
         return InitImage(image, self.strength, self.resize, inpaint, self.upscaler, self.noise)
 
 

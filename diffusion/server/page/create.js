@@ -32,7 +32,7 @@ export function createView() {
   };
 
   async function drawNow(/** @type {boolean} */ first) {
-    panel.clear();
+    if (!panel.check()) return;
     try {
       const values = all();
       const body = buildRequest(values, await readSource(values.mode), { controls: await readControls(values), image_prompts: await readImagePrompts(values) });

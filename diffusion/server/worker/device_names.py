@@ -1,4 +1,4 @@
-"""The devices of ``--devices``, by names that each open one card.
+"""The devices of ``--device`` and ``--devices``, by names that each open one card.
 
 Naming them starts engines, and the server's process never touches a GPU: a short-lived child does
 it.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 from diffusion.server.errors import ConfigurationError
 from gpucore import GpuError
 from gpucore.adapters import choose, names_of_equals
 
-__all__ = ["find_device_names", "name_devices"]
+__all__ = ["find_device_names", "name_devices", "require_device"]
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def find_device_names(items: Sequence[str]) -> list[str]:
@@ -30,15 +34,29 @@ def find_device_names(items: Sequence[str]) -> list[str]:
 
     A device that is named twice gets two workers.
     """
+    return _look("devices", name_devices, list(items))
+
+
+def require_device(name: str) -> None:
+    """Raise `ConfigurationError` where no device has the name, as ``--device`` takes it."""
+    _look("device", _require, name)
+
+
+def _look(setting: str, function: Callable[[T], U], argument: T) -> U:
+    """Return what a function finds in a child. Raises `ConfigurationError`."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as child:
         try:
-            return child.submit(name_devices, list(items)).result()
+            return child.submit(function, argument).result()
         except (GpuError, ValueError) as error:
-            raise ConfigurationError(f"devices: {error}") from error
+            raise ConfigurationError(f"{setting}: {error}") from error
         except BrokenProcessPool as error:
-            message = "devices: a driver ended the process that looked for them; try avila doctor"
+            message = f"{setting}: a driver ended the process that looked for it; try avila doctor"
             raise ConfigurationError(message) from error
+
+
+def _require(name: str) -> None:
+    choose(name)
 
 
 def name_devices(items: Sequence[str]) -> list[str]:

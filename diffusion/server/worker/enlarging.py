@@ -31,7 +31,7 @@ class Enlarger:
             if self._loaded is None:
                 dtype = best_dtype(self._device)
                 self._loaded = LoadedUpscalers(self._device, dtype, NO_UPSCALERS)
-            image = to_rgb(decode_image(task.png, "image", "the picture"))
+            image = to_rgb(decode_image(task.png, "image"))
             larger = enlarge_image(image, task.size, self._loaded.get(task.upscaler))
         except DeviceLostError:
             raise

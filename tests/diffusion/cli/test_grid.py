@@ -154,7 +154,7 @@ def test_ranges_are_read_as_in_the_webui(text: str, is_float: bool, expected: st
         ("--grid sampler=euler,eular", "--sampler cannot be 'eular'; did you mean euler"),
         ("--grid output=a,b", "give it on the command line, for all pictures"),
         ("--grid replace=cat", "replace needs two texts or more"),
-        ("--grid replace=cat,dog", "the first text of replace must stand in the prompt"),
+        ("--grid replace=cat,dog", "the text to replace must stand in the prompt"),
         ("--grid steps=1 --grid eta=1 --grid seed=1 --grid rng=nv", "at most three axes"),
         ("--grid steps=1 --prompts p.txt", "--grid must not be given with --prompts"),
     ],

@@ -1,6 +1,6 @@
 """Run a server with a `FakeEngine`: ``python -m … FOLDER PORT STEP_SECONDS [POINT]``.
 
-SIGUSR1 releases the jobs that hold.
+It prints its port, which it has chosen where PORT is 0. SIGUSR1 releases the jobs that hold.
 
 With POINT the process is killed, as by ``kill -9``, at its write of that number after the first job
 has come: before a file is opened or renamed in the folder, or before a statement of the history.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -55,7 +56,9 @@ if __name__ == "__main__":
     configure_logs(as_json=False)
     engine = FakeEngine()
     engine.step_seconds = float(sys.argv[3])
-    options = {"output": Path(sys.argv[1]), "port": int(sys.argv[2]), "drain_seconds": 600}
+    options = {"output": Path(sys.argv[1]), "drain_seconds": 600}
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, lambda *_: engine.released.set())
-    make_server(load_settings(None, options), [engine]).run()
+    with socket.create_server(("127.0.0.1", int(sys.argv[2]))) as listening:
+        print(listening.getsockname()[1], flush=True)
+        make_server(load_settings(None, options), [engine]).run([listening])

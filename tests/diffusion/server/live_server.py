@@ -134,13 +134,15 @@ class ServerProcess:
         kill_at: int = 0,
         port: int | None = None,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = port or probe.getsockname()[1]
         command = [sys.executable, "-m", "tests.diffusion.server.fake_server"]
-        arguments = [str(folder), str(self.port), str(step_seconds)]
+        arguments = [str(folder), str(port or 0), str(step_seconds)]
         arguments += [str(kill_at)] if kill_at else []
-        self.process = subprocess.Popen([*command, *arguments], env=environment())
+        self.process = subprocess.Popen(
+            [*command, *arguments], env=environment(), stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            self.port = int(output.readline())  # it has the port already: no other can take it
         self.url = f"http://127.0.0.1:{self.port}"
         wait_until(self.answers)
 

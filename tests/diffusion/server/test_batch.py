@@ -243,7 +243,7 @@ def test_files_that_a_batch_did_not_write_are_refused(
         (["--ray", "auto", "--devices", "all"], "must not be given with --ray"),
         (["--models", "none"], "must be a folder"),
         (["--model", "owner/none"], "not in the cache"),
-        (["--vram", "much"], "must be a size such as 8gb"),
+        (["--vram", "much"], "vram must be a size such as 8GB"),
         (["--dtype", "f64"], "dtype"),
     ],
 )

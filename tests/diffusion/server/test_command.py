@@ -33,10 +33,13 @@ def test_a_file_of_users_is_made_and_its_token_not_shown(tmp_path: Path) -> None
     ("arguments", "words"),
     [
         (["--port", "70000"], "port: input should be less than or equal to 65535"),
-        (["--vram", "much"], "must be a size such as 8gb"),
+        (["--vram", "much"], "vram must be a size such as 8GB; got 'much'"),
         (["--config", "none.toml"], "none.toml is no file"),
         (["--users", "none.toml"], "none.toml cannot be read"),
         (["--model", "nothing"], "there is no model 'nothing'"),
+        (["--models", "nowhere"], "models must be a folder of models; got 'nowhere'"),
+        (["--device", "no such card"], "device: no device fits 'no such card'; present:"),
+        (["--styles", "none.csv"], "cannot be read: No such file or directory; give a CSV"),
     ],
 )
 def test_wrong_options_are_told(tmp_path: Path, arguments: list[str], words: str) -> None:

@@ -40,6 +40,10 @@ def test_the_service_can_be_read(tmp_path: Path) -> None:
     seconds = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     assert seconds is not None
     assert int(seconds[1]) >= server_settings().drain_seconds + 10
+    state = re.search(r"^StateDirectory=(.*)$", unit, re.MULTILINE)
+    assert state is not None
+    made = {f"/var/lib/{each}" for each in state[1].split()}
+    assert str(server_settings().models) in made, "the server does not start without it"
     assert "KillMode=mixed" in unit, "workers must not get the server's SIGTERM"
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze, to check the rest")
@@ -100,6 +104,9 @@ def test_the_pod_is_closed_and_has_time_to_end() -> None:
     names = {each["name"] for each in pod["volumes"]}
     for each in (*pod["initContainers"], *pod["containers"]):
         assert {mount["name"] for mount in each["volumeMounts"]} <= names
+    made = re.search(r'"--models", "([^"]+)"', text_of("Dockerfile"))
+    assert made is not None
+    assert f"install -d {made[1]}" in pod["initContainers"][0]["command"][-1], "a volume is empty"
     assert found["Service"]["spec"]["selector"] == {"app": "avila"}
 
 

@@ -132,6 +132,13 @@ def test_a_model_of_hires_fix_over_all_interfaces(live: Live, folders: Path) -> 
     assert beside_of(live).hires == second
 
 
+def test_a_plot_of_where_the_refiner_takes_over(live: Live) -> None:
+    body = {"prompt": "x", **SIZE, "refiner_checkpoint": "second", "script_name": "x/y/z plot"}
+    body["script_args"] = ["Refiner switch at", "0.25,0.5"]
+    assert live.post("/sdapi/v1/txt2img", body).status_code == 200
+    assert [each.beside.switch for each in live.engine.tasks[-2:]] == [0.25, 0.5]
+
+
 def test_the_client_names_them(live: Live, folders: Path) -> None:
     settings = Settings("x", **SIZE, hires=Hires(2.0))
     with Client(live.url) as client:

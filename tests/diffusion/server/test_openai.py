@@ -368,7 +368,7 @@ def test_the_package_raises_its_own_errors(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "0 pictures"),
+        ({}, "image is missing; send one picture"),
         ({"image": b"no picture"}, "give a PNG, JPEG or WebP file"),
         ({"image": png(RED), "mask": png(RED)}, "must have transparent parts"),
         ({"image": png(RED), "mask": png(Image.new("RGBA", (8, 8)))}, "as large as the picture"),

@@ -42,6 +42,8 @@ def test_every_operation_has_its_place_and_an_example(live: Live) -> None:
 def test_the_page_needs_no_script_and_no_other_host(live: Live) -> None:
     text = live.get("/docs").text
     assert "<script" not in text
+    assert "With the same <code>Idempotency-Key</code> the same request" in text
+    assert "`" not in text
     assert set(re.findall(r'(?:href|src)="([^#"]+)"', text)) == {
         "/",
         "/openapi.json",

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -96,6 +97,12 @@ def test_three_axes_make_a_grid_each_and_seeds_vary(live: Live) -> None:
         ("Clip skip", "1,2", {"clip_skip": [1, 2]}),
         ("RNG source", "NV,CPU", {"rng": ["nv", "cpu"]}),
         ("Schedule type", "karras,simple", {"schedule": ["karras", "simple"]}),
+        ("Skip Early CFG", "0,0.5", {"guidance_options.skip_early": [0, 0.5]}),
+        (
+            "Token merging ratio high-res",
+            "0.25,0.5",
+            {"guidance_options.merging.hires": [0.25, 0.5]},
+        ),
         ("Eta", "0,0.5", {}),
         ("Seed", "5,-1", {}),
         ("Styles", "big,small", {"prompt": ["a cat, huge", "a tiny a cat"]}),
@@ -110,7 +117,7 @@ def test_axes_of_all_kinds(live: Live, axis: str, values: str, found: dict[str, 
     assert len(answer["images"]) == 1
     assert len(live.engine.drawn) == len(set(map(repr, live.engine.drawn))) == 2
     for name, expected in found.items():
-        assert [getattr(each, name) for each in live.engine.drawn] == expected
+        assert [attrgetter(name)(each) for each in live.engine.drawn] == expected
 
 
 def test_a_plot_of_pictures_to_start_from(live: Live) -> None:

@@ -12,6 +12,7 @@ import pytest
 import webuiapi
 from PIL import Image
 
+from diffusion.infotext.files import read_texts
 from diffusion.server.routes.missing import MISSING
 from diffusion.server.routes.sdapi.guidance_scripts import GUIDANCE_SCRIPTS
 from tests.diffusion.server.live_server import Live, wait_until
@@ -131,7 +132,7 @@ def test_webuiapi_lists_and_chooses(client: Any, live: Live) -> None:
     [
         ({"restore_faces": True}, 501, "restore_faces"),
         ({"refiner_checkpoint": "x"}, 422, "there is no model"),
-        ({"styles": ["x"]}, 422, "Style not found"),
+        ({"styles": ["x"]}, 422, "Style not found: 'x'; GET /sdapi/v1/prompt-styles lists all"),
         ({"script_name": "no such script"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ADetailer": {"args": []}}}, 422, "always on script"),
         ({"sampler_name": "Eulr"}, 422, "did you mean"),
@@ -151,6 +152,46 @@ def test_what_cannot_be_done_is_said(
     assert words in answer.text
     assert set(answer.json()) == {"error", "detail", "body", "errors"}
     assert live.engine.drawn == []
+
+
+@pytest.mark.parametrize(
+    ("options", "every"),
+    [
+        ({}, 5),
+        ({"show_progress_every_n_steps": 2}, 2),
+        ({"show_progress_every_n_steps": -1}, 0),
+        ({"live_previews_enable": False, "show_progress_every_n_steps": 2}, 0),
+    ],
+)
+def test_a_user_chooses_how_often_previews_come(
+    live: Live, options: dict[str, Any], every: int
+) -> None:
+    body = {"prompt": "x", "width": 64, "height": 48, "steps": 1}
+    assert live.post("/sdapi/v1/txt2img", {**body, "override_settings": options}).ok
+    assert live.post("/sdapi/v1/options", options).ok
+    assert live.post("/sdapi/v1/txt2img", body).ok
+    assert [each.preview_every for each in live.engine.tasks] == [every] * 2
+    shown = live.get("/sdapi/v1/options").json()
+    assert shown["live_previews_enable"] is options.get("live_previews_enable", True)
+    assert shown["show_progress_every_n_steps"] == options.get("show_progress_every_n_steps", 5)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_pictures_come_without_their_settings_where_that_is_asked(live: Live, kind: str) -> None:
+    """What is kept has them."""
+    options = {"enable_pnginfo": False, "samples_format": kind}
+    body = {"prompt": "secret", "width": 64, "height": 48, "steps": 1, "batch_size": 2}
+    body |= {"save_images": True, "override_settings": options}
+    answer = live.post("/sdapi/v1/txt2img", body).json()
+    assert len(answer["images"]) == 3
+    for each in answer["images"]:
+        data = base64.b64decode(each)
+        assert read_texts(data).infotext is None
+        assert Image.open(io.BytesIO(data)).format == kind.upper()
+    assert "secret" in json.loads(answer["info"])["infotexts"][0]
+    (job,) = live.get("/api/v1/jobs").json()["jobs"]
+    kept = live.get(f"/api/v1/jobs/{job['id']}/result").content
+    assert (read_texts(kept).infotext or "").startswith("secret")
 
 
 def test_a_missing_init_image_is_404(live: Live) -> None:
@@ -197,6 +238,25 @@ def test_hires_variation_tiling_and_formats(live: Live) -> None:
     images = [Image.open(io.BytesIO(base64.b64decode(each))) for each in answer["images"]]
     assert [image.format for image in images] == ["WEBP"] * 3
     assert images[0].width == 2 * images[1].width, "a grid comes first"
+
+
+@pytest.mark.parametrize(
+    ("size", "asked"),
+    [((704, 704), (784, 0)), ((704, 512), (0, 608)), ((832, 1216), (1248, 1824))],
+)
+def test_hires_fix_has_the_asked_size(
+    live: Live, size: tuple[int, int], asked: tuple[int, int]
+) -> None:
+    """704 * (784 / 704) is less than 784."""
+    body = {"prompt": "x", "steps": 1, "enable_hr": True, "width": size[0], "height": size[1]}
+    body |= {"hr_resize_x": asked[0], "hr_resize_y": asked[1]}
+    assert live.post("/sdapi/v1/txt2img", body).ok
+    hires = live.engine.drawn[-1].hires
+    assert hires is not None
+    pairs = zip(asked, hires.size(*size), strict=True)
+    assert all(wanted in (0, made) for wanted, made in pairs)
+    body |= {"hr_resize_x": 2 * size[0], "hr_resize_y": size[1]}
+    assert live.post("/sdapi/v1/txt2img", body).status_code == 501
 
 
 def test_an_infotext_fills_what_a_request_leaves_out(live: Live) -> None:
@@ -262,6 +322,8 @@ def test_a_wrong_infotext_is_refused(live: Live, text: str, words: str) -> None:
         {"rho": "x"},
         {"eta_noise_seed_delta": 1.5},
         {"eta_noise_seed_delta": 2**70},
+        {"show_progress_every_n_steps": -2},
+        {"live_previews_enable": "no"},
     ],
 )
 def test_wrong_options_are_refused(live: Live, option: dict[str, Any]) -> None:

@@ -11,6 +11,9 @@ import { findDifferences, valueText } from "/page/settings/differences.js";
 import { isExact, valuesOf } from "/page/settings/request.js";
 import { all, get, update } from "/page/settings/values.js";
 
+const INFOTEXT = /\nSteps: \d+, /;
+const LONGEST_TEXT = 1e6;
+
 /**
  * Show what differs from a picture's settings; take what the user wants.
  * @param {{settings: any, notes: string[], infotext?: string}} found
@@ -61,10 +64,12 @@ async function readFile(file) {
   try {
     found = await call("POST", "/api/v1/gallery/read", { image: await toBase64(file) });
   } catch (error) {
-    if (![422].includes(/** @type {any} */ (error).status)) throw error;
+    const { status } = /** @type {any} */ (error);
+    if (![413, 422].includes(status)) throw error;
     await takeFile(file);
     if (get("mode") === "text") update({ mode: "image" });
-    notify("This picture holds no settings; it is now the picture to start from.");
+    const why = status === 413 ? "is too large to look for settings" : "holds no settings";
+    notify(`This picture ${why}; it is now the picture to start from.`);
     return;
   }
   if (await offerSettings(found, file)) location.hash = "#create";
@@ -87,7 +92,9 @@ export function listenForFiles() {
     event.preventDefault();
     shade.remove("dropping");
     const file = pictureIn(event.dataTransfer);
+    const other = event.dataTransfer?.files[0];
     if (file) take(file);
+    else if (other) takeText(other).catch(notifyError);
   });
   document.addEventListener("paste", (event) => {
     const file = pictureIn(event.clipboardData);
@@ -97,10 +104,22 @@ export function listenForFiles() {
       return;
     }
     const text = event.clipboardData?.getData("text") ?? "";
-    if (!/\nSteps: \d+, /.test(text)) return;
+    if (!INFOTEXT.test(text)) return;
     event.preventDefault();
-    call("POST", "/api/v1/gallery/read", { text }).then((found) => offerSettings(found)).catch(notifyError);
+    readText(text).catch(notifyError);
   });
+}
+
+/** @param {string} text */
+async function readText(text) {
+  await offerSettings(await call("POST", "/api/v1/gallery/read", { text }));
+}
+
+/** Take the settings in a file of text, as tools write them beside pictures. @param {File} file */
+async function takeText(file) {
+  const text = file.size < LONGEST_TEXT ? await file.text() : "";
+  if (!INFOTEXT.test(text)) throw new Error("Drop a PNG, JPEG or WebP here, or a text with the settings of a picture.");
+  await readText(text);
 }
 
 /** Where a picture is started from, a file without settings is that picture. @param {File} file */

@@ -2,7 +2,7 @@
 
 import { fill, h, newId } from "/page/core/dom.js";
 import { icon } from "/page/core/icons.js";
-import { arrived, choicesOf } from "/page/settings/choices.js";
+import { arrived, choicesOf, facts } from "/page/settings/choices.js";
 import { fullLabel } from "/page/settings/fields.js";
 import { randomSeed } from "/page/settings/request.js";
 import { changed, get, set } from "/page/settings/values.js";
@@ -34,7 +34,9 @@ export function fieldControl(field) {
   const kind = `field ${field.kind} ${field.wide ? "wide" : ""}`;
   const element = h("div", { class: kind }, field.kind !== "switch" && h("label", { for: id }, field.label), body, hint);
   const { needs } = field;
-  if (needs) arrived.on(() => element.classList.toggle("absent", !choicesOf(needs).length && get(field.key) === null));
+  const showIfNeeded = () => element.classList.toggle("absent", Boolean(needs) && !choicesOf(needs ?? "").length && get(field.key) === null);
+  arrived.on(showIfNeeded);
+  showIfNeeded(); // before the lists are there, it would push what follows down and up again
   return element;
 }
 
@@ -50,9 +52,10 @@ function choice(field, id) {
     const list = field.values ?? choicesOf(field.choices ?? "");
     const value = get(field.key);
     const known = value === null || list.some((each) => each.name === value);
+    const own = field.key === "model" && facts().defaultModel;
     fill(
       input,
-      field.unset && h("option", { value: "" }, field.unset),
+      field.unset && h("option", { value: "" }, own ? `${field.unset}: ${own}` : field.unset),
       list.map((each) => h("option", { value: each.name }, each.label)),
       !known && list.length > 0 && h("option", { value }, `${value} (not on this server)`),
     );

@@ -35,25 +35,27 @@ export function settingsPanel({ ondraw, source, extension }) {
   for (let place = 0; place < UNITS; place += 1) completeUnit(place, /** @type {any} */ (folded.get(`control${place + 1}`)).content);
   for (let place = 0; place < PROMPTS; place += 1) completePrompt(place, /** @type {any} */ (folded.get(`prompt${place + 1}`)).content);
   for (const { name, within } of GROUPS) if (within) /** @type {any} */ (folded.get(within)).content.append(/** @type {any} */ (folded.get(name)).element);
+  const scroll = h("div", { class: "panel-scroll", tabindex: "-1" },
+    promptBox("prompt", "Prompt", "What the picture shows", 4),
+    promptBox("negative", "Negative prompt", "What it must not show", 2),
+    h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
+    GROUPS.filter((group) => !group.within).map((group) => folded.get(group.name)?.element),
+    h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
+  );
   const form = h(
     "form",
     {
       class: "panel", "aria-label": "Settings", novalidate: true,
       onsubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        const wrong = form.querySelector("input:invalid");
-        if (!wrong) ondraw();
-        else showProblem(problem, form, wrongText(wrong), wrong);
+        ondraw();
+      },
+      oninput: (/** @type {Event} */ event) => {
+        if (/** @type {Element} */ (event.target).hasAttribute("aria-invalid")) clearProblem(problem, form);
       },
     },
     modeTabs(),
-    h("div", { class: "panel-scroll", tabindex: "-1" },
-      promptBox("prompt", "Prompt", "What the picture shows", 4),
-      promptBox("negative", "Negative prompt", "What it must not show", 2),
-      h("div", { class: "prompt-tools" }, modelButton(), adapterButton(), styleButton()),
-      GROUPS.filter((group) => !group.within).map((group) => folded.get(group.name)?.element),
-      h("button", { class: "link reset", type: "button", onclick: reset }, "Set all settings back"),
-    ),
+    scroll,
     h("div", { class: "panel-foot" }, problem, draw, h("p", { class: "hint keys" }, "Ctrl + Enter")),
   );
   const showMode = () => {
@@ -66,12 +68,23 @@ export function settingsPanel({ ondraw, source, extension }) {
       each.hidden = !each.dataset.modes.split(" ").includes(get("mode"));
     }
   };
-  changed.on(showMode);
+  changed.on((keys) => {
+    showMode();
+    if (keys.has("mode")) scroll.scrollTop = 0; // what a mode adds stands there
+    const wrong = /** @type {HTMLElement | null} */ (form.querySelector("[aria-invalid]"));
+    if (!wrong || keys.has(String(wrong.dataset.key))) clearProblem(problem, form);
+  });
   showMode();
   return {
     element: form,
+    /** Tell whether all fields have values that can be; show the first that has not. */
+    check: () => {
+      clearProblem(problem, form);
+      const wrong = form.querySelector("input:invalid");
+      if (wrong) showProblem(problem, form, wrongText(wrong), wrong);
+      return !wrong;
+    },
     refuse: (/** @type {string} */ text) => showProblem(problem, form, text, fieldNamed(form, text)),
-    clear: () => clearProblem(problem, form),
   };
 }
 
@@ -159,7 +172,7 @@ function fieldNamed(form, text) {
   const inputs = /** @type {HTMLElement[]} */ ([...form.querySelectorAll("[data-key]")]);
   const ranked = inputs.map((input) => {
     const key = String(input.dataset.key);
-    const names = [key, key.replace(/^controls\.\d+\./, "control ").replace(/^image_prompts\.\d+\./, "ip "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
+    const names = [key, key === "width" ? "size" : key, key.replace(/^controls\.\d+\./, "control ").replace(/^image_prompts\.\d+\./, "ip "), key.split(".").slice(-2).join(" "), key.split(".").at(-1) ?? key];
     const rank = names.findIndex((name) => new RegExp(`^(there is no )?${name.replaceAll("_", "[ _]")}\\b`).test(text));
     return { input, rank: rank < 0 ? Infinity : 2 * rank + Number(input.offsetParent === null) };
   });

@@ -63,7 +63,9 @@ async def edit_picture(
 ) -> Response:
     """Draw a picture anew, or the parts of it where the mask is transparent."""
     given = [*body.image, *body.images]
-    if len(given) != 1:
+    if not given:
+        raise SettingsError("image", None, "send one picture")
+    if len(given) > 1:
         raise SettingsError("image", f"{len(given)} pictures", "must be one picture")
     image, mask = await _read(given[0]), await _read(body.mask) if body.mask else None
     asked = await asyncio.to_thread(edit_job, body, image, mask)

@@ -120,8 +120,8 @@ def _mask(image: bytes, mask: bytes | None) -> str | None:
 
     Raises `SettingsError` for a mask of another size, or one without transparent parts.
     """
-    picture = decode_image(image, "image", "the picture")
-    given = picture if mask is None else decode_image(mask, "mask", "the mask")
+    picture = decode_image(image, "image")
+    given = picture if mask is None else decode_image(mask, "mask")
     if given.size != picture.size:
         hint = f"must be as large as the picture, {picture.width}x{picture.height}"
         raise SettingsError("mask", f"{given.width}x{given.height}", hint)

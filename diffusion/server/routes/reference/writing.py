@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
@@ -57,6 +58,11 @@ def _groups(
     return found
 
 
+def _words(text: str) -> str:
+    """Return a text as HTML; what stands in backquotes is code."""
+    return re.sub(r"(`{1,2})([^`]+)\1", r"<code>\2</code>", escape(text))
+
+
 def _anchor(tag: str) -> str:
     return "".join(each if each.isalnum() else "-" for each in tag.lower())
 
@@ -71,10 +77,10 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Sc
         _answers(operation),
     ]
     title = f'<span class="method">{method}</span> <code>{escape(path)}</code>'
-    short = escape(note.partition("\n")[0])
+    short = _words(note.partition("\n")[0])
     return (
         f'<details><summary>{title} <span class="short">{short}</span></summary>'
-        f"<p>{escape(note)}</p><pre tabindex=0><code>{escape(curl)}</code></pre>"
+        f"<p>{_words(note)}</p><pre tabindex=0><code>{escape(curl)}</code></pre>"
         f"{''.join(tables)}</details>"
     )
 
@@ -125,7 +131,7 @@ def _table(title: str, rows: Iterator[list[str]]) -> str:
     """Return a table of fields; nothing where there are none."""
     cells = [
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td>{_words(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     ]
@@ -138,7 +144,7 @@ def _table(title: str, rows: Iterator[list[str]]) -> str:
 
 def _answers(operation: Mapping[str, Any]) -> str:
     rows = (
-        f"<dt>{escape(status)}</dt><dd>{escape(answer.get('description', ''))}</dd>"
+        f"<dt>{escape(status)}</dt><dd>{_words(answer.get('description', ''))}</dd>"
         for status, answer in operation.get("responses", {}).items()
     )
     return f"<h3>Answers</h3><dl>{''.join(rows)}</dl>"

@@ -108,7 +108,7 @@ async def _answer(request: Request, services: Services, body: DrawBody, user: Us
     if begun:
         maps = await controlnet.detected_maps(units, begun[0], services.maps)
     cells = [len(part) for part in parts]
-    layout = _Layout(plan, cells, with_grid, values.kind, body.send_images, maps)
+    layout = _Layout(plan, cells, with_grid, values, body.send_images, maps)
     content = await asyncio.to_thread(_content, services.outputs, jobs, layout, body)
     return Response(content, media_type="application/json")
 
@@ -159,13 +159,14 @@ async def _requests(bodies: Sequence[DrawBody], options: OptionValues) -> AsyncI
 class _Layout(NamedTuple):
     """The parts of an answer: grids of a plan or a batch, and its files, if it ``sends`` any.
 
-    ``cells``: how many jobs draw each body of the plan. ``maps``: of its units, which come last.
+    ``cells``: how many jobs draw each body of the plan. ``options``: tell the kind of the files.
+    ``maps``: of its units, which come last.
     """
 
     plan: Plan | None
     cells: Sequence[int]
     with_grid: bool
-    kind: str
+    options: OptionValues
     sends: bool
     maps: Sequence[bytes]
 
@@ -190,9 +191,10 @@ def _lay_out(outputs: Outputs, jobs: Sequence[Job], layout: _Layout) -> tuple[li
             pngs, texts = [], []
     pngs = [*(_png(each) for each in grids), *pngs, *layout.maps]
     grid_texts = [each.infotext for each in grids]
-    if layout.kind != "png":
+    kind, has_texts = layout.options.kind, layout.options.has_texts
+    if kind != "png" or not has_texts:
         pairs = zip(pngs, [*grid_texts, *texts, *[None] * len(layout.maps)], strict=True)
-        pngs = [convert_png(png, layout.kind, text) for png, text in pairs]
+        pngs = [convert_png(png, kind, text if has_texts else None) for png, text in pairs]
     return [base64.b64encode(png).decode() for png in pngs], grid_texts
 
 

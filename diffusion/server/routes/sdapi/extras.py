@@ -123,7 +123,7 @@ async def _process_on_thread(
 
 def _colours(body: ExtrasBody, given: str, field: str) -> tuple[bytes, tuple[int, int]]:
     """Return a picture's colours as a PNG, and the size that it gets. Raises `SettingsError`."""
-    colours = split_alpha(decode_image(decode_base64(given, field), field, "the picture")).colours
+    colours = split_alpha(decode_image(decode_base64(given, field), field)).colours
     file = io.BytesIO()
     colours.save(file, "PNG", compress_level=1)
     return file.getvalue(), _checked_size(body, colours)
@@ -144,7 +144,7 @@ def _process(
         message = "this server does not restore faces yet; leave gfpgan and codeformer at 0"
         raise NotBuiltError(message)
     data = decode_base64(given, field)
-    image, alpha = split_alpha(decode_image(data, field, "the picture"))
+    image, alpha = split_alpha(decode_image(data, field))
     about: dict[str, str] = {}
     larger = _enlarge(body, image, body.upscaler_1, made)
     if body.upscaler_1 != _NONE:
@@ -174,7 +174,7 @@ def _enlarge(
     if upscaler == _NONE:
         return image
     if upscaler in made:
-        larger = decode_image(made[upscaler], "image", "the enlarged picture")
+        larger = decode_image(made[upscaler], "image")
     else:
         resampling = PIXEL_UPSCALERS.find(upscaler).filter
         assert resampling is not None

@@ -189,7 +189,7 @@ async def show_memory(services: Parts, user: CurrentUser) -> Mapping[str, object
     reserved = sum(engine.status.reserved for engine in services.engines)
     return {
         "ram": ram(),
-        "cuda": {"error": "not CUDA: see avila"},
+        "cuda": {"error": "the server's process opens no device; avila has what its workers took"},
         "avila": {"device_reserved": reserved},
     }
 

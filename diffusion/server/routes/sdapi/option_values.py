@@ -31,19 +31,14 @@ FIXED: Final[Mapping[str, object]] = {
     "hypertile_enable_unet_secondpass": False,
     "hypertile_enable_vae": False,
     "deepcache_cache_enable_step_percentage": 0.0,
-    "enable_pnginfo": True,
-    "live_previews_enable": True,
     "sd_checkpoint_dropdown_use_short": False,
 }
 """Options with the one value that this server has so far; another is answered with 501."""
 
-ALSO_FIXED: Final = {"live_previews_enable": (1,)}
-"""Other values that mean the same."""
-
-
 AUTOMATIC_VAE: Final = "Automatic"
 OWN_VAE: Final = "None"
 _TABLES: Final = frozenset({"table", "vaes"})
+_NO_PREVIEWS: Final = -1
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,9 @@ class OptionValues:
     ``vae``: a name, `AUTOMATIC_VAE` for the one that is called like the model, or `OWN_VAE`.
     0 leaves ``sigma_min``, ``sigma_max`` and ``rho`` to the schedule. ``order``: of UniPC;
     ``noise_seed_delta``: ENSD. ``skip_below``, ``skip_all``, ``skip_early``: where the negative
-    prompt is left out.
+    prompt is left out. ``preview_every``: steps from preview to preview, 0 for none; None for the
+    server's default. ``previews``: whether there are any. ``has_texts``: whether pictures that
+    are returned hold their settings.
     """
 
     table: ModelTable
@@ -83,6 +80,9 @@ class OptionValues:
     cache_interval: int = 5
     cache_branch: int = 0
     noise_multiplier: float = 1.0
+    preview_every: int | None = None
+    previews: bool = True
+    has_texts: bool = True
 
     @property
     def chosen_vae(self) -> str | None:
@@ -91,8 +91,14 @@ class OptionValues:
             return self.vaes.made_for(self.table.find(self.model).name)
         return None if self.vae == OWN_VAE else self.vae
 
-    def as_shown(self) -> dict[str, object]:
-        """Return what ``GET options`` shows."""
+    @property
+    def chosen_previews(self) -> int | None:
+        """Steps from preview to preview, 0 for none; None for the server's default."""
+        return self.preview_every if self.previews else 0
+
+    def as_shown(self, preview_every: int) -> dict[str, object]:
+        """Return what ``GET options`` shows; ``preview_every``: the server's default."""
+        every = preview_every if self.preview_every is None else self.preview_every
         entry = self.table.find(self.model)
         return {
             "sd_model_checkpoint": entry.title,
@@ -121,6 +127,9 @@ class OptionValues:
             "deepcache_enable": self.cache,
             "deepcache_full_run_step_rate": self.cache_interval,
             "deepcache_cache_resnet_level": self.cache_branch,
+            "show_progress_every_n_steps": every or _NO_PREVIEWS,
+            "live_previews_enable": self.previews,
+            "enable_pnginfo": self.has_texts,
             **FIXED,
         }
 
@@ -133,7 +142,7 @@ class OptionValues:
         for name, value in given.items():
             if name in _SETTERS:
                 changed = _SETTERS[name](changed, value)
-            elif name in FIXED and value not in (FIXED[name], *ALSO_FIXED.get(name, ())):
+            elif name in FIXED and value != FIXED[name]:
                 message = f"this server does not do {name} = {quote(value)} yet; leave it out"
                 raise NotBuiltError(message)
         return changed
@@ -177,6 +186,13 @@ def _set_delta(values: OptionValues, given: object) -> OptionValues:
     return replace(values, noise_seed_delta=given)
 
 
+def _set_preview_every(values: OptionValues, given: object) -> OptionValues:
+    if type(given) is not int or not _NO_PREVIEWS <= given <= MOST_NUMBER:
+        hint = f"must be a whole number of steps up to {MOST_NUMBER}, or {_NO_PREVIEWS} for none"
+        raise SettingsError("show_progress_every_n_steps", given, hint)
+    return replace(values, preview_every=max(0, given))
+
+
 def _set_upscaler(values: OptionValues, given: object) -> OptionValues:
     if given is not None and not isinstance(given, str):
         raise SettingsError("upscaler_for_img2img", given, "must be a name of upscalers")
@@ -188,9 +204,9 @@ def _flag_setter(name: str, field: str) -> Callable[[OptionValues, object], Opti
     """Return the setter of a choice that is on or off."""
 
     def set_flag(values: OptionValues, given: object) -> OptionValues:
-        if not isinstance(given, bool):
+        if not isinstance(given, bool) and given not in (0, 1):
             raise SettingsError(name, given, "must be true or false")
-        changes: dict[str, Any] = {field: given}
+        changes: dict[str, Any] = {field: bool(given)}
         return replace(values, **changes)
 
     return set_flag
@@ -249,6 +265,9 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
     "hypertile_max_tile_unet": _count_setter("hypertile_max_tile_unet", "tile", 0, 4096),
     "hypertile_swap_size_unet": _count_setter("hypertile_swap_size_unet", "tile_swap", 0, 128),
     "hypertile_max_depth_unet": _count_setter("hypertile_max_depth_unet", "tile_depth", 0, 3),
+    "show_progress_every_n_steps": _set_preview_every,
+    "enable_pnginfo": _flag_setter("enable_pnginfo", "has_texts"),
+    "live_previews_enable": _flag_setter("live_previews_enable", "previews"),
     "deepcache_enable": _flag_setter("deepcache_enable", "cache"),
     "deepcache_full_run_step_rate": _count_setter(
         "deepcache_full_run_step_rate", "cache_interval", 0, 100

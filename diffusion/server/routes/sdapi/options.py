@@ -20,8 +20,7 @@ router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
 async def show_options(services: Parts, user: CurrentUser) -> Mapping[str, object]:
     """Show the user's options."""
     values = await read_options(services, user.name)
-    every = services.settings.preview_every
-    return values.as_shown() | {"show_progress_every_n_steps": every or -1}
+    return values.as_shown(services.settings.preview_every)
 
 
 @router.post("/options")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import Any, Final
 
 from PIL import Image
@@ -162,6 +163,7 @@ def _shared_fields(body: DrawBody, options: OptionValues) -> dict[str, Any]:
         "guidance_options": _guidance(body, chosen),
         "controls": controlnet.unit_controls(body.alwayson_scripts, crops=_crops(body)),
         "image_prompts": controlnet.unit_prompts(body.alwayson_scripts),
+        "preview_every": chosen.chosen_previews,
     }
 
 
@@ -276,11 +278,19 @@ def _unless_same(name: str | None, same: str) -> str | None:
 def _hires_scale(body: Txt2ImgBody) -> float:
     """Return the factor between the passes. Raises `NotBuiltError` for a change of shape."""
     sides = ((body.hr_resize_x, body.width), (body.hr_resize_y, body.height))
-    scales = [new / old for new, old in sides if new > 0 and old > 0]
-    if not scales:
+    given = [(new, old) for new, old in sides if new > 0 and old > 0]
+    if not given:
         return body.hr_scale
-    _require(max(scales) - min(scales) < 8 / max(body.width, 1), "hr_resize to another shape")
-    return max(scales)
+    scale = max(_quotient(new, old) for new, old in given)
+    same = all(int(old * scale) // 8 == new // 8 for new, old in given)
+    _require(same, "hr_resize to another shape")
+    return scale
+
+
+def _quotient(new: int, old: int) -> float:
+    """Return the factor that makes ``old`` at least ``new``, although a side is rounded down."""
+    factor = new / old
+    return factor if int(old * factor) == new else math.nextafter(factor, math.inf)
 
 
 def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
@@ -308,7 +318,7 @@ def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:
 
 def _is_blank(mask: str, level: int) -> bool:
     """Tell whether a mask (PNG as base64) has one level throughout, as it is read."""
-    opened = decode_image(base64.b64decode(mask), "mask", "the mask")
+    opened = decode_image(base64.b64decode(mask), "mask")
     return to_mask(opened).getextrema() == (level, level)
 
 

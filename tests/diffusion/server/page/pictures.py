@@ -13,10 +13,10 @@ from diffusion.infotext.files import png_info
 __all__ = ["give_file", "png"]
 
 _GIVE = """
-([kind, content, place]) => {
+([kind, content, place, type]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const data = new DataTransfer();
-  data.items.add(new File([bytes], "picture.png", { type: "image/png" }));
+  data.items.add(new File([bytes], "file", { type }));
   const options = { bubbles: true, cancelable: true };
   document.querySelector(place).dispatchEvent(kind === "paste"
     ? new ClipboardEvent("paste", { ...options, clipboardData: data })
@@ -34,7 +34,11 @@ def png(size: tuple[int, int] = (64, 48), text: str | None = None) -> bytes:
 
 
 def give_file(
-    page: Any, content: bytes, kind: Literal["paste", "drop"], place: str = "body"
+    page: Any,
+    content: bytes,
+    kind: Literal["paste", "drop"],
+    place: str = "body",
+    media: str = "image/png",
 ) -> None:
-    """Paste or drop a PNG file on the page, or on what a selector finds."""
-    page.evaluate(_GIVE, [kind, base64.b64encode(content).decode(), place])
+    """Paste or drop a file on the page, or on what a selector finds."""
+    page.evaluate(_GIVE, [kind, base64.b64encode(content).decode(), place, media])

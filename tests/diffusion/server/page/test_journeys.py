@@ -79,6 +79,8 @@ def test_the_first_run_needs_one_click(page: Any, live: Live) -> None:
     page.get_by_role("link", name="Gallery").click()
     expect(page.get_by_text("No pictures yet")).to_be_visible()
     page.get_by_role("link", name="Create", exact=True).click()
+    chosen = page.get_by_label("Model", exact=True).locator("option:checked")
+    expect(chosen).to_have_text("The server’s default: emoji")
     page.get_by_role("button", name="a red apple").click()
     expect(result(page, "a red apple")).to_be_visible()
     assert len(live.engine.drawn) == 1
@@ -146,6 +148,18 @@ def test_a_wrong_value_is_told_at_its_field(page: Any, live: Live) -> None:
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
     assert live.engine.drawn == []
+    field.fill("48")
+    expect(problem).to_be_hidden()
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    steps = page.get_by_label("Steps", exact=True).first
+    for write in (lambda: steps.fill("0"), lambda: steps.press_sequentially("5000")):
+        write()
+        page.keyboard.press("Control+Enter")
+        expect(problem).to_contain_text("Steps: ")
+        expect(steps).to_be_focused()
+        steps.fill("")
+        expect(problem).to_be_hidden()
+    assert live.engine.drawn == []
 
 
 def test_the_queue_is_reordered_and_cancelled(page: Any, live: Live) -> None:
@@ -179,7 +193,9 @@ def test_previews_show_also_behind_the_job_of_another(page: Any, live: Live) -> 
 
 
 def test_a_pasted_picture_is_drawn_anew(page: Any, live: Live) -> None:
+    page.get_by_text("Set all settings back").scroll_into_view_if_needed()
     page.locator(".mode").get_by_text("Image").click()
+    expect(page.locator(".source .drop").locator("visible=true").first).to_be_in_viewport()
     give_file(page, png((40, 24)), "paste")
     expect(page.get_by_text("40 × 24")).to_be_visible()
     page.get_by_label("Strength", exact=True).locator("visible=true").last.fill("0.4")
@@ -294,6 +310,25 @@ def test_a_dropped_picture_restores_what_is_ticked(page: Any) -> None:
     expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
 
 
+def test_a_dropped_text_restores_or_is_refused(page: Any) -> None:
+    give_file(page, b"a letter", "drop", media="text/plain")
+    expect(page.get_by_role("alert").filter(has_text="Drop a PNG, JPEG or WebP")).to_be_visible()
+    give_file(page, TEXT.encode(), "drop", media="text/plain")
+    dialog = page.get_by_role("dialog", name="Settings of this picture")
+    dialog.get_by_role("button", name="Use these settings").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a green pear")
+
+
+def test_a_picture_that_is_too_large_to_send_is_started_from(
+    open_page: Any, tmp_path: Path
+) -> None:
+    with run_on_thread(tmp_path / "out", largest_body=2048) as live:
+        page = open_page(live.url)
+        give_file(page, png((64, 48)) + bytes(4096), "drop")
+        expect(page.get_by_text("is too large to look for settings")).to_be_visible()
+        expect(page.get_by_text("64 × 48")).to_be_visible()
+
+
 def test_the_page_goes_on_after_a_restart(open_page: Any, tmp_path: Path) -> None:
     """The server is killed while it draws; what was sent before and meanwhile is drawn once."""
     server = ServerProcess(tmp_path, step_seconds=60.0)
@@ -336,6 +371,10 @@ def test_an_ended_session_asks_for_the_token_and_loses_nothing(
     with run_on_thread(tmp_path / "out", users=users) as live:
         page = open_page(live.url)
         dialog = page.get_by_role("dialog", name="Sign in")
+        expect(dialog).to_be_visible()
+        expect(
+            page.locator("[data-key=vae]")
+        ).to_be_hidden()  # it is unknown yet whether any is there
         dialog.get_by_label("Token").fill("wrong")
         dialog.get_by_role("button", name="Sign in").click()
         expect(dialog.get_by_role("alert")).to_contain_text("not a token")

@@ -94,6 +94,7 @@ def test_wrong_pictures_are_refused_with_a_sentence(live: Live, name: str) -> No
     ):
         answer = live.post(path, body)
         assert answer.status_code == 422, (path, answer.text)
+        assert re.search("cannot be this file; |must be a picture as base64", answer.text)
         assert not re.search(r"0x[0-9a-f]{6}|/tmp|\.py|PIL|Traceback", answer.text)
     form = {"image": ("x.png", data, "image/png")}
     edit = live.post("/v1/images/edits", files=form, data={"prompt": "x"})

@@ -99,7 +99,7 @@ def _refuse_missing(unit: Unit, number: int, crops: bool) -> None:
 
 def _has_lines(mask: str) -> bool:
     """Tell whether a mask is neither black nor white throughout. Raises `SettingsError`."""
-    opened = decode_image(decode_base64(mask, "control mask"), "control mask", "the mask")
+    opened = decode_image(decode_base64(mask, "control mask"), "control mask")
     low, high = to_rgb(opened, "control mask").convert("L").getextrema()
     return low != high
 
