@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, find_placement
 from diffusion.models.module import Module, is_traced
@@ -42,6 +42,8 @@ class Placeable(Protocol):
 
     def twin(self, device: Device, placement: Placement) -> Traced: ...
 
+    def memory_key(self, complete: Settings) -> Hashable: ...
+
     def is_placed(self, placement: Placement) -> bool: ...
 
     def place(self, complete: Settings) -> None: ...
@@ -71,7 +73,7 @@ class MemoryBudget:
         if self.nbytes is None:
             traced = pipeline.twin(traced_device(device), placement)
             return Fitted(placement, trace_run(traced, complete))
-        key = _key(complete), self.nbytes
+        key = pipeline.memory_key(complete), self.nbytes
         if key not in self._fitted:
             while len(self._fitted) >= _MOST_KEPT:
                 del self._fitted[next(iter(self._fitted))]
@@ -128,7 +130,7 @@ class MemoryBudget:
             raise OutOfMemoryError(reason)
         message = f"no more memory than {size_text(self.nbytes)}: drawing with {found.placement}"
         warnings.warn(message, ResourceWarning, stacklevel=3)
-        self._fitted[_key(complete), self.nbytes] = found
+        self._fitted[pipeline.memory_key(complete), self.nbytes] = found
 
 
 def load_within(
@@ -190,17 +192,3 @@ def find_fitting(
 def with_tiles(settings: Settings, placement: Placement) -> Settings:
     """Return settings whose VAE computes in tiles, if the placement says so and they leave it."""
     return replace(settings, vae_tiling=placement.tiling(settings.vae_tiling))
-
-
-def _key(settings: Settings) -> Hashable:
-    """Return all of settings that memory depends on; about how long the prompts are, too."""
-    words = max(len(settings.prompt.split()), len(settings.negative.split()))
-    hires: Any = settings.hires
-    controls = tuple((str(each.model), each.start, each.end) for each in settings.controls)
-    return (
-        (settings.width, settings.height, min(settings.batch or 1, settings.count), words // 50),
-        (settings.guidance is not None and settings.guidance > 1, settings.guidance_options),
-        (settings.vae_tiling, settings.sampler, settings.seamless, settings.init_image is not None),
-        None if hires is None else (hires.scale, hires.upscaler, hires.guidance),
-        (controls, len(settings.image_prompts), len(settings.loras)),
-    )

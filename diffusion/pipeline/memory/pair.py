@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -56,6 +56,10 @@ class PlacedPair(Generic[M]):
         base = self.base.twin(device, placement)
         other = base if self.other is self.base else self.other.twin(device, placement)
         return PlacedPair(base, other, self.draw)
+
+    def memory_key(self, complete: Settings) -> Hashable:
+        """Return what the memory of a run depends on. Raises `SettingsError`."""
+        return self.base.memory_key(complete)
 
     def is_placed(self, placement: Placement) -> bool:
         """Tell whether the weights of both lie so."""

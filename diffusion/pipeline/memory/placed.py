@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from typing import Self
 
 from diffusion.memory import EVERYTHING, MemoryPlan, Placement
@@ -48,6 +48,10 @@ class PlacedModel:
 
     def twin(self, device: Device, placement: Placement = EVERYTHING) -> Self:
         """Load the same model on another device."""
+        raise NotImplementedError
+
+    def memory_key(self, complete: Settings) -> Hashable:
+        """Return what the memory of a run depends on. Raises as `generate`."""
         raise NotImplementedError
 
     def weight_modules(self) -> dict[str, Module]:

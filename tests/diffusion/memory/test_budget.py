@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.batching import draw_together
@@ -21,7 +22,8 @@ from diffusion.errors import SettingsError
 from diffusion.memory import EVERYTHING, Budget, MemoryPlan, Placement, find_placement
 from diffusion.models.module import buffers_of
 from diffusion.pipeline.calls import UNetCall
-from diffusion.pipeline.memory import trace_run, traced_device
+from diffusion.pipeline.memory import MemoryBudget, trace_run, traced_device
+from diffusion.tasks import GuidanceOptions, InitImage, Inpaint
 from gpucore import Device, OutOfMemoryError, f32
 from gpucore.memory.host import HostArray, host_bytes
 from tests.diffusion.bundled_model import pipeline_on, pixels
@@ -111,6 +113,37 @@ def test_other_sizes_are_planned_anew(device: Device, own: Device) -> None:
     np.testing.assert_array_equal(pixels(pipeline, large), pixels(pipeline_on(device), large))
     assert pipeline.networks.placement != before
     assert own.memory.peak_reserved <= 0.8 * whole_plan(device).peak
+
+
+def masked(size: int) -> InitImage:
+    """Return a picture of which a box around its middle is drawn."""
+    mask = Image.new("L", (size, size))
+    mask.paste(255, (20, 20, size - 20, size - 20))
+    return InitImage(Image.new("RGB", (size, size)), inpaint=Inpaint(mask, area="masked"))
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "parts of the prompt": {"prompt": "a red apple AND a dog AND a tree AND a house"},
+    "a prompt that changes": {"prompt": "a [red:green:0.5] apple"},
+    "a LoRA in the prompt": {"prompt": "a red apple <lora:neon:1>"},
+    "a mask": {"init_image": masked(64)},
+    "a guidance option": {"guidance_options": GuidanceOptions(perturbed=3.0)},
+}
+
+
+@pytest.mark.parametrize("name", some(CHANGES, "parts of the prompt"))
+def test_a_plan_is_that_of_its_own_settings(
+    device: Device, own: Device, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of a drawing before with other settings; a seed changes nothing."""
+    pipeline = Pipeline.load(None, own, vram=Budget(int(0.9 * whole_plan(device).peak), SMALL))
+    changed = replace(SMALL, **CHANGES[name])
+    found = pipeline.plan(changed)
+    pipeline.memory = MemoryBudget(pipeline.memory.nbytes)
+    assert found == pipeline.plan(changed) != pipeline.plan(SMALL)
+    monkeypatch.setattr(pipeline, "twin", lambda *_: pytest.fail("traced again"))
+    assert pipeline.plan(replace(changed, seed=9)) == found
+    assert pipeline.plan(replace(SMALL, negative="a cat")) == pipeline.plan(SMALL)
 
 
 def test_a_budget_that_nothing_fits_names_remedies(own: Device) -> None:
