@@ -15,6 +15,7 @@ from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, 
 from diffusion.models.module import Module, is_traced
 from diffusion.pipeline.memory.tracing import Traced, module_bytes, trace_run, traced_device
 from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
 from gpucore import Device, OutOfMemoryError
 from gpucore.memory.pool import size_text
@@ -26,6 +27,10 @@ R = TypeVar("R")
 P = TypeVar("P", bound="Placeable")
 
 _MOST_KEPT = 16
+_TABLES = 1 << 20
+"""More bytes than the tables that a device keeps when all models have left it."""
+_SMALLEST = 64
+"""Side in pixels of the least drawing that a model is loaded for."""
 _log = logging.getLogger(__name__)
 
 
@@ -96,8 +101,10 @@ class MemoryBudget:
         """
         is_shrunk = False
         while True:
-            pipeline.place(complete)
+            if self.nbytes is not None and queue_of(pipeline.networks.device).is_idle:
+                self.fit(pipeline, pipeline.networks.device, complete)  # raises where nothing fits
             try:
+                pipeline.place(complete)
                 yield from make()
             except OutOfMemoryError as error:
                 reason = str(error)
@@ -133,37 +140,50 @@ class MemoryBudget:
         self._fitted[pipeline.memory_key(complete), self.nbytes] = found
 
 
-def load_within(
-    load_on: Callable[[Device, Placement], P],
-    device: Device,
-    given: Budget | None,
-) -> P:
+def load_within(load_on: Callable[[Device, Placement], P], device: Device, given: Budget) -> P:
     """Return the pipeline of ``load_on``, placed for a run within the budget that was ``given``.
 
-    Where there is none, and the device has no room for all, it is what the device gave. It becomes
-    the limit of the device's pool. Raises `OutOfMemoryError`.
+    Where that has no size, and the device has no room for all, it is what the device gave. A size
+    becomes the limit of the device's pool. Raises `OutOfMemoryError`.
     """
-    nbytes: int | None
-    if given is None:
-        is_alone = not device.memory.live
+    nbytes = given.nbytes
+    if nbytes is None:
+        is_alone = device.memory.live < _TABLES
         try:
             return load_on(device, EVERYTHING)
-        except OutOfMemoryError as error:
+        except OutOfMemoryError:
             if not is_alone:
                 raise
-            reason = str(error)
         device.trim()
-        nbytes = device.pool.refused_at
-        _log.warning("%s; loading with less", reason)
+        nbytes = device.pool.refused_at or 1
     else:
-        device.pool.limit = nbytes = given.nbytes
-    settings = None if given is None else given.settings
+        device.pool.limit = nbytes
     budget, traced = MemoryBudget(nbytes), load_on(traced_device(device), EVERYTHING)
-    complete = (settings or Settings("")).with_defaults(traced.defaults)
-    plain = replace(complete, controls=(), image_prompts=(), loras=())
-    pipeline = load_on(device, budget.fit(traced, device, plain).placement)
+    placement = _first_placement(budget, traced, device, given.settings)
+    if given.nbytes is None:
+        _log.warning("no more memory than %s: loading with %s", size_text(nbytes), placement)
+    pipeline = load_on(device, placement)
     pipeline.memory = budget
     return pipeline
+
+
+def _first_placement(
+    budget: MemoryBudget, traced: Placeable, device: Device, settings: Settings | None
+) -> Placement:
+    """Return the placement for the first drawing. Raises `OutOfMemoryError`."""
+    complete = (settings or Settings("")).with_defaults(traced.defaults)
+    plain = replace(complete, controls=(), image_prompts=(), loras=())
+    try:
+        return budget.fit(traced, device, plain).placement
+    except OutOfMemoryError as error:
+        if settings is not None:
+            raise
+        # Drawings may be smaller than the model's size; one that is not tells what it needs.
+        try:
+            small = replace(plain, width=_SMALLEST, height=_SMALLEST)
+            return budget.fit(traced, device, small).placement
+        except OutOfMemoryError:
+            raise error from None
 
 
 def find_fitting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
-from typing import Self
+from typing import Final, Self
 
 from diffusion.memory import EVERYTHING, MemoryPlan, Placement
 from diffusion.models.module import Module
@@ -17,9 +17,13 @@ from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
 from diffusion.upscaling import LoadedUpscalers
-from gpucore import Device
+from gpucore import Device, OutOfMemoryError
 
 __all__ = ["PlacedModel"]
+
+_NO_WEIGHTS: Final = (
+    "the model's weights found no room on the device: draw again when no other drawing is under way"
+)
 
 
 class PlacedModel:
@@ -71,20 +75,29 @@ class PlacedModel:
     def place(self, complete: Settings) -> None:
         """Have the weights lie where a run fits the budget, unless another run is under way.
 
-        Raises `gpucore.OutOfMemoryError` where no placement fits.
+        Raises `gpucore.OutOfMemoryError` where no placement fits, or what else is on the device
+        leaves no room for it.
         """
         queue = queue_of(self.device)
         with queue.turn:
-            if self.memory.nbytes is None or not queue.is_idle:
-                return
-            self.lay(self.memory.fit(self, self.device, complete).placement)
+            if not queue.is_idle:
+                if self.networks.is_loaded:
+                    return
+                raise OutOfMemoryError(_NO_WEIGHTS)
+            placement = self.networks.placement
+            if self.memory.nbytes is not None:
+                placement = self.memory.fit(self, self.device, complete).placement
+            self.lay(placement)
 
     def is_placed(self, placement: Placement) -> bool:
         """Tell whether the weights lie so."""
-        return placement == self.networks.placement
+        return placement == self.networks.placement and self.networks.is_loaded
 
     def lay(self, placement: Placement) -> None:
-        """Have the weights lie so. No run may be under way."""
+        """Have the weights lie so. No run may be under way.
+
+        Raises `gpucore.OutOfMemoryError`: what was to be moved is loaded by the next call then.
+        """
         if not self.is_placed(placement):
             self.release()
             self.loras.forget()

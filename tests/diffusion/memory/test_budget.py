@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ from diffusion.models.module import buffers_of
 from diffusion.pipeline.calls import UNetCall
 from diffusion.pipeline.memory import MemoryBudget, trace_run, traced_device
 from diffusion.tasks import GuidanceOptions, InitImage, Inpaint
-from gpucore import Device, OutOfMemoryError, f32
+from gpucore import Device, OutOfMemoryError, f32, u8
 from gpucore.memory.host import HostArray, host_bytes
 from tests.diffusion.bundled_model import pipeline_on, pixels
 
@@ -152,6 +153,35 @@ def test_a_budget_that_nothing_fits_names_remedies(own: Device) -> None:
     assert own.memory.live == 0
     with pytest.raises(SettingsError, match="size such as 8GB"):
         Pipeline.load(None, own, vram="much")
+
+
+@pytest.mark.parametrize("given", some((Budget(None, SMALL), None), Budget(None, SMALL)))
+def test_without_room_or_budget_weights_are_placed_for_the_drawing(
+    device: Device, own: Device, given: Budget | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not for the model's own size, which needs far more than there is."""
+    own.pool.limit = int(0.4 * whole_plan(device).peak)
+    pipeline = Pipeline.load(None, own, vram=given)
+    (line,) = caplog.messages
+    assert re.match(r"no more memory than .* MiB: loading with .* in memory of the host$", line)
+    np.testing.assert_array_equal(pixels(pipeline, SMALL), expected(device))
+    if given is None:
+        with pytest.raises(OutOfMemoryError, match=r"needs .* and may take .*: draw a smaller"):
+            pipeline.draw(replace(SMALL, width=512, height=512))
+
+
+def test_weights_that_find_no_room_elsewhere_are_loaded_again(device: Device, own: Device) -> None:
+    """Something else is on the device, which the plan knows nothing of."""
+    pipeline = Pipeline.load(None, own, vram=Budget(int(0.7 * whole_plan(device).peak), SMALL))
+    before = pipeline.networks.placement
+    blocker = own.buffer(u8, (own.pool.limit or 0) - own.memory.reserved - (2 << 20))
+    with pytest.raises(OutOfMemoryError):
+        pipeline.lay(EVERYTHING)
+    assert not pipeline.is_placed(before)
+    with pytest.warns(ResourceWarning, match="drawing with") as told:
+        np.testing.assert_array_equal(pixels(pipeline, SMALL), expected(device))
+    assert len(told) == 1
+    blocker.release()
 
 
 @pytest.mark.parametrize("share", some((0.98, 0.9, 0.6), 0.9))
