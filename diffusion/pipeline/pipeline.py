@@ -389,6 +389,7 @@ class Pipeline(PictureMethods, PlacedModel):
         folders = self.loras.folder, self.inversions.folder, self.controls.folder
         made = type(self)(networks, self.defaults, *folders, self.loras.mode)
         made.upscalers.folder = self.upscalers.folder
+        made._separate_vae, made._chosen_dtype = self._separate_vae, self._chosen_dtype
         return made
 
     def memory_key(self, complete: Settings) -> Hashable:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, find_placement
 from diffusion.models.module import Module, is_traced
@@ -68,6 +69,15 @@ class MemoryBudget:
     nbytes: int | None = None
     make_room: Callable[[], bool] = lambda: False
     _fitted: dict[Hashable, Fitted] = field(default_factory=dict, repr=False)
+    _pairs: WeakKeyDictionary[Placeable, MemoryBudget] = field(
+        default_factory=WeakKeyDictionary, repr=False
+    )
+
+    def beside(self, other: Placeable) -> MemoryBudget:
+        """Return the budget of runs that another model has a part in: as large, for both."""
+        found = self._pairs.setdefault(other, MemoryBudget(self.nbytes))
+        found.make_room = self.make_room
+        return found
 
     def fit(self, pipeline: Placeable, device: Device, complete: Settings) -> Fitted:
         """Return the quickest placement for a run on a device, and the run's plan.
@@ -78,15 +88,13 @@ class MemoryBudget:
         if self.nbytes is None:
             traced = pipeline.twin(traced_device(device), placement)
             return Fitted(placement, trace_run(traced, complete))
-        key = pipeline.memory_key(complete), self.nbytes
-        if key not in self._fitted:
-            while len(self._fitted) >= _MOST_KEPT:
-                del self._fitted[next(iter(self._fitted))]
+        key = pipeline.memory_key(complete)
+        if (key, self.nbytes) not in self._fitted:
             found = find_fitting(pipeline.twin, device, complete, self.nbytes)
-            self._fitted[key] = found
+            self.keep(key, found)
             peak, most = size_text(found.plan.peak), size_text(self.nbytes)
             _log.info("%s at the peak, of %s: %s", peak, most, found.placement)
-        return self._fitted[key]
+        return self._fitted[key, self.nbytes]
 
     def events(
         self,
@@ -121,23 +129,34 @@ class MemoryBudget:
                 self._shrink(pipeline, complete, reason)
                 is_shrunk = True
 
+    def left_for(self, pipeline: Placeable) -> int:
+        """Return the bytes that the device has for a model's runs, once it had no more."""
+        device = pipeline.networks.device
+        pool = device.pool
+        ours = sum(map(module_bytes, pipeline.weight_modules().values()))
+        have = (pool.refused_at or 0) if pool.limit is None else pool.limit
+        have -= device.memory.live - ours  # what else is there
+        return max(1, have if self.nbytes is None else min(have, self.nbytes))
+
+    def keep(self, key: Hashable, found: Fitted) -> None:
+        """Keep the placement of runs whose memory depends on ``key``; the oldest leaves."""
+        while len(self._fitted) >= _MOST_KEPT:
+            del self._fitted[next(iter(self._fitted))]
+        self._fitted[key, self.nbytes] = found
+
     def _shrink(self, pipeline: Placeable, complete: Settings, reason: str) -> None:
         """Plan a run with what the device gave before it had no more, and say so in one line.
 
         Raises `OutOfMemoryError` where no plan is smaller.
         """
         device = pipeline.networks.device
-        pool = device.pool
-        ours = sum(map(module_bytes, pipeline.weight_modules().values()))
-        have = (pool.refused_at or 0) if pool.limit is None else pool.limit
-        have -= device.memory.live - ours  # what else is there
-        self.nbytes = max(1, have if self.nbytes is None else min(have, self.nbytes))
+        self.nbytes = self.left_for(pipeline)
         found = find_fitting(pipeline.twin, device, complete, self.nbytes)
         if pipeline.is_placed(found.placement):
             raise OutOfMemoryError(reason)
         message = f"no more memory than {size_text(self.nbytes)}: drawing with {found.placement}"
         warnings.warn(message, ResourceWarning, stacklevel=3)
-        self._fitted[pipeline.memory_key(complete), self.nbytes] = found
+        self.keep(pipeline.memory_key(complete), found)
 
 
 def load_within(load_on: Callable[[Device, Placement], P], device: Device, given: Budget) -> P:

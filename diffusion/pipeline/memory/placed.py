@@ -80,12 +80,8 @@ class PlacedModel:
         """
         queue = queue_of(self.device)
         with queue.turn:
-            if not queue.is_idle:
-                if self.networks.is_loaded:
-                    return
-                raise OutOfMemoryError(_NO_WEIGHTS)
             placement = self.networks.placement
-            if self.memory.nbytes is not None:
+            if self.memory.nbytes is not None and queue.is_idle:
                 placement = self.memory.fit(self, self.device, complete).placement
             self.lay(placement)
 
@@ -94,11 +90,14 @@ class PlacedModel:
         return placement == self.networks.placement and self.networks.is_loaded
 
     def lay(self, placement: Placement) -> None:
-        """Have the weights lie so. No run may be under way.
+        """Have the weights lie so, where no run is under way.
 
         Raises `gpucore.OutOfMemoryError`: what was to be moved is loaded by the next call then.
         """
-        if not self.is_placed(placement):
-            self.release()
-            self.loras.forget()
-            self.networks = place_networks(self.networks, placement)
+        if self.is_placed(placement):
+            return
+        if not queue_of(self.device).is_idle:
+            raise OutOfMemoryError(_NO_WEIGHTS)
+        self.release()
+        self.loras.forget()
+        self.networks = place_networks(self.networks, placement)

@@ -125,7 +125,7 @@ def masked(size: int) -> InitImage:
 
 CHANGES: dict[str, dict[str, Any]] = {
     "parts of the prompt": {"prompt": "a red apple AND a dog AND a tree AND a house"},
-    "a prompt that changes": {"prompt": "a [red:green:0.5] apple"},
+    "a prompt that changes": {"prompt": "a [red:green:0.5] apple [in|on] a box", "steps": 4},
     "a LoRA in the prompt": {"prompt": "a red apple <lora:neon:1>"},
     "a mask": {"init_image": masked(64)},
     "a guidance option": {"guidance_options": GuidanceOptions(perturbed=3.0)},
