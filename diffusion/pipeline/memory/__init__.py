@@ -5,6 +5,7 @@ nothing, with the pool, the variants and the limits of the real one.
 """
 
 from diffusion.pipeline.memory.budget import MemoryBudget, find_fitting, load_within, with_tiles
+from diffusion.pipeline.memory.copying import with_copy_rate
 from diffusion.pipeline.memory.pair import PlacedPair
 from diffusion.pipeline.memory.placed import PlacedModel
 from diffusion.pipeline.memory.run_key import sizes_of
@@ -19,5 +20,6 @@ __all__ = [
     "sizes_of",
     "trace_run",
     "traced_device",
+    "with_copy_rate",
     "with_tiles",
 ]

@@ -13,6 +13,7 @@ from diffusion.pipeline.image_prompts import LoadedImagePrompts
 from diffusion.pipeline.loading import place_networks
 from diffusion.pipeline.lora import Loras
 from diffusion.pipeline.memory.budget import MemoryBudget
+from diffusion.pipeline.memory.copying import with_copy_rate
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
@@ -70,7 +71,8 @@ class PlacedModel:
         Raises `SettingsError` as `generate` does, and `gpucore.OutOfMemoryError` where no placement
         of the weights fits the budget.
         """
-        return self.memory.fit(self, self.device, settings.with_defaults(self.defaults)).plan
+        complete = settings.with_defaults(self.defaults)
+        return with_copy_rate(self.memory.fit(self, self.device, complete).plan, self.device)
 
     def place(self, complete: Settings) -> None:
         """Have the weights lie where a run fits the budget, unless another run is under way.
