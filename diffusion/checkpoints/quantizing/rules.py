@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from diffusion.checkpoints.safetensors.element_types import BLOCKS, FLOATING
-from diffusion.errors import SettingsError, Shape, quote
+from diffusion.errors import NAME_LENGTH, SettingsError, Shape, quote
 from diffusion.models.quantized import WEIGHT_NAMES as FORMAT_NAMES
 from diffusion.models.quantized import block_format_of, select_format
 
@@ -65,7 +65,9 @@ class Rules:
         ):
             for pattern in patterns:
                 if not any(fnmatchcase(name, pattern) for name in found):
-                    hint = "must match the name of a tensor, such as " + quote(max(found, key=len))
+                    hint = "must match the name of a tensor, such as " + quote(
+                        max(found, key=len), NAME_LENGTH
+                    )
                     raise SettingsError(field, pattern, hint)
 
     def type_of(self, name: str, dtype: str, shape: Shape) -> str:
