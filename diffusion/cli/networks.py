@@ -108,7 +108,11 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
 
 
 def _load_refiner(
-    base: Pipeline, model: ModelOptions, refiner: Refiner, preview: str | Path, settings: Settings
+    base: Pipeline,
+    model: ModelOptions,
+    refiner: Refiner,
+    preview: str | Path | None,
+    settings: Settings,
 ) -> Pipeline:
     """Load a refiner beside its base; a budget is for both. Raises as `ModelOptions.load`."""
     options = replace(model, vram=None).for_refiner(refiner.path)

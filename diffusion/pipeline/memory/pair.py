@@ -73,12 +73,12 @@ class PlacedPair(Generic[M]):
         device = self.base.device
         queue = queue_of(device)
         with queue.turn:
-            models = self.base, self.other
+            models = [self.base, self.other]
             placements = [model.networks.placement for model in models]
             if self.memory.nbytes is not None and queue.is_idle:
                 placements = [self.memory.fit(self, device, complete).placement] * 2
                 # The one with more on the device makes room for the other.
-                models = tuple(sorted(models, key=lambda m: m.networks.placement.unet))
+                models.sort(key=lambda model: model.networks.placement.unet)
             for model, placement in zip(models, placements, strict=True):
                 model.lay(placement)
 

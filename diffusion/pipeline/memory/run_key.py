@@ -39,7 +39,7 @@ def _sized(value: object) -> Hashable:
     if isinstance(value, Image.Image):
         return value.size
     if isinstance(value, np.ndarray):
-        return value.shape
+        return tuple(value.shape)
     if isinstance(value, tuple | list):
         return tuple(map(_sized, value))
     if is_dataclass(value) and not isinstance(value, type):

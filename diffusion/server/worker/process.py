@@ -326,14 +326,19 @@ class _Worker:
         """Return the models that draw a part; a VAE that was chosen is that of both passes."""
         beside, busy = task.beside, self._busy()
 
-        def get(model: Path | None, vae: Path | None, part: str) -> Pipeline | None:
+        def get(
+            model: Path | None,
+            vae: Path | None,
+            companions_of: Callable[[Pipeline], Companions],
+        ) -> Pipeline | None:
             def place(load: Callable[[Device], Pipeline]) -> Pipeline:
-                return load_beside(base, load, lambda o: Companions(**{part: o}), task.settings)
+                return load_beside(base, load, companions_of, task.settings)
 
             return None if model is None else self.cache.get_with_vae(model, vae, busy, place)
 
-        refiner = get(beside.refiner, None, "refiner")
-        return Companions(refiner, beside.switch, get(beside.hires, beside.vae, "hires"))
+        refiner = get(beside.refiner, None, lambda other: Companions(other, beside.switch))
+        hires = get(beside.hires, beside.vae, lambda other: Companions(hires=other))
+        return Companions(refiner, beside.switch, hires)
 
     def _end(self, ended: Ended) -> None:
         """Tell of the end of a job. An error is its own: the others go on."""
