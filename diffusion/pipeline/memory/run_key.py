@@ -20,7 +20,7 @@ def sizes_of(complete: Settings) -> Hashable:
     """
     hires = complete.hires
     batch = min(complete.batch or 1, complete.count)
-    return _sized(
+    return _key_of(
         replace(
             complete,
             prompt="",
@@ -34,14 +34,14 @@ def sizes_of(complete: Settings) -> Hashable:
     )
 
 
-def _sized(value: object) -> Hashable:
+def _key_of(value: object) -> Hashable:
     """Return a value as a key; of a picture or an array its size alone."""
     if isinstance(value, Image.Image):
         return value.size
     if isinstance(value, np.ndarray):
         return tuple(value.shape)
     if isinstance(value, tuple | list):
-        return tuple(map(_sized, value))
+        return tuple(map(_key_of, value))
     if is_dataclass(value) and not isinstance(value, type):
-        return type(value), tuple(_sized(getattr(value, each.name)) for each in fields(value))
+        return type(value), tuple(_key_of(getattr(value, each.name)) for each in fields(value))
     return value
