@@ -1,7 +1,7 @@
 """Print what runs take of a device within budgets of memory: planned, and measured.
 
     python -m tools.memory_table FOLDER [--size 1024] [--budgets 3G,4G] [--control FILE]
-        [--dtype f16] [--weights q8_0] [--steps 20] [--measure] [--json FILE]
+        [--dtype f16] [--weights f16,fp8,q8_0,q4_k] [--steps 20] [--measure] [--json FILE]
 
 ``FOLDER``: a model. Without --measure nothing is computed and no weight is read, so that a folder
 of holes will do (`tools.full_size.random_folder`). With it each row loads the model anew, draws
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,8 +44,13 @@ _MB = 1e6
 
 @dataclass
 class Row:
-    """A run within a budget (None: all). Bytes in MB, seconds; None where it was not measured."""
+    """A run within a budget (None: all). Bytes in MB, seconds; None where it was not measured.
 
+    ``weights``: their format, None for the file's own. ``equal``: the bits of the picture with all
+    on the device.
+    """
+
+    weights: str | None
     budget: str | None
     placement: str
     planned: float
@@ -88,7 +93,7 @@ def planned_row(source: Source, settings: Settings, device: Device, text: str | 
     pipeline.memory = MemoryBudget(read_bytes("budget", text))
     found = pipeline.memory.fit(pipeline, device, settings.with_defaults(pipeline.defaults))
     plan = found.plan
-    return Row(text, str(found.placement), plan.peak / _MB, plan.moved_per_call / _MB)
+    return Row(weights, text, str(found.placement), plan.peak / _MB, plan.moved_per_call / _MB)
 
 
 def measured_row(
@@ -117,6 +122,7 @@ def measured_row(
         assert np.array_equal(np.asarray(first[0]), np.asarray(second[0]))
         plan = pipeline.plan(settings)
         row = Row(
+            weights,
             text,
             str(pipeline.networks.placement),
             plan.peak / _MB,
@@ -164,6 +170,30 @@ def _own_bytes() -> int:
     return sum(1024 * int(n) for n in re.findall(r"(?:RssAnon|RssShmem):\s+(\d+)", text))
 
 
+def _rows(
+    source: Source,
+    settings: Settings,
+    budgets: Sequence[str | None],
+    device: Device,
+    *,
+    measures: bool,
+) -> Iterator[Row]:
+    """Yield the rows of a model within budgets, the first without one."""
+    reference: Image.Image | None = None
+    for text in budgets:
+        try:
+            if not measures:
+                yield planned_row(source, settings, device, text)
+                continue
+            row, picture = measured_row(source, settings, device.backend, text)
+        except OutOfMemoryError as error:
+            print(f"| {source.weights} | {text} | {error} |", file=sys.stderr)
+            continue
+        reference = reference or picture
+        row.equal = np.array_equal(np.asarray(reference), np.asarray(picture))
+        yield row
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -177,7 +207,7 @@ def main() -> None:
     parser.add_argument("--control", type=Path)
     parser.add_argument("--device", default="")
     parser.add_argument("--dtype", default="f16")
-    parser.add_argument("--weights")
+    parser.add_argument("--weights", help="formats, separated by commas (the file's own)")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--json", type=Path)
@@ -187,26 +217,15 @@ def main() -> None:
     settings = Settings(
         "a red apple", "a dog", chosen.size, chosen.size, chosen.steps, 7.0, controls=controls
     )
-    source = Source(chosen.folder, chosen.dtype, chosen.weights)
+    budgets: list[str | None] = [None, *filter(None, chosen.budgets.split(","))]
+    rows: list[Row] = []
+    print("| " + " | ".join(Row.__dataclass_fields__) + " |")
     with closing(Device.by_name(chosen.device, checks=False)) as device:
-        name = device.backend
-        budgets: list[str | None] = [None, *filter(None, chosen.budgets.split(","))]
-        rows: list[Row] = []
-        reference: Image.Image | None = None
-        print("| " + " | ".join(Row.__dataclass_fields__) + " |")
-        for text in budgets:
-            try:
-                if chosen.measure:
-                    row, picture = measured_row(source, settings, name, text)
-                    reference = reference or picture
-                    row.equal = np.array_equal(np.asarray(reference), np.asarray(picture))
-                else:
-                    row = planned_row(source, settings, device, text)
-            except OutOfMemoryError as error:
-                print(f"| {text} | {error} |", file=sys.stderr)
-                continue
-            rows.append(row)
-            print(row.text(), flush=True)
+        for weights in chosen.weights.split(",") if chosen.weights else [None]:
+            source = Source(chosen.folder, chosen.dtype, weights)
+            for row in _rows(source, settings, budgets, device, measures=chosen.measure):
+                rows.append(row)
+                print(row.text(), flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffusion.checks import read_bytes
 from diffusion.cli.from_picture import dtype_of, refiner_switch_of, weights_of
 from diffusion.cli.options.model import ModelOptions, Refiner
 from diffusion.cli.requests import Request
@@ -14,7 +13,7 @@ from diffusion.errors import SettingsError
 from diffusion.pipeline.events import Event
 from diffusion.pipeline.lora import LoraMode
 from diffusion.pipeline.pipeline import Pipeline
-from diffusion.pipeline.refiner import refine
+from diffusion.pipeline.refiner import Companions, load_beside, refine
 from diffusion.settings import Defaults, Settings
 from gpucore import Device
 
@@ -83,9 +82,6 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
     """Load the networks of a request. Raises as `ModelOptions.load`."""
     names, preview = find_networks(request), request.options.preview.source
     model, refiner = names.model, names.refiner
-    most = read_bytes("vram", model.vram)
-    if most is not None and refiner is not None:
-        model = replace(model, vram=str(most // 2))  # each plans as if it were alone
     pipeline = model.load(device, preview, request.settings)
     pipeline.loras.folder = request.options.lora_folder()
     pipeline.loras.mode = names.lora_mode
@@ -104,12 +100,28 @@ def load_networks(request: Request, device: Device) -> LoadedNetworks:
         provenance["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
     generate: Generate = pipeline.generate
     if refiner is not None:
-        second = model.for_refiner(refiner.path).load(device, preview, request.settings)
-        device.pool.limit = most or device.pool.limit
+        second = _load_refiner(pipeline, model, refiner, preview, request.settings)
         provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
         second.inversions.folder = pipeline.inversions.folder
         generate = _with_refiner(pipeline, second, refiner.switch)
     return LoadedNetworks(names, generate, pipeline.defaults, provenance, pipeline.adapter_fields)
+
+
+def _load_refiner(
+    base: Pipeline,
+    model: ModelOptions,
+    refiner: Refiner,
+    preview: str | Path | None,
+    settings: Settings,
+) -> Pipeline:
+    """Load a refiner beside its base; a budget is for both. Raises as `ModelOptions.load`."""
+    options = replace(model, vram=None).for_refiner(refiner.path)
+    return load_beside(
+        base,
+        lambda device: options.load(device, preview, settings),
+        lambda loaded: Companions(loaded, refiner.switch),
+        settings,
+    )
 
 
 def _with_refiner(first: Pipeline, second: Pipeline, switch: float) -> Generate:

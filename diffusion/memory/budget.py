@@ -13,18 +13,19 @@ __all__ = ["Budget"]
 class Budget(NamedTuple):
     """A size such as "4G" or a number of bytes, and the drawing that weights are placed for first.
 
-    Without ``settings`` that is one picture of the model's size.
+    Without ``most`` it is all that the device has; without ``settings`` one picture of the model's
+    size, or the smallest one where that does not fit.
     """
 
-    most: int | str
+    most: int | str | None = None
     settings: Settings | None = None
 
     @property
-    def nbytes(self) -> int:
+    def nbytes(self) -> int | None:
         """The size in bytes. Raises `SettingsError`."""
-        return read_bytes("vram", self.most) or 1
+        return read_bytes("vram", self.most)
 
     @classmethod
-    def of(cls, given: int | str | Budget | None) -> Budget | None:
+    def of(cls, given: int | str | Budget | None) -> Budget:
         """Return a budget that was given in one of the ways that a pipeline takes it."""
-        return given if given is None or isinstance(given, Budget) else cls(given)
+        return given if isinstance(given, Budget) else cls(given)

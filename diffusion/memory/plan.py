@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["MemoryPlan"]
 
@@ -23,6 +23,8 @@ class MemoryPlan:
         least: the most that is in use at any time, loading included. The pool gives idle memory
             back when it comes to its limit, so a run may need no more.
         staging: memory of the host through which results are read.
+        copy_rate: bytes a second of copies from the host; None where there are none, or none are
+            made.
     """
 
     weights: Mapping[str, int]
@@ -32,6 +34,7 @@ class MemoryPlan:
     activations: int
     least: int
     staging: int
+    copy_rate: float | None = field(default=None, compare=False)
 
     @property
     def weight_bytes(self) -> int:
@@ -53,6 +56,16 @@ class MemoryPlan:
     def moved_once(self) -> int:
         """Bytes that go there for each batch of pictures: text encoders and VAE."""
         return sum(self.host.values()) - self.moved_per_call
+
+    @property
+    def seconds_per_call(self) -> float | None:
+        """The time of the copies at each call of the UNet; None where the rate is not known."""
+        return self.moved_per_call / self.copy_rate if self.copy_rate else None
+
+    @property
+    def seconds_once(self) -> float | None:
+        """The time of those for each batch of pictures, likewise."""
+        return self.moved_once / self.copy_rate if self.copy_rate else None
 
     @property
     def peak(self) -> int:
@@ -77,6 +90,8 @@ class MemoryPlan:
             "host": dict(self.host),
             "moved_per_call": self.moved_per_call,
             "moved_once": self.moved_once,
+            "seconds_per_call": self.seconds_per_call,
+            "seconds_once": self.seconds_once,
             "transformed": self.transformed,
             "activations": self.activations,
             "stages": dict(self.stages),

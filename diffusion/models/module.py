@@ -36,6 +36,7 @@ __all__ = [
     "Observer",
     "Residence",
     "buffers_of",
+    "is_loaded",
     "is_traced",
     "load",
     "observe_modules",
@@ -164,6 +165,11 @@ def buffers_of(network: Module) -> Iterator[Buffer[Any]]:
     for module in network.modules():
         for weight in module.own_weights():
             yield from weight.on_device
+
+
+def is_loaded(network: Module) -> bool:
+    """Tell whether a network has weights. Small ones are on the device wherever it lies."""
+    return next(buffers_of(network), None) is not None
 
 
 def parked_bytes(network: Module) -> int:

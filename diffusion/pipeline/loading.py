@@ -10,7 +10,7 @@ from diffusion.checkpoints.model_folder import Part
 from diffusion.errors import ModelFormatError
 from diffusion.memory import EVERYTHING, Placement
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
-from diffusion.models.module import Module, load, release_weights
+from diffusion.models.module import Module, is_loaded, load, release_weights
 from diffusion.models.quantized import WHOLE, Quantizer, block_format_of
 from diffusion.models.quantized.factor import Factor
 from diffusion.models.unet import UNet
@@ -148,21 +148,34 @@ class Component(NamedTuple):
 def place_networks(networks: Networks, placement: Placement) -> Networks:
     """Load anew those networks whose weights are to lie elsewhere; nothing may be captured of them.
 
-    The networks are the same objects. Merged adapters are gone from those that were loaded.
+    The networks are the same objects. Merged adapters are gone from those that were loaded. Where
+    one finds no room, none of these keeps weights, and the next call loads them. Raises as
+    `load_networks`.
     """
     folder, device = networks.folder, networks.device
     modules = networks.weight_modules()
     vaes = {"vae": networks.autoencoder, "preview": networks.preview}
-    moved = [name for name in modules if networks.placement.differs_in(name, placement)]
+    before = networks.placement
+    moved = [
+        name
+        for name, module in modules.items()
+        if not is_loaded(module) or before.differs_in(name, placement)
+    ]
     for name in moved:
         release_weights(modules[name])
     device.trim()
-    for name in moved:
-        vae = vaes.get(name)
-        source = folder.weights(cast(Part, name)) if vae is None else vae.source.weights
-        dtype = networks.dtype if vae is None else vae.dtype
-        Component(name, modules[name], source, dtype).load(device, placement, networks.weights)
-    device.trim()
+    try:
+        for name in moved:
+            vae = vaes.get(name)
+            source = folder.weights(cast(Part, name)) if vae is None else vae.source.weights
+            dtype = networks.dtype if vae is None else vae.dtype
+            Component(name, modules[name], source, dtype).load(device, placement, networks.weights)
+    except BaseException:
+        for name in moved:
+            release_weights(modules[name])
+        raise
+    finally:
+        device.trim()
     return replace(networks, placement=placement)
 
 

@@ -14,7 +14,7 @@ from diffusion.memory import EVERYTHING, Placement
 from diffusion.models.config import TinyVaeConfig, VaeConfig
 from diffusion.models.layers import Activations
 from diffusion.models.low_rank import updates
-from diffusion.models.module import Module
+from diffusion.models.module import Module, is_loaded
 from diffusion.models.quantized.presence import has_quantized_weights
 from diffusion.models.tiny_vae import TinyVae
 from diffusion.models.unet import UNet, guidance_features, size_features
@@ -89,6 +89,11 @@ class Networks:
         """Tell whether layers of the UNet or of a text encoder have quantised weights."""
         networks = (self.unet, *(encoder.network for encoder in self.text.encoders))
         return any(has_quantized_weights(network) for network in networks)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether all networks have weights: not after they found no room at another place."""
+        return all(map(is_loaded, self.weight_modules().values()))
 
     def weight_modules(self) -> dict[str, Module]:
         """Return all networks by their names in the model's folder."""

@@ -46,7 +46,13 @@ from diffusion.pipeline.events import Event, Result, Step
 from diffusion.pipeline.image_prompts import LoadedImagePrompts
 from diffusion.pipeline.loading import load_autoencoder, load_networks, reload_networks
 from diffusion.pipeline.lora import LoraMode, Loras
-from diffusion.pipeline.memory import MemoryBudget, PlacedModel, load_within, with_tiles
+from diffusion.pipeline.memory import (
+    MemoryBudget,
+    PlacedModel,
+    load_within,
+    sizes_of,
+    with_tiles,
+)
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.passes import (
     Pass,
@@ -383,7 +389,17 @@ class Pipeline(PictureMethods, PlacedModel):
         folders = self.loras.folder, self.inversions.folder, self.controls.folder
         made = type(self)(networks, self.defaults, *folders, self.loras.mode)
         made.upscalers.folder = self.upscalers.folder
+        made._separate_vae, made._chosen_dtype = self._separate_vae, self._chosen_dtype
         return made
+
+    def memory_key(self, complete: Settings) -> Hashable:
+        """Return what the memory of a run depends on. Raises as `generate`."""
+        hires = complete.hires and replace(complete.hires, upscaler="latent", first=None)
+        plain = replace(complete, init_image=None, controls=(), image_prompts=(), hires=hires)
+        passes = self.passes_with_loras(plain)
+        texts = tuple((p.prompts.order, len(p.chunks[0]), len(p.chunks[0][0])) for p in passes)
+        beside = tuple(None if p.loras is None else p.loras.chosen for p in passes)
+        return sizes_of(complete), texts, beside, self.loras.merging(complete)
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs, control networks, embeddings.

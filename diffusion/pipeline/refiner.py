@@ -6,6 +6,9 @@ Base and refiner see the same latents on the same noise levels (Podell et al. 20
 
 from __future__ import annotations
 
+import gc
+import logging
+import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
@@ -17,14 +20,23 @@ from diffusion.checks import check_number
 from diffusion.errors import SettingsError
 from diffusion.pipeline.calls import Reading, WithCalls
 from diffusion.pipeline.events import Event
-from diffusion.pipeline.memory import PlacedPair, with_tiles
+from diffusion.pipeline.memory import (
+    MemoryBudget,
+    PlacedPair,
+    find_fitting,
+    traced_device,
+    with_tiles,
+)
 from diffusion.pipeline.passes import Pass, split_passes
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Settings
+from gpucore import Device, OutOfMemoryError
 
-__all__ = ["NO_COMPANIONS", "SWITCH", "Companions", "refine"]
+__all__ = ["NO_COMPANIONS", "SWITCH", "Companions", "load_beside", "refine"]
+
+_log = logging.getLogger(__name__)
 
 SWITCH = 0.8
 """Share of the steps that the base makes, as its authors chose."""
@@ -134,6 +146,41 @@ def refine(
     models do not go together, or for settings with a hires pass.
     """
     return Companions(refiner, switch).events(base, settings)
+
+
+def load_beside(
+    base: Pipeline,
+    load: Callable[[Device], Pipeline],
+    companions_of: Callable[[Pipeline], Companions],
+    settings: Settings,
+) -> Pipeline:
+    """Return the model of ``load`` on the base's device, to draw with the base.
+
+    Where there is no room for both, the weights of both are placed for a run with ``settings``.
+    ``companions_of``: gives the model its part. Raises `gpucore.OutOfMemoryError`.
+    """
+    device = base.device
+    try:
+        return load(device)
+    except OutOfMemoryError as error:
+        if not queue_of(device).is_idle:
+            raise
+        traceback.clear_frames(error.__traceback__)  # which refer to what was loaded
+    base.release()
+    gc.collect()
+    device.trim()
+    level = logging.WARNING if base.memory.nbytes is None else logging.INFO
+    base.memory.nbytes = base.memory.left_for(base)
+    traced = load(traced_device(device))
+    complete = settings.with_defaults(base.defaults)
+    pair = PlacedPair(base, traced, companions_of(traced)._draw_with)
+    found = find_fitting(pair.twin, device, complete, base.memory.nbytes)
+    _log.log(level, "no room for two models: drawing with %s", found.placement)
+    base.lay(found.placement)
+    other = traced.twin(device, found.placement)
+    other.memory = MemoryBudget(base.memory.nbytes)
+    base.memory.beside(other).keep(base.memory_key(complete), found)
+    return other
 
 
 def _check_pair(base: Pipeline, refiner: Pipeline, first: Pass, second: Pass) -> None:

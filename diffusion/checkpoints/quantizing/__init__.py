@@ -4,7 +4,7 @@ Law: which tensors are quantised follows from their names and shapes alone, by r
 documentation lists. A file is read again before it takes its place.
 """
 
-from diffusion.checkpoints.quantizing.rules import WEIGHT_NAMES, Rules
+from diffusion.checkpoints.quantizing.rules import WEIGHT_NAMES, Rules, TypeRule
 from diffusion.checkpoints.quantizing.saving import save_quantized
 
-__all__ = ["WEIGHT_NAMES", "Rules", "save_quantized"]
+__all__ = ["WEIGHT_NAMES", "Rules", "TypeRule", "save_quantized"]

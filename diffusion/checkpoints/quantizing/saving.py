@@ -98,12 +98,13 @@ def save_quantized(
     ``OutputError``.
     """
     is_gguf = path.suffix.lower() == GGUF_END
-    if is_gguf and rules.dtype in _LARGEST:
-        hint = "must go to a .safetensors file: GGUF has no 8-bit floats"
-        raise SettingsError("weights", "fp8", hint)
-    if not is_gguf and rules.dtype not in ("F16", *_LARGEST):
-        hint = f"must go to a {GGUF_END} file: safetensors has no such type"
-        raise SettingsError("weights", rules.dtype.lower(), hint)
+    for dtype in rules.dtypes:
+        if is_gguf and dtype in _LARGEST:
+            hint = "must go to a .safetensors file: GGUF has no 8-bit floats"
+            raise SettingsError("weights", "fp8", hint)
+        if not is_gguf and dtype not in ("F16", *_LARGEST):
+            hint = f"must go to a {GGUF_END} file: safetensors has no such type"
+            raise SettingsError("weights", dtype.lower(), hint)
     tensors = SingleTensors(source) if isinstance(source, ModelFolder) else _FileTensors(source)
     job = _Job(tensors, path, rules, progress)
     try:
@@ -123,6 +124,7 @@ class _Job:
 
     def __init__(self, source: TensorSource, path: Path, rules: Rules, progress: Progress) -> None:
         self._source, self._rules, self._path, self._progress = source, rules, path, progress
+        rules.require_use(source.layout())
         self.counter = NonFiniteCounter(path)
         self._layout = {
             name: (rules.type_of(name, dtype, shape), shape)
@@ -166,7 +168,7 @@ class _Job:
             tensors[_scale_name(name)] = ("F32", ())
         if quantized:
             tensors[(_UNET if quantized[0].startswith(_UNET) else "") + _MARKER] = (
-                self._rules.dtype,
+                tensors[quantized[0]][0],
                 (0,),
             )
         write_safetensors(file, tensors, self._values, self._source.notes, self._observe)

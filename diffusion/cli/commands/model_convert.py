@@ -12,7 +12,7 @@ from typer import Argument, Option
 from diffusion.checkpoints import ModelFolder, SafetensorsFile
 from diffusion.checkpoints.bundled import named_model
 from diffusion.checkpoints.hub.cache import bytes_of
-from diffusion.checkpoints.quantizing import WEIGHT_NAMES, Rules, save_quantized
+from diffusion.checkpoints.quantizing import WEIGHT_NAMES, Rules, TypeRule, save_quantized
 from diffusion.checkpoints.safetensors.scales import with_scales
 from diffusion.checkpoints.tensor_files import MODEL_ENDS, open_tensors, require_readable
 from diffusion.checkpoints.verify import check_weights
@@ -23,13 +23,14 @@ from diffusion.cli.options.parsing import find_name
 from diffusion.cli.options.shared import DebugOption
 from diffusion.cli.output import output_errors
 from diffusion.cli.progress import ProgressBar
-from diffusion.errors import OutputError
+from diffusion.errors import OutputError, SettingsError
 
 __all__ = ["quantize_model"]
 
 EXAMPLES = examples(
     "avila model convert model.safetensors small.gguf --weights q8_0",
     "avila model convert folder small.gguf --weights q4_k --keep '*.attn2.*'",
+    "avila model convert folder small.gguf --weights q4_k --rule '*.attn1.*=q8_0'",
     "avila model convert model.safetensors small.safetensors --weights fp8",
 )
 _HINT = "give another OUT"
@@ -60,6 +61,16 @@ KeepOption = Annotated[
         show_default="none",
     ),
 ]
+RuleOption = Annotated[
+    list[str] | None,
+    Option(
+        "--rule",
+        metavar="PATTERN=TYPE",
+        help="Another type for the large weights of these names, such as '*.attn2.*=q8_0'. "
+        "Repeatable; the first that matches counts.",
+        show_default="none",
+    ),
+]
 RowsOption = Annotated[
     bool,
     Option(
@@ -79,6 +90,7 @@ def quantize_model(
     *,
     weights: WeightsOption,
     keep: KeepOption = None,
+    rule: RuleOption = None,
     whole_rows: RowsOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -88,7 +100,8 @@ def quantize_model(
     The file is read again before it gets its name. No file is replaced.
     """
     with reporting(context, debug):
-        rules = Rules(find_name("weights", weights, WEIGHT_NAMES), tuple(keep or ()), whole_rows)
+        found = find_name("weights", weights, WEIGHT_NAMES)
+        rules = Rules(found, tuple(keep or ()), whole_rows, tuple(map(_parse_rule, rule or ())))
         with output_errors(output, _HINT):
             _check_output(output)
         source = _open_source(named_model(name))
@@ -98,6 +111,14 @@ def quantize_model(
             )
     print(output)
     print(size_text(bytes_of(output)), file=sys.stderr)
+
+
+def _parse_rule(text: str) -> TypeRule:
+    """Read PATTERN=TYPE. Raises `SettingsError`."""
+    pattern, sign, name = text.rpartition("=")
+    if not sign or not pattern:
+        raise SettingsError("rule", text, "must be PATTERN=TYPE, such as '*.attn2.*=q8_0'")
+    return TypeRule(pattern, find_name("rule", name, WEIGHT_NAMES))
 
 
 def _check_output(output: Path) -> None:

@@ -33,7 +33,7 @@ from diffusion.control import Control, ControlFolder
 from diffusion.control.choice import is_path
 from diffusion.memory import MemoryPlan
 from diffusion.models.quantized import WEIGHT_NAMES
-from diffusion.pipeline.memory import traced_device
+from diffusion.pipeline.memory import traced_device, with_copy_rate
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.settings import Settings
 from diffusion.tasks.hires import Hires
@@ -148,6 +148,7 @@ def print_plan(
             pipeline.memory.nbytes = read_bytes("vram", vram)
             complete = settings.with_defaults(pipeline.defaults)
             placement, plan = pipeline.memory.fit(pipeline, found, complete)
+            plan = with_copy_rate(plan, found)
             if as_json:
                 print(
                     json.dumps(
@@ -188,15 +189,21 @@ def _plan_table(plan: MemoryPlan) -> Table:
     table.add_column(justify="right")
     for name, nbytes in plan.weights.items():
         table.add_row(f"weights of {name}", size_text(nbytes))
-    for name, nbytes in plan.host.items():
-        if nbytes:
-            table.add_row(f"weights of {name} in memory of the host", size_text(nbytes))
-    if plan.moved_per_call:
-        table.add_row("copied at each call of the UNet", size_text(plan.moved_per_call))
     if plan.transformed:
         table.add_row(
             "  of these transformed for quicker convolutions", size_text(plan.transformed)
         )
+    for name, nbytes in plan.host.items():
+        if nbytes:
+            table.add_row(f"weights of {name} in memory of the host", size_text(nbytes))
+    for text, nbytes, seconds in (
+        ("copied at each call of the UNet", plan.moved_per_call, plan.seconds_per_call),
+        ("copied for each batch of pictures", plan.moved_once, plan.seconds_once),
+    ):
+        if nbytes:
+            table.add_row(text, size_text(nbytes))
+            if seconds is not None:
+                table.add_row("  which takes about", f"{1e3 * seconds:,.1f} ms")
     table.add_row("activations at the peak", size_text(plan.activations))
     for name, nbytes in plan.stages.items():
         table.add_row(f"taken at most while {name}", size_text(nbytes))

@@ -92,7 +92,7 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
         preview: str | Path | None = None,
         plan_for: Settings | None = None,
     ) -> Pipeline:
-        """Load the model onto a device, placed for a run if ``vram`` was typed.
+        """Load the model onto a device, placed for a run where it does not fit as a whole.
 
         Raises as `Pipeline.load`, and `SettingsError`.
         """
@@ -106,7 +106,7 @@ class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
             prediction=find_prediction(self.prediction),
             weights=read_weights(self.weights),
             unet=self.unet,
-            vram=None if self.vram is None else Budget(self.vram, plan_for),
+            vram=Budget(self.vram, plan_for),
         )
 
 

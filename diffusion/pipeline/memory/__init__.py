@@ -5,8 +5,10 @@ nothing, with the pool, the variants and the limits of the real one.
 """
 
 from diffusion.pipeline.memory.budget import MemoryBudget, find_fitting, load_within, with_tiles
+from diffusion.pipeline.memory.copying import with_copy_rate
 from diffusion.pipeline.memory.pair import PlacedPair
 from diffusion.pipeline.memory.placed import PlacedModel
+from diffusion.pipeline.memory.run_key import sizes_of
 from diffusion.pipeline.memory.tracing import trace_run, traced_device
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "PlacedPair",
     "find_fitting",
     "load_within",
+    "sizes_of",
     "trace_run",
     "traced_device",
+    "with_copy_rate",
     "with_tiles",
 ]

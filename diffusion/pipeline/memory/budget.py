@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, find_placement
 from diffusion.models.module import Module, is_traced
 from diffusion.pipeline.memory.tracing import Traced, module_bytes, trace_run, traced_device
 from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
 from gpucore import Device, OutOfMemoryError
 from gpucore.memory.pool import size_text
@@ -26,6 +28,10 @@ R = TypeVar("R")
 P = TypeVar("P", bound="Placeable")
 
 _MOST_KEPT = 16
+_TABLES = 1 << 20
+"""More bytes than the tables that a device keeps when all models have left it."""
+_SMALLEST = 64
+"""Side in pixels of the least drawing that a model is loaded for."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +47,8 @@ class Placeable(Protocol):
     def defaults(self) -> Defaults: ...
 
     def twin(self, device: Device, placement: Placement) -> Traced: ...
+
+    def memory_key(self, complete: Settings) -> Hashable: ...
 
     def is_placed(self, placement: Placement) -> bool: ...
 
@@ -61,6 +69,15 @@ class MemoryBudget:
     nbytes: int | None = None
     make_room: Callable[[], bool] = lambda: False
     _fitted: dict[Hashable, Fitted] = field(default_factory=dict, repr=False)
+    _pairs: WeakKeyDictionary[Placeable, MemoryBudget] = field(
+        default_factory=WeakKeyDictionary, repr=False
+    )
+
+    def beside(self, other: Placeable) -> MemoryBudget:
+        """Return the budget of runs that another model has a part in: as large, for both."""
+        found = self._pairs.setdefault(other, MemoryBudget(self.nbytes))
+        found.make_room = self.make_room
+        return found
 
     def fit(self, pipeline: Placeable, device: Device, complete: Settings) -> Fitted:
         """Return the quickest placement for a run on a device, and the run's plan.
@@ -71,15 +88,13 @@ class MemoryBudget:
         if self.nbytes is None:
             traced = pipeline.twin(traced_device(device), placement)
             return Fitted(placement, trace_run(traced, complete))
-        key = _key(complete), self.nbytes
-        if key not in self._fitted:
-            while len(self._fitted) >= _MOST_KEPT:
-                del self._fitted[next(iter(self._fitted))]
+        key = pipeline.memory_key(complete)
+        if (key, self.nbytes) not in self._fitted:
             found = find_fitting(pipeline.twin, device, complete, self.nbytes)
-            self._fitted[key] = found
+            self.keep(key, found)
             peak, most = size_text(found.plan.peak), size_text(self.nbytes)
             _log.info("%s at the peak, of %s: %s", peak, most, found.placement)
-        return self._fitted[key]
+        return self._fitted[key, self.nbytes]
 
     def events(
         self,
@@ -94,8 +109,10 @@ class MemoryBudget:
         """
         is_shrunk = False
         while True:
-            pipeline.place(complete)
+            if self.nbytes is not None and queue_of(pipeline.networks.device).is_idle:
+                self.fit(pipeline, pipeline.networks.device, complete)  # raises where nothing fits
             try:
+                pipeline.place(complete)
                 yield from make()
             except OutOfMemoryError as error:
                 reason = str(error)
@@ -112,56 +129,80 @@ class MemoryBudget:
                 self._shrink(pipeline, complete, reason)
                 is_shrunk = True
 
+    def left_for(self, pipeline: Placeable) -> int:
+        """Return the bytes that the device has for a model's runs, once it had no more."""
+        device = pipeline.networks.device
+        pool = device.pool
+        ours = sum(map(module_bytes, pipeline.weight_modules().values()))
+        have = (pool.refused_at or 0) if pool.limit is None else pool.limit
+        have -= device.memory.live - ours  # what else is there
+        return max(1, have if self.nbytes is None else min(have, self.nbytes))
+
+    def keep(self, key: Hashable, found: Fitted) -> None:
+        """Keep the placement of runs whose memory depends on ``key``; the oldest leaves."""
+        while len(self._fitted) >= _MOST_KEPT:
+            del self._fitted[next(iter(self._fitted))]
+        self._fitted[key, self.nbytes] = found
+
     def _shrink(self, pipeline: Placeable, complete: Settings, reason: str) -> None:
         """Plan a run with what the device gave before it had no more, and say so in one line.
 
         Raises `OutOfMemoryError` where no plan is smaller.
         """
         device = pipeline.networks.device
-        pool = device.pool
-        ours = sum(map(module_bytes, pipeline.weight_modules().values()))
-        have = (pool.refused_at or 0) if pool.limit is None else pool.limit
-        have -= device.memory.live - ours  # what else is there
-        self.nbytes = max(1, have if self.nbytes is None else min(have, self.nbytes))
+        self.nbytes = self.left_for(pipeline)
         found = find_fitting(pipeline.twin, device, complete, self.nbytes)
         if pipeline.is_placed(found.placement):
             raise OutOfMemoryError(reason)
         message = f"no more memory than {size_text(self.nbytes)}: drawing with {found.placement}"
         warnings.warn(message, ResourceWarning, stacklevel=3)
-        self._fitted[_key(complete), self.nbytes] = found
+        self.keep(pipeline.memory_key(complete), found)
 
 
-def load_within(
-    load_on: Callable[[Device, Placement], P],
-    device: Device,
-    given: Budget | None,
-) -> P:
+def load_within(load_on: Callable[[Device, Placement], P], device: Device, given: Budget) -> P:
     """Return the pipeline of ``load_on``, placed for a run within the budget that was ``given``.
 
-    Where there is none, and the device has no room for all, it is what the device gave. It becomes
-    the limit of the device's pool. Raises `OutOfMemoryError`.
+    Where that has no size, and the device has no room for all, it is what the device gave. A size
+    becomes the limit of the device's pool. Raises `OutOfMemoryError`.
     """
-    nbytes: int | None
-    if given is None:
-        is_alone = not device.memory.live
+    nbytes = given.nbytes
+    if nbytes is None:
+        is_alone = device.memory.live < _TABLES
         try:
             return load_on(device, EVERYTHING)
-        except OutOfMemoryError as error:
+        except OutOfMemoryError:
             if not is_alone:
                 raise
-            reason = str(error)
         device.trim()
-        nbytes = device.pool.refused_at
-        _log.warning("%s; loading with less", reason)
+        nbytes = device.pool.refused_at or 1
     else:
-        device.pool.limit = nbytes = given.nbytes
-    settings = None if given is None else given.settings
+        device.pool.limit = nbytes
     budget, traced = MemoryBudget(nbytes), load_on(traced_device(device), EVERYTHING)
-    complete = (settings or Settings("")).with_defaults(traced.defaults)
-    plain = replace(complete, controls=(), image_prompts=(), loras=())
-    pipeline = load_on(device, budget.fit(traced, device, plain).placement)
+    placement = _first_placement(budget, traced, device, given.settings)
+    if given.nbytes is None:
+        _log.warning("no more memory than %s: loading with %s", size_text(nbytes), placement)
+    pipeline = load_on(device, placement)
     pipeline.memory = budget
     return pipeline
+
+
+def _first_placement(
+    budget: MemoryBudget, traced: Placeable, device: Device, settings: Settings | None
+) -> Placement:
+    """Return the placement for the first drawing. Raises `OutOfMemoryError`."""
+    complete = (settings or Settings("")).with_defaults(traced.defaults)
+    plain = replace(complete, controls=(), image_prompts=(), loras=())
+    try:
+        return budget.fit(traced, device, plain).placement
+    except OutOfMemoryError as error:
+        if settings is not None:
+            raise
+        # Drawings may be smaller than the model's size; one that is not tells what it needs.
+        try:
+            small = replace(plain, width=_SMALLEST, height=_SMALLEST)
+            return budget.fit(traced, device, small).placement
+        except OutOfMemoryError:
+            raise error from None
 
 
 def find_fitting(
@@ -190,17 +231,3 @@ def find_fitting(
 def with_tiles(settings: Settings, placement: Placement) -> Settings:
     """Return settings whose VAE computes in tiles, if the placement says so and they leave it."""
     return replace(settings, vae_tiling=placement.tiling(settings.vae_tiling))
-
-
-def _key(settings: Settings) -> Hashable:
-    """Return all of settings that memory depends on; about how long the prompts are, too."""
-    words = max(len(settings.prompt.split()), len(settings.negative.split()))
-    hires: Any = settings.hires
-    controls = tuple((str(each.model), each.start, each.end) for each in settings.controls)
-    return (
-        (settings.width, settings.height, min(settings.batch or 1, settings.count), words // 50),
-        (settings.guidance is not None and settings.guidance > 1, settings.guidance_options),
-        (settings.vae_tiling, settings.sampler, settings.seamless, settings.init_image is not None),
-        None if hires is None else (hires.scale, hires.upscaler, hires.guidance),
-        (controls, len(settings.image_prompts), len(settings.loras)),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -25,8 +25,8 @@ M = TypeVar("M", bound=PlacedModel)
 class PlacedPair(Generic[M]):
     """A base, and the model that draws a part of its pictures, on one device.
 
-    ``draw``: makes pictures with two such models. ``memory`` has no budget: each model was placed
-    within its own. It plans for both once a run has found no room.
+    ``draw``: makes pictures with two such models. ``memory``: what the base has is for both. It
+    plans for both, without a budget once a run has found no room.
     """
 
     base: M
@@ -35,7 +35,7 @@ class PlacedPair(Generic[M]):
     memory: MemoryBudget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.memory = MemoryBudget(make_room=self.base.memory.make_room)
+        self.memory = self.base.memory.beside(self.other)
 
     @property
     def networks(self) -> Networks:
@@ -57,23 +57,29 @@ class PlacedPair(Generic[M]):
         other = base if self.other is self.base else self.other.twin(device, placement)
         return PlacedPair(base, other, self.draw)
 
+    def memory_key(self, complete: Settings) -> Hashable:
+        """Return what the memory of a run depends on. Raises `SettingsError`."""
+        return self.base.memory_key(complete)
+
     def is_placed(self, placement: Placement) -> bool:
         """Tell whether the weights of both lie so."""
         return self.base.is_placed(placement) and self.other.is_placed(placement)
 
     def place(self, complete: Settings) -> None:
-        """Have the weights of both lie where a run has room, once a plan was made for both.
+        """Have the weights of both lie where a run has room, as `PlacedModel.place`.
 
-        Raises `gpucore.OutOfMemoryError` where no placement fits.
+        Raises `gpucore.OutOfMemoryError`.
         """
         device = self.base.device
         queue = queue_of(device)
         with queue.turn:
-            if self.memory.nbytes is None or not queue.is_idle:
-                return
-            placement = self.memory.fit(self, device, complete).placement
-            # The one with more on the device makes room for the other.
-            for model in sorted((self.base, self.other), key=lambda m: m.networks.placement.unet):
+            models = [self.base, self.other]
+            placements = [model.networks.placement for model in models]
+            if self.memory.nbytes is not None and queue.is_idle:
+                placements = [self.memory.fit(self, device, complete).placement] * 2
+                # The one with more on the device makes room for the other.
+                models.sort(key=lambda model: model.networks.placement.unet)
+            for model, placement in zip(models, placements, strict=True):
                 model.lay(placement)
 
     def release(self) -> None:

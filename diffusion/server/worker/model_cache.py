@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,9 +12,11 @@ from diffusion.pipeline.pipeline import Pipeline
 from diffusion.server.engine.messages import LoadedModel
 from gpucore import Device, OutOfMemoryError
 
-__all__ = ["Load", "ModelCache"]
+__all__ = ["Load", "LoadBeside", "ModelCache"]
 
 Load = Callable[[Path, Device], Pipeline]
+LoadBeside = Callable[[Callable[[Device], Pipeline]], Pipeline]
+"""A function that loads a model, and moves weights of another one to make room for both."""
 MOST_VAES: Final = 2
 
 
@@ -59,27 +62,40 @@ class ModelCache:
         leading = pipeline.controls.nbytes + pipeline.image_prompts.nbytes
         return self._bytes[model] + leading + vaes
 
-    def get(self, model: Path, busy: Collection[Path] = ()) -> Pipeline:
+    def get(
+        self, model: Path, busy: Collection[Path] = (), beside: LoadBeside | None = None
+    ) -> Pipeline:
         """Return a model's pipeline, loaded if need be. Raises as `Pipeline.load`.
 
         Where the device has no room, the others leave one by one and it is tried again; those that
-        are ``busy`` stay.
+        are ``busy`` stay. At last ``beside`` loads it, so that it fits beside these.
         """
         self._busy = {*busy, model}
         if model not in self._pipelines:
-            self._pipelines[model], self._bytes[model] = self._load_with_room(
-                lambda: self._load(model, self._device)
-            )
+            load = partial(self._load, model)
+            try:
+                found = self._load_with_room(lambda: load(self._device))
+            except OutOfMemoryError:
+                if beside is None:
+                    raise
+                found = self._load_with_room(lambda: beside(load))
+            self._pipelines[model], self._bytes[model] = found
         self._pipelines.move_to_end(model)
         self._keep_budget(model)
         return self._pipelines[model]
 
-    def get_with_vae(self, model: Path, vae: Path | None, busy: Collection[Path] = ()) -> Pipeline:
+    def get_with_vae(
+        self,
+        model: Path,
+        vae: Path | None,
+        busy: Collection[Path] = (),
+        beside: LoadBeside | None = None,
+    ) -> Pipeline:
         """Return a model's pipeline with another VAE, or its own for None. Raises as `get`.
 
         A model keeps the `MOST_VAES` that it was drawn with last.
         """
-        pipeline = self.get(model, busy)
+        pipeline = self.get(model, busy, beside)
         if vae is None:
             return pipeline
         others = self._vaes.setdefault(model, OrderedDict())
@@ -96,7 +112,7 @@ class ModelCache:
         while True:
             before = self._device.memory.live
             try:
-                return load(), self._device.memory.live - before
+                return load(), max(0, self._device.memory.live - before)
             except OutOfMemoryError:
                 if not self._make_room():
                     raise

@@ -12,7 +12,7 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,7 +25,7 @@ from diffusion.control import ControlFolder
 from diffusion.errors import DiffusionError, ModelError, SettingsError
 from diffusion.pipeline.calls import LatentsEstimate, UNetCall
 from diffusion.pipeline.pipeline import Pipeline
-from diffusion.pipeline.refiner import Companions
+from diffusion.pipeline.refiner import Companions, load_beside
 from diffusion.server.client_texts import text_for_clients
 from diffusion.server.engine.messages import (
     Command,
@@ -37,7 +37,6 @@ from diffusion.server.engine.messages import (
     Finished,
     LoadModel,
     MakeMap,
-    ModelsBeside,
     ModelsChanged,
     Ready,
     RefreshAdapters,
@@ -313,11 +312,7 @@ class _Worker:
             self.mailbox.send(Staged(task.job, "loading model"))
         beside = task.beside
         pipeline = self.cache.get_with_vae(task.model, beside.vae, self._busy())
-        companions = Companions(
-            None if beside.refiner is None else self._pipeline(beside.refiner),
-            beside.switch,
-            self._hires_model(beside),
-        )
+        companions = self._companions(task, pipeline)
         if not was_there:
             self._note_running(task)
         self._report_models()
@@ -327,11 +322,23 @@ class _Worker:
             self._report_models()
         return drawing.stopped
 
-    def _hires_model(self, beside: ModelsBeside) -> Pipeline | None:
-        """Return the model of a second pass; a VAE that was chosen is that of both passes."""
-        if beside.hires is None:
-            return None
-        return self.cache.get_with_vae(beside.hires, beside.vae, self._busy())
+    def _companions(self, task: Draw, base: Pipeline) -> Companions:
+        """Return the models that draw a part; a VAE that was chosen is that of both passes."""
+        beside, busy = task.beside, self._busy()
+
+        def get(
+            model: Path | None,
+            vae: Path | None,
+            companions_of: Callable[[Pipeline], Companions],
+        ) -> Pipeline | None:
+            def place(load: Callable[[Device], Pipeline]) -> Pipeline:
+                return load_beside(base, load, companions_of, task.settings)
+
+            return None if model is None else self.cache.get_with_vae(model, vae, busy, place)
+
+        refiner = get(beside.refiner, None, lambda other: Companions(other, beside.switch))
+        hires = get(beside.hires, beside.vae, lambda other: Companions(hires=other))
+        return Companions(refiner, beside.switch, hires)
 
     def _end(self, ended: Ended) -> None:
         """Tell of the end of a job. An error is its own: the others go on."""

@@ -3,7 +3,9 @@
 Both give the same bits, so the choice may follow the number of rows. A kernel expands a weight once
 for each row of tiles. Before it, a weight is expanded once, but written and read again. So kernels
 do it where one row of tiles makes all results. ``lanes`` reads Q8_0 as quickly as f32, since loads
-are what costs on a CPU: there it does so for more rows.
+are what costs on a CPU: there it does so for more rows. A convolution's weights in the order of a
+kernel are not neighbours in their blocks: each would need a load of its own for its factor, which
+costs more than expanding them does.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ __all__ = ["loads_quantized"]
 # Rows up to which a variant's kernel expands its operand. Others, such as `hopper`, never do.
 _MOST_ROWS = {"naive": 16, "cpu": 8, "lanes": 16, "few": 16, "tiled": 128, "matrix": 128}
 
-_MOST_ROWS_OF_BYTES = 1024
+_MOST_ROWS_OF_BYTES = 256
 """The same for `lanes` and linear layers in Q8_0."""
 
 

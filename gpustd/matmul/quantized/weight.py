@@ -185,12 +185,11 @@ def _expand(part: QuantizedPart, y: Buffer[Any], first: int) -> None:
     sizes = {
         "depth": part.depth,
         "columns": part.columns,
-        "taps": part.taps,
         "pitch": pitch // lanes,
         "first": first // lanes,
     }
     spec: dict[str, Value] = {**part.spec(lanes), "scalar": y.dtype.name, "run": _RUN}
-    spec["whole"] = part.depth % _RUN == 0
+    spec |= {"whole": part.depth % _RUN == 0, "taps": part.taps}
     threads = part.columns // lanes * ceil_div(part.depth, _RUN)
     grid = flat_grid(threads, _WORKGROUP)
     shader = "matmul/quantized/expand.wgsl"

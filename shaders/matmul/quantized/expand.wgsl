@@ -1,7 +1,9 @@
 // Quantised weights, expanded into a matrix of the storage scalar that a product reads as its own.
 //
 // An invocation makes {{ run }} weights of a column, or of four, that follow each other in the file: they share
-// a block's scales. f16 is packed, which rounds to the nearest one on the devices that there are.
+// a block's scales. f16 is packed, which rounds to the nearest one on the devices that there are. Mesa's
+// software renderer loads what is written twice, twice: Q8_0 loads a factor and its words by name. Taps are
+// a constant, since dividing by them for each weight took it as long as the rest.
 //
 // Layout: blocks as in matmul/quantized/values.wgsl; y (K, pitch) row-major in words of {{ q_lanes }}, whose columns
 // from `first` on are these weights.
@@ -23,7 +25,7 @@ alias Y = vec4<f32>;
 alias V = vec4<f32>;
 //% endif
 
-struct Params { depth: u32, columns: u32, taps: u32, pitch: u32, first: u32 }
+struct Params { depth: u32, columns: u32, pitch: u32, first: u32 }
 
 @group(0) @binding(0) var<storage, read> w: array<QW>;
 @group(0) @binding(1) var<storage, read_write> y: array<Y>;
@@ -37,7 +39,7 @@ fn q_columns() -> u32 { return params.columns; }
 
 fn q_depth() -> u32 { return params.depth; }
 
-fn q_taps() -> u32 { return params.taps; }
+fn q_taps() -> u32 { return {{ taps }}u; }
 
 fn stored(v: V) -> Y {
 //% if scalar == "f32"
@@ -70,8 +72,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let b = begin / {{ q_block }}u;
     let j = begin % {{ q_block }}u;
 //% endif
+//% if q_format == "q8_0"
+    let factor = q_factor(b, n);
+    let word0 = q_word((b * {{ q_bytes }}u + j) / 4u, n);
+    let word1 = q_word((b * {{ q_bytes }}u + j) / 4u + 1u, n);
+//% endif
 //% for e in range(run)
-//% if q_block > 1
+//% if q_format == "q8_0"
+    let v{{ e }} = stored(factor * q_signed(word{{ e // 4 }} >> QU({{ 8 * (e % 4) }}u)));
+//% elif q_block > 1
     let v{{ e }} = stored(q_value(b, j | {{ e }}u, n));
 //% else
     let v{{ e }} = stored(q_value(begin | {{ e }}u, 0u, n));

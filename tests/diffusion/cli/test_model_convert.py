@@ -75,7 +75,7 @@ def test_a_quantised_model_becomes_a_folder(small: Path, tmp_path: Path) -> None
 def test_8_bit_floats_and_kept_tensors(tmp_path: Path) -> None:
     done = run(
         "model", "convert", BUNDLED, tmp_path / "a.safetensors", "--weights", "fp8",
-        "--keep", "*.attn1.*", "--keep", "*.ff.*",
+        "--keep", "*.attn1.*", "--rule", "*.ff.*=f16",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     kinds = {n: e.dtype for n, e in open_safetensors(tmp_path / "a.safetensors").entries.items()}
@@ -84,6 +84,21 @@ def test_8_bit_floats_and_kept_tensors(tmp_path: Path) -> None:
     assert {dtype for n, dtype in kinds.items() if n.endswith("in_layers.2.weight")} == {"F8_E4M3"}
     done = run("model", "show", tmp_path / "a.safetensors", "--json")
     assert "F8_E4M3" in json.loads(done.stdout)["unet"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("q8_0", "must be PATTERN=TYPE"),
+        ("*=q9", "must be one of"),
+        ("=q8_0", "must be PATTERN=TYPE"),
+    ],
+)
+def test_rules_that_are_none(rule: str, told: str, tmp_path: Path) -> None:
+    done = run(
+        "model", "convert", BUNDLED, tmp_path / "a.gguf", "--weights", "q4_k", "--rule", rule
+    )
+    assert (done.exit_code, told in done.stderr) == (2, True)
 
 
 def test_a_unet_alone_is_quantised_and_needs_a_base(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.batching import draw_together
@@ -21,8 +23,9 @@ from diffusion.errors import SettingsError
 from diffusion.memory import EVERYTHING, Budget, MemoryPlan, Placement, find_placement
 from diffusion.models.module import buffers_of
 from diffusion.pipeline.calls import UNetCall
-from diffusion.pipeline.memory import trace_run, traced_device
-from gpucore import Device, OutOfMemoryError, f32
+from diffusion.pipeline.memory import MemoryBudget, trace_run, traced_device
+from diffusion.tasks import GuidanceOptions, InitImage, Inpaint
+from gpucore import Device, OutOfMemoryError, f32, u8
 from gpucore.memory.host import HostArray, host_bytes
 from tests.diffusion.bundled_model import pipeline_on, pixels
 
@@ -113,12 +116,72 @@ def test_other_sizes_are_planned_anew(device: Device, own: Device) -> None:
     assert own.memory.peak_reserved <= 0.8 * whole_plan(device).peak
 
 
+def masked(size: int) -> InitImage:
+    """Return a picture of which a box around its middle is drawn."""
+    mask = Image.new("L", (size, size))
+    mask.paste(255, (20, 20, size - 20, size - 20))
+    return InitImage(Image.new("RGB", (size, size)), inpaint=Inpaint(mask, area="masked"))
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "parts of the prompt": {"prompt": "a red apple AND a dog AND a tree AND a house"},
+    "a prompt that changes": {"prompt": "a [red:green:0.5] apple [in|on] a box", "steps": 4},
+    "a LoRA in the prompt": {"prompt": "a red apple <lora:neon:1>"},
+    "a mask": {"init_image": masked(64)},
+    "a guidance option": {"guidance_options": GuidanceOptions(perturbed=3.0)},
+}
+
+
+@pytest.mark.parametrize("name", some(CHANGES, "parts of the prompt"))
+def test_a_plan_is_that_of_its_own_settings(
+    device: Device, own: Device, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of a drawing before with other settings; a seed changes nothing."""
+    pipeline = Pipeline.load(None, own, vram=Budget(int(0.9 * whole_plan(device).peak), SMALL))
+    changed = replace(SMALL, **CHANGES[name])
+    found = pipeline.plan(changed)
+    pipeline.memory = MemoryBudget(pipeline.memory.nbytes)
+    assert found == pipeline.plan(changed) != pipeline.plan(SMALL)
+    monkeypatch.setattr(pipeline, "twin", lambda *_: pytest.fail("traced again"))
+    assert pipeline.plan(replace(changed, seed=9)) == found
+    assert pipeline.plan(replace(SMALL, negative="a cat")) == pipeline.plan(SMALL)
+
+
 def test_a_budget_that_nothing_fits_names_remedies(own: Device) -> None:
     with pytest.raises(OutOfMemoryError, match=r"needs .* may take 1 MiB: .*--size.*--vram"):
         Pipeline.load(None, own, vram="1M")
     assert own.memory.live == 0
     with pytest.raises(SettingsError, match="size such as 8GB"):
         Pipeline.load(None, own, vram="much")
+
+
+@pytest.mark.parametrize("given", some((Budget(None, SMALL), None), Budget(None, SMALL)))
+def test_without_room_or_budget_weights_are_placed_for_the_drawing(
+    device: Device, own: Device, given: Budget | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not for the model's own size, which needs far more than there is."""
+    own.pool.limit = int(0.4 * whole_plan(device).peak)
+    pipeline = Pipeline.load(None, own, vram=given)
+    (line,) = caplog.messages
+    assert re.match(r"no more memory than .* MiB: loading with .* in memory of the host$", line)
+    np.testing.assert_array_equal(pixels(pipeline, SMALL), expected(device))
+    if given is None:
+        with pytest.raises(OutOfMemoryError, match=r"needs .* and may take .*: draw a smaller"):
+            pipeline.draw(replace(SMALL, width=512, height=512))
+
+
+def test_weights_that_find_no_room_elsewhere_are_loaded_again(device: Device, own: Device) -> None:
+    """Something else is on the device, which the plan knows nothing of."""
+    pipeline = Pipeline.load(None, own, vram=Budget(int(0.7 * whole_plan(device).peak), SMALL))
+    before = pipeline.networks.placement
+    blocker = own.buffer(u8, (own.pool.limit or 0) - own.memory.reserved - (2 << 20))
+    with pytest.raises(OutOfMemoryError):
+        pipeline.lay(EVERYTHING)
+    assert not pipeline.is_placed(before)
+    with pytest.warns(ResourceWarning, match="drawing with") as told:
+        np.testing.assert_array_equal(pixels(pipeline, SMALL), expected(device))
+    assert len(told) == 1
+    blocker.release()
 
 
 @pytest.mark.parametrize("share", some((0.98, 0.9, 0.6), 0.9))

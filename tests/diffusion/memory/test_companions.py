@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings
-from diffusion.pipeline.refiner import Companions
+from diffusion.memory import EVERYTHING
+from diffusion.pipeline.refiner import Companions, load_beside
 from diffusion.tasks import Hires
 from gpucore import Device, OutOfMemoryError
 from gpucore.memory.host import host_bytes
@@ -77,6 +78,33 @@ def test_a_run_without_room_begins_again_with_less(own: Device, role: str) -> No
     gc.collect()
     assert own.memory.live <= 4096  # tables that modules keep for a device
     assert host_bytes(own) == 0
+
+
+@pytest.mark.parametrize("role", ["refiner", pytest.param("hires", marks=pytest.mark.slow)])
+def test_a_model_without_room_beside_its_base_is_placed_with_it(own: Device, role: str) -> None:
+    base, companions = load_pair(own, role)
+    settings = SETTINGS[role]
+    expected = draw(base, companions, settings)
+    del companions
+    base.release()
+    gc.collect()
+    own.trim()
+    own.pool.limit = own.memory.reserved + (16 << 20)
+    own.pool.reset_peak()
+    parts: dict[str, Callable[[Pipeline], Companions]] = {
+        "refiner": lambda other: Companions(refiner=other, switch=0.5),
+        "hires": lambda other: Companions(hires=other),
+    }
+    other = load_beside(base, lambda place: Pipeline.load(None, place), parts[role], settings)
+    assert base.networks.placement == other.networks.placement != EVERYTHING
+    np.testing.assert_array_equal(draw(base, parts[role](other), settings), expected)
+    assert own.memory.peak_reserved <= own.pool.limit
+    # The base alone has room for more of its weights once the other model has left.
+    del other
+    gc.collect()
+    own.trim()
+    assert len(base.draw(PLAIN)) == 1
+    assert base.networks.placement == EVERYTHING
 
 
 def test_a_run_that_fits_nowhere_leaves_the_ledger_as_it_was(own: Device) -> None:

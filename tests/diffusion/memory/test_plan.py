@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Settings
 from diffusion.errors import SettingsError
+from diffusion.memory import Placement
 from diffusion.models.module import buffers_of
 from diffusion.pipeline.memory import trace_run, traced_device
 from diffusion.tasks import Hires, InitImage
@@ -48,6 +50,26 @@ def test_a_run_takes_the_bytes_of_its_plan(device: Device, name: str) -> None:
         assert (own.memory.peak_reserved, own.staging.nbytes) == (plan.run_peak, plan.staging)
         assert own.memory.peak == plan.weight_bytes + plan.activations
         assert loaded == plan.weight_bytes
+
+
+def test_a_plan_tells_how_long_its_copies_take(device: Device) -> None:
+    """No figure where there is no copy, or no device that copies."""
+    with closing(Device.open(device.info, checks=False)) as own:
+        pipeline = Pipeline.load(None, own)
+        assert pipeline.plan(SMALL).seconds_per_call is None
+        pipeline.lay(Placement(unet=1.0, vae=True))
+        before = own.memory
+        plan = pipeline.plan(SMALL)
+        assert own.memory == before, "measured elsewhere"
+        assert plan.copy_rate is not None
+        assert plan.copy_rate > 1e6
+        assert plan.seconds_per_call == plan.moved_per_call / plan.copy_rate > 0
+        assert plan.seconds_once == plan.moved_once / plan.copy_rate > 0
+    null = Pipeline.load(None, Device.null())
+    null.lay(Placement(unet=1.0))
+    found = null.plan(SMALL)
+    assert found.moved_per_call > 0
+    assert found.seconds_per_call is None
 
 
 def test_planning_leaves_the_model_as_it_was(device: Device) -> None:
@@ -110,5 +132,11 @@ def test_the_command_prints_the_plan(device: Device) -> None:
     lora = json.loads(run(*options, "--batch", "2", "--json", "--lora", "neon").stdout)
     assert lora["activations"] > record["activations"]
     assert lora["weights"] == record["weights"]
+    within = (*options, "--vram", "20M")
+    assert re.search(
+        r"copied at each call of the UNet .*\n +which takes about +[\d.]+ ms\n", run(*within).stdout
+    )
+    record = json.loads(run(*within, "--json").stdout)
+    assert 0 < record["seconds_per_call"] < 60
     missing = run(*options, "--unet", "missing.gguf")
     assert (missing.exit_code, "missing.gguf" in missing.stderr) == (2, True)

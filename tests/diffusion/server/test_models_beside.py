@@ -243,10 +243,17 @@ def test_hires_by_another_model(pipelines: tuple[Pipeline, Pipeline]) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_draws_with_real_ones(folders: Path, tmp_path: Path, first: Device) -> None:
-    """The bits are those of Python's own functions, and the texts name the networks."""
+@pytest.mark.parametrize("budget", [None, 64 << 20])
+def test_a_worker_draws_with_real_ones(
+    folders: Path, tmp_path: Path, first: Device, budget: int | None
+) -> None:
+    """The bits are those of Python's own functions, and the texts name the networks.
+
+    The budget has room for one model.
+    """
     options = {"vaes": folders / "vaes", "models": folders / "models"}
-    studio = WorkerOptions(first.info.backend.partition("-")[0], vaes=folders / "vaes")
+    name = first.info.backend.partition("-")[0]
+    studio = WorkerOptions(name, budget=budget, vaes=folders / "vaes")
     with run_on_thread(tmp_path, [ProcessEngine("worker", studio)], **options) as live:
 
         def draw(**fields: object) -> Image.Image:

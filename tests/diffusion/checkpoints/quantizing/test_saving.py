@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors, save_safetensors
 from diffusion.checkpoints.conversion import SingleTensors
 from diffusion.checkpoints.gguf import open_gguf
-from diffusion.checkpoints.quantizing import WEIGHT_NAMES, Rules, save_quantized
+from diffusion.checkpoints.quantizing import WEIGHT_NAMES, Rules, TypeRule, save_quantized
 from diffusion.checkpoints.safetensors import SafetensorsFile
 from diffusion.checkpoints.verify import check_weights
 from diffusion.errors import ModelFormatError, OutputError, SettingsError
@@ -97,6 +97,44 @@ def test_patterns_keep_more(tmp_path: Path) -> None:
     assert {kinds[name] for name in kinds if name.endswith(".ff.net.0.proj.weight")} == {"F16"}
     assert {kinds[name] for name in kinds if name.endswith(".in_layers.2.weight")} == {"Q4_K"}
     assert file.entry(FORM).dtype == "F16"
+
+
+def test_rules_give_types_by_name(tmp_path: Path) -> None:
+    """The first that matches counts; what is always kept stays so."""
+    rules = Rules(
+        "Q4_K",
+        types=(
+            TypeRule("*.ff.net.2.*", "F16"),
+            TypeRule("*.ff.*", "Q8_0"),
+            TypeRule("*embed*", "Q8_0"),
+        ),
+    )
+    save_quantized(ModelFolder(folder()), tmp_path / "a.gguf", rules, quiet)
+    kinds = {name: entry.dtype for name, entry in open_gguf(tmp_path / "a.gguf").entries.items()}
+
+    def of(end: str) -> set[str]:
+        return {kind for name, kind in kinds.items() if name.endswith(end)}
+
+    assert of(".ff.net.2.weight") == {"F16"}
+    assert of(".ff.net.0.proj.weight") == {"Q8_0"}
+    assert of(".in_layers.2.weight") == {"Q4_K"}
+    assert of("time_embed.0.weight") == {"F16"}
+
+
+@pytest.mark.parametrize(
+    "rules", [Rules("Q8_0", ("*.atn2.*",)), Rules("Q8_0", types=(TypeRule("x", "Q4_0"),))]
+)
+def test_patterns_of_no_tensor_are_refused(rules: Rules, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="must match the name of a tensor, such as 'model"):
+        save_quantized(ModelFolder(folder()), tmp_path / "a.gguf", rules, quiet)
+    with pytest.raises(SettingsError, match=r"must go to a \.safetensors file"):
+        save_quantized(
+            ModelFolder(folder()),
+            tmp_path / "a.gguf",
+            Rules("Q8_0", types=(TypeRule("*", "F8_E4M3"),)),
+            quiet,
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_blocks_stay_in_rows_where_asked(tmp_path: Path) -> None:
