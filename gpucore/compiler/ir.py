@@ -295,12 +295,15 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """A loop whose counter goes from ``start`` by the constant ``step``, short of ``stop``."""
+    """A loop whose counter goes from ``start`` by ``step``, short of ``stop``.
+
+    A ``step`` that is no number is a value that does not change; of 0, the loop has no round.
+    """
 
     counter: Variable
     start: Expression
     stop: Expression
-    step: int
+    step: int | Expression
     body: Block
     place: Place
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
 from gpucore.compiler import ir
 from gpucore.compiler.emission.division import needs_function
 from gpucore.compiler.emission.trees import call, literal, number, type_name
-from gpucore.compiler.errors import Place
-from gpucore.compiler.flexible import close
+from gpucore.compiler.errors import KernelTypeError, Place
+from gpucore.compiler.flexible import FLOATS, close, describe_type
 from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Member, Name, Unary, Variable
-from gpucore.wgsl.types.kinds import U32, Type, Vector
+from gpucore.wgsl.types.kinds import F32, U32, Type, Vector
 
 __all__ = ["ExpressionWriter", "Outside"]
 
@@ -49,6 +50,9 @@ class Outside(Protocol):
     def division(self, operator: str, type_: Type) -> str | None:
         """Return the name of the function that divides integers; None for WGSL's operator."""
 
+    def beyond_numbers(self, value: float) -> str:
+        """Return the name of the function that gives infinity, or NaN."""
+
 
 class ExpressionWriter:
     """Writes the expressions of one function."""
@@ -62,7 +66,7 @@ class ExpressionWriter:
         at = self.outside.at(node.place)
         match node:
             case ir.Constant():
-                return literal(node, at)
+                return self._constant(node, at)
             case ir.Read(variable=variable):
                 return Name(self.names[variable], at=at)
             case ir.Argument(name=name):
@@ -77,6 +81,18 @@ class ExpressionWriter:
                 return self.place_of(node)
             case _:
                 return self._compound(node, at)
+
+    def _constant(self, node: ir.Constant, at: int) -> Expression:
+        """Return a number; of infinity and NaN, WGSL has no literal."""
+        type_, value = close(node.type), node.value
+        if math.isfinite(value):
+            return literal(node, at)
+        if type_ not in FLOATS:
+            raise KernelTypeError(f"{value} does not fit {describe_type(type_)}", node.place)
+        written: Expression = call(self.outside.beyond_numbers(value), at=at)
+        if value < 0:
+            written = Unary("-", written, at=at)
+        return written if type_ == F32 else Call(type_name(type_), (written,), at=at)
 
     def _compound(self, node: ir.Expression, at: int) -> Expression:
         match node:

@@ -34,7 +34,7 @@ from gpucore.wgsl.syntax import (
     Variable,
     While,
 )
-from gpucore.wgsl.types.kinds import Scalar
+from gpucore.wgsl.types.kinds import U32, Scalar
 
 __all__ = ["StatementWriter"]
 
@@ -157,10 +157,16 @@ class StatementWriter:
         start = Variable(
             "var", name.name, type_name(type_), self.expressions.write(node.start), at=at
         )
-        sign, operator = ("<", "+=") if node.step > 0 else (">", "-=")
-        condition = Binary(sign, name, self.expressions.write(node.stop), at=at)
-        update = Assign(name, operator, number(abs(node.step), type_), at=at)
-        return For(start, condition, update, Block(self.block(node.body), at=at), at=at)
+        stop = self.expressions.write(node.stop)
+        body = Block(self.block(node.body), at=at)
+        if isinstance(node.step, int):
+            sign, operator = ("<", "+=") if node.step > 0 else (">", "-=")
+            condition = Binary(sign, name, stop, at=at)
+            update = Assign(name, operator, number(abs(node.step), type_), at=at)
+            return For(start, condition, update, body, at=at)
+        step = self.expressions.write(node.step)
+        condition = _short_of(name, stop, step, type_, at)
+        return For(start, condition, Assign(name, "+=", step, at=at), body, at=at)
 
     def _while(self, node: ir.While, at: int) -> Iterator[Statement]:
         endless = isinstance(node.condition, ir.Constant)
@@ -181,6 +187,18 @@ class StatementWriter:
         )
         rest = body.statements[len(declared) :]
         yield Loop(Block((*declared, *test, leave, *rest), at=at), at=at)
+
+
+def _short_of(
+    name: Expression, stop: Expression, step: Expression, type_: Scalar, at: int
+) -> Expression:
+    """Return the condition of a loop whose step may have any sign; 0 ends it."""
+    zero = number(0, type_)
+    up = Binary("&&", Binary(">", step, zero, at=at), Binary("<", name, stop, at=at), at=at)
+    if type_ == U32:
+        return up
+    down = Binary("&&", Binary("<", step, zero, at=at), Binary(">", name, stop, at=at), at=at)
+    return Binary("||", up, down, at=at)
 
 
 def _variables(body: ir.Block) -> Iterator[ir.Variable]:

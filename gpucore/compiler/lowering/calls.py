@@ -13,7 +13,7 @@ from gpucore.compiler.lowering.arrays import local_array, shared_array
 from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.functions import call_function
 from gpucore.compiler.lowering.names import function_name
-from gpucore.compiler.lowering.operators import convert
+from gpucore.compiler.lowering.operators import constant, convert
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
 from gpucore.compiler.lowering.values import Known, Value
@@ -23,6 +23,7 @@ from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
 __all__ = ["call_known", "expression_of"]
 
 NOTHING: Final = Known(None)
+_TEXTS: Final = ("inf", "-inf", "nan")  # what float(...) takes
 _LIBRARIES: Final = ("builtins", "math", "numpy")
 
 
@@ -48,6 +49,9 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
     """Return the value of a call of an object of Python. Raises `PythonKernelError`."""
     target = scope.type_of(function.object)
     if isinstance(target, Scalar):
+        match arguments:
+            case [Known(object=str(text))] if function.object is float and text in _TEXTS:
+                return constant(float(text), place)
         return _conversion(target, arguments, place)
     if isinstance(target, Vector | Matrix):
         parts = [expression_of(each, place) for each in arguments]
@@ -110,7 +114,7 @@ def _barrier(scope: Scope, arguments: list[Value], place: Place) -> Value:
 
 
 def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
-    count = {"atomicLoad": 1, "atomicCompareExchangeWeak": 3}.get(function, 2)
+    count = 2
 
     def call(scope: Scope, arguments: list[Value], place: Place) -> Value:
         if len(arguments) != count:

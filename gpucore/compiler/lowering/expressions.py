@@ -9,6 +9,7 @@ from typing import Final
 from gpucore.compiler import ir
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import describe_type, is_bool, is_integer, meet, seen
+from gpucore.compiler.known_numbers import is_known, known_number
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
 from gpucore.compiler.lowering.members import is_swizzle, no_field, no_member
@@ -170,8 +171,10 @@ class ExpressionReader:
     def _object(self, found: object, node: ast.expr) -> Value:
         """Return what an object of Python means in a kernel."""
         place = self.scope.place(node)
-        if isinstance(found, bool | int | float) and type(found) in (bool, int, float):
-            return constant(found, place)
+        if (number := known_number(found)) is not None:
+            return constant(number, place)
+        if isinstance(found, tuple) and is_known(found):
+            return Values(tuple(self._object(each, node) for each in found))
         name = getattr(found, "gpu_name", None)
         if name in _BUILT_INS:
             kind = U32 if name in _SCALAR_BUILT_INS else _IDS
@@ -235,11 +238,17 @@ class ExpressionReader:
             count = len(value.items)
             if not isinstance(number, int) or not -count <= number < count:
                 raise self.scope.type_error(
-                    f"the index of a tuple of {count} must be a literal below {count}", node.slice
+                    f"the index of a tuple of {count} must be a number below {count} that is known "
+                    "before the launch: loop over static_range, or give the numbers as an array",
+                    node.slice,
                 )
             return value.items[number]
         if isinstance(value, Known | Fields):
-            raise self.scope.type_error(f"{value} has no elements", node)
+            raise self.scope.type_error(
+                f"{value} has no elements here: give the kernel an array, or take a tuple of "
+                "numbers",
+                node,
+            )
         kind = seen(value.type)
         if isinstance(kind, Vector | Matrix):
             return self._component(value, kind, node)

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: F401, F821, F841, RET503, SIM105
-"""Forty wrong kernels, one for each kind of mistake. Their messages are in wrong_programs.txt."""
+"""Wrong kernels, one for each kind of mistake. Their messages are in wrong_programs.txt."""
 
 import math
 from dataclasses import dataclass
@@ -40,6 +40,8 @@ class Sample:
 
 
 LIMIT = 4
+TABLE = (1.0, 2.0)
+LIST = [1.0, 2.0]
 
 
 @gpu_function
@@ -218,9 +220,34 @@ def float_range(x: Array[f32]):
         x[i] = 1
 
 
-def changing_step(x: Array[i32]):
-    for i in range(0, 10, x[0]):
+def zero_step(x: Array[i32]):
+    for i in range(0, 10, 0):
         x[i] = 1
+
+
+def other_counter(x: Array[f32], n: i32):
+    for i in range(n):
+        x[i] = 1
+    for i in range(len(x)):
+        x[i] = 2
+
+
+def unpacked_rest(x: Array[f32]):
+    first, *rest = x[0], x[1], x[2]
+    x[0] = first
+
+
+def unpacked_number(x: Array[f32]):
+    first, second = x[0]
+    x[0] = first + second
+
+
+def changing_index_of_a_tuple(x: Array[f32]):
+    x[0] = TABLE[global_id.x]
+
+
+def list_of_the_module(x: Array[f32]):
+    x[0] = LIST[0]
 
 
 def count_down_u32(x: Array[u32]):
