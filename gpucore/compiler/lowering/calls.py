@@ -10,7 +10,6 @@ from gpucore.compiler import ir
 from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError, Place
 from gpucore.compiler.flexible import describe_type, is_integer, meet, seen
 from gpucore.compiler.lowering.arrays import local_array, shared_array
-from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.functions import call_function
 from gpucore.compiler.lowering.names import function_name
 from gpucore.compiler.lowering.operators import constant, convert
@@ -56,9 +55,6 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
     if isinstance(target, Vector | Matrix):
         parts = [expression_of(each, place) for each in arguments]
         return construct(target, parts, place)
-    source = getattr(function.object, "gpu_source", None)
-    if callable(source):
-        return call_device_function(scope, source(), arguments, place)
     name = function_name(function.object)
     if name in VECTOR_FUNCTIONS:
         parts = [expression_of(each, place) for each in arguments]

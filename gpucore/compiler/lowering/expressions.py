@@ -8,10 +8,12 @@ from typing import Final
 
 from gpucore.compiler import ir
 from gpucore.compiler.errors import Place
-from gpucore.compiler.flexible import describe_type, is_bool, is_integer, meet, seen
+from gpucore.compiler.flexible import describe_type, is_bool, is_integer, seen
 from gpucore.compiler.known_numbers import is_known, known_number
+from gpucore.compiler.lowering.arguments import make_structure, named_values
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
+from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.members import is_swizzle, no_field, no_member
 from gpucore.compiler.lowering.names import function_name, function_names
 from gpucore.compiler.lowering.neighbours import neighbour
@@ -450,13 +452,18 @@ class ExpressionReader:
         scope = self.scope
         function = self.value(node.func)
         if isinstance(function, Known) and dataclasses.is_dataclass(function.object):
-            return self._structure(function, node)
+            return make_structure(scope, function, node, self.read_in_order)
         if isinstance(function, Known) and function_name(function.object) == "print":
             return read_print(scope, node)
+        source = getattr(getattr(function, "object", None), "gpu_source", None)
+        if callable(source):
+            values = self.in_order([*node.args, *(each.value for each in node.keywords)])
+            given = named_values(scope, node, values)
+            return call_device_function(scope, source(), given, scope.place(node))
         if node.keywords:
             name = node.keywords[0].arg
             raise scope.syntax_error(
-                f"calls in kernels take no names: give {name} by its place", node.keywords[0].value
+                f"this function takes no names: give {name} by its place", node.keywords[0].value
             )
         if not isinstance(function, Known):
             shown = ast.unparse(node.func)
@@ -465,27 +472,6 @@ class ExpressionReader:
         if function_name(function.object) in ("hypot", "square"):
             arguments = [self._simple(e) if isinstance(e, ir.Expression) else e for e in arguments]
         return call_known(scope, function, arguments, scope.place(node))
-
-    def _structure(self, function: Known, node: ast.Call) -> ir.Expression:
-        """Return a structure of its fields, by place or by name."""
-        scope = self.scope
-        type_ = scope.type_of(function.object)
-        if not isinstance(type_, Structure):
-            raise scope.type_error(f"{function} has fields that no number of WGSL holds", node)
-        names = [name for name, _ in type_.members]
-        given = dict(zip(names, node.args, strict=False))
-        given |= {each.arg: each.value for each in node.keywords if each.arg is not None}
-        if sorted(given) != sorted(names) or len(node.args) + len(node.keywords) != len(names):
-            raise scope.type_error(f"{function} takes the fields {', '.join(names)}", node)
-        values = dict(zip(given, self.read_in_order(list(given.values())), strict=True))
-        for name, member in type_.members:
-            if meet(member, values[name].type) is None:
-                raise scope.type_error(
-                    f"{name} of {function} must be {describe_type(member)}, got "
-                    f"{describe_type(values[name].type)}: convert it",
-                    given[name],
-                )
-        return ir.Construct(type_, scope.place(node), tuple(values[name] for name in names))
 
 
 def _nodes_of(index: ast.expr) -> list[ast.expr]:

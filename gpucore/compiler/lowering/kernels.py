@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from gpucore.compiler import ir
 from gpucore.compiler.compiled import Neighbourhood, Variant
 from gpucore.compiler.flexible import describe_type, meet
+from gpucore.compiler.lowering.arguments import Given
 from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.expressions import ExpressionReader
 from gpucore.compiler.lowering.neighbours import leave_beyond, own_place, take_neighbours
@@ -54,7 +55,7 @@ def read_called(
     scope.read_function = _read_function
     place = source.place(source.tree)
     values: list[Value] = [ir.Argument(each, place, "argument") for each in arguments]
-    called = call_device_function(scope, source, values, place)
+    called = call_device_function(scope, source, Given(values, {}), place)
     if isinstance(called, Values):
         raise scope.type_error(
             f"{source.name} must return one value, got a tuple: return a vector, as vec2f(a, b)",

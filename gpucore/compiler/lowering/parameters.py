@@ -10,31 +10,20 @@ from gpucore.compiler import ir
 from gpucore.compiler.annotations import ArrayType, ConstantType, fields_of, type_of_object
 from gpucore.compiler.compiled import Variant
 from gpucore.compiler.errors import KernelTypeError
+from gpucore.compiler.interface import parameters_of
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Fields, Value
 from gpucore.compiler.source import FunctionSource
 from gpucore.wgsl.types.kinds import BOOL, Scalar, Structure, Type, Vector
 
-__all__ = ["argument_nodes", "read_parameters", "result_element", "stencil_element"]
-
-
-def argument_nodes(scope: Scope) -> list[ast.arg]:
-    """Return the parameters of a function. Raises `KernelSyntaxError` for ``*`` and defaults."""
-    arguments = scope.source.tree.args
-    extra = arguments.vararg or arguments.kwarg
-    if extra is not None:
-        raise scope.syntax_error("a kernel takes a fixed number of parameters, no * or **", extra)
-    defaults = [*arguments.defaults, *(d for d in arguments.kw_defaults if d is not None)]
-    if defaults:
-        raise scope.syntax_error("parameters of kernels have no default values", defaults[0])
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+__all__ = ["read_parameters", "result_element", "stencil_element"]
 
 
 def read_parameters(scope: Scope, variant: Variant) -> None:
     """Give the parameters of a kernel their meaning. Raises `PythonKernelError`."""
     constants = dict(variant.constants)
     types = dict(variant.types)
-    for node in argument_nodes(scope):
+    for node in parameters_of(scope.source):
         if node.annotation is None:
             raise scope.type_error(
                 f"the parameter {node.arg} needs a type, as in {node.arg}: f32 or {node.arg}: "

@@ -17,6 +17,7 @@ from gpucore import (
     f16,
     f32,
     global_id,
+    gpu_function,
     gpu_kernel,
     i32,
     num_workgroups,
@@ -104,6 +105,26 @@ def test_a_loop_goes_over_a_tuple_of_the_module(device: Device) -> None:
     blur_wrapped(device.buffer_from_array(x), y)
     expected = sum(w * np.roll(x, (-i, -j), (0, 1)) for (i, j), w in zip_of_moves)
     np.testing.assert_allclose(y.read(), expected, rtol=1e-6)
+
+
+# Functions
+
+
+@gpu_function
+def mix_with(a: f32, b: f32, *, share: f32 = 0.25, gain: f32 = GAIN) -> f32:
+    return gain * (a + (b - a) * share)
+
+
+@gpu_kernel
+def mixed(a: Array[f32], b: Array[f32]) -> Array[f32]:
+    return mix_with(b=b, a=a) - mix_with(a, b, share=0.5, gain=-1)
+
+
+def test_functions_take_names_and_have_defaults(device: Device) -> None:
+    a, b = RNG.random((2, 30), np.float32)
+    found = mixed(device.buffer_from_array(a), device.buffer_from_array(b)).read()
+    expected = 2.5 * (a + (b - a) * 0.25) + (a + (b - a) * 0.5)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 # Values

@@ -50,6 +50,11 @@ def halve(x: f32) -> f32:
 
 
 @gpu_function
+def shifted(x: f32, by: f32 = LIST) -> f32:
+    return x + by
+
+
+@gpu_function
 def forever(x: f32) -> f32:
     return forever(x)
 
@@ -321,7 +326,19 @@ def inner_function(x: Array[f32]):
 
 
 def keyword_argument(x: Array[f32]):
-    x[0] = halve(x=x[1])
+    x[0] = max(x[1], key=x[2])
+
+
+def unknown_keyword(x: Array[f32]):
+    x[0] = halve(value=x[1])
+
+
+def argument_given_twice(x: Array[f32]):
+    x[0] = halve(x[1], x=x[1])
+
+
+def default_that_is_no_number(x: Array[f32]):
+    x[0] = shifted(x[1])
 
 
 def default_value(x: Array[f32], n: u32 = 3):
