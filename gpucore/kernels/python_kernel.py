@@ -28,7 +28,7 @@ from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, FeatureError, KernelCompileError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.kernel import Kernel
-from gpucore.kernels.binding import bind_arguments, require_arrays
+from gpucore.kernels.binding import bind_arguments, bound_buffer, require_arrays
 from gpucore.kernels.call_types import R_co, S_co, TypedCall
 from gpucore.kernels.disk_cache import compiler_stamp, load_kernel, store_kernel
 from gpucore.kernels.launching import (
@@ -249,7 +249,7 @@ class GpuKernel(TypedCall[S_co, R_co]):
         shape: tuple[int, ...] = (),
     ) -> None:
         compiled = self.compile(variant)
-        arguments: list[Any] = [call[array.name] for array in compiled.arrays]
+        arguments: list[Any] = [bound_buffer(array, call) for array in compiled.arrays]
         if compiled.fields:
             arguments.append(uniform_values(compiled, call, shape))
         if not compiled.prints:

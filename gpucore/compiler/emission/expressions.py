@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from gpucore.compiler import ir
+from gpucore.compiler.emission.atomics import needs_function as needs_atomic_function
 from gpucore.compiler.emission.division import needs_function
 from gpucore.compiler.emission.trees import call, literal, number, type_name
 from gpucore.compiler.errors import KernelTypeError, Place
-from gpucore.compiler.flexible import FLOATS, close, describe_type
+from gpucore.compiler.flexible import FLOATS, close, describe_type, is_float
 from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Member, Name, Unary, Variable
-from gpucore.wgsl.types.kinds import F32, U32, Type, Vector
+from gpucore.wgsl.types.kinds import F32, U32, Scalar, Type, Vector
 
 __all__ = ["ExpressionWriter", "Outside"]
 
@@ -52,6 +53,9 @@ class Outside(Protocol):
 
     def beyond_numbers(self, value: float) -> str:
         """Return the name of the function that gives infinity, or NaN."""
+
+    def atomic(self, node: ir.Atomic) -> str:
+        """Return the name of the function of an atomic function that WGSL does not have."""
 
 
 class ExpressionWriter:
@@ -124,9 +128,8 @@ class ExpressionWriter:
                 return Member(self.write(value), name, at=at)
             case ir.Item(value=value, index=index):
                 return Index(self.write(value), self.write(index), at=at)
-            case ir.Atomic(function=function, element=element, arguments=arguments):
-                parts = tuple(self.write(each) for each in arguments)
-                return call(function, Unary("&", self.place_of(element), at=at), *parts, at=at)
+            case ir.Atomic():
+                return self._atomic(node, at)
             case _:
                 raise AssertionError(f"{node} has no WGSL")
 
@@ -195,5 +198,27 @@ class ExpressionWriter:
     def _load(self, element: ir.Element, at: int) -> Expression:
         place = self.place_of(element)
         if element.array in self.outside.atomics:
-            return call("atomicLoad", Unary("&", place, at=at), at=at)
+            bits = call("atomicLoad", Unary("&", place, at=at), at=at)
+            return _bitcast(F32, bits, at) if is_float(element.type) else bits
         return place
+
+    def atomic_value(self, value: ir.Expression) -> Expression:
+        """Return what an atomic element keeps: the bits of a float."""
+        written = self.write(value)
+        return _bitcast(U32, written, written.at) if is_float(value.type) else written
+
+    def _atomic(self, node: ir.Atomic, at: int) -> Expression:
+        if needs_atomic_function(node):
+            index = self._offset(node.element, at)
+            if len(node.element.indices) == 1:
+                index = self._index_u32(node.element.indices[0], at)
+            parts = tuple(self.write(each) for each in node.arguments)
+            return call(self.outside.atomic(node), index, *parts, at=at)
+        parts = tuple(self.atomic_value(each) for each in node.arguments)
+        address = Unary("&", self.place_of(node.element), at=at)
+        found = call(node.function, address, *parts, at=at)
+        return _bitcast(F32, found, at) if is_float(node.type) else found
+
+
+def _bitcast(type_: Scalar, value: Expression, at: int) -> Call:
+    return Call(Name("bitcast", (Name(type_.name),), at=at), (value,), at=at)

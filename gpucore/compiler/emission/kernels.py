@@ -16,6 +16,7 @@ from gpucore.compiler.compiled import (
     Signature,
     Variant,
 )
+from gpucore.compiler.emission.atomics import atomic_function
 from gpucore.compiler.emission.beyond_numbers import beyond_function
 from gpucore.compiler.emission.declarations import (
     array_binding,
@@ -101,6 +102,7 @@ class _Known:
     offsets: dict[str, Expression] = field(default_factory=dict)
     divisions: dict[tuple[str, Type], str] = field(default_factory=dict)
     beyond_numbers: dict[str, str] = field(default_factory=dict)
+    atomics: dict[tuple[str, ir.ArrayRef, Place], Function] = field(default_factory=dict)
     prints: list[PrintSite] = field(default_factory=list)
 
 
@@ -207,6 +209,18 @@ class _KernelWriter:
         if word not in known:
             known[word] = self._names.unique(word)
         return known[word]
+
+    def atomic(self, node: ir.Atomic) -> str:
+        """Return the name of the function of an atomic function that WGSL does not have."""
+        array = node.element.array
+        key = (node.function, array, node.place)
+        known = self._known.atomics
+        if key not in known:
+            name = self._names.unique(f"{node.function}_{array.name}")
+            known[key] = atomic_function(
+                node, name, self._known.arrays[array], self._names, self.at(node.place)
+            )
+        return known[key].name
 
     def argument(self, name: str, at: int) -> Expression:
         """Return the value of a parameter: bool and f16 travel as numbers of 32 bits."""
@@ -322,7 +336,10 @@ class _KernelWriter:
         return [
             division_function(name, operator, type_)
             for (operator, type_), name in self._known.divisions.items()
-        ] + [beyond_function(word, name) for word, name in self._known.beyond_numbers.items()]
+        ] + [
+            *(beyond_function(word, name) for word, name in self._known.beyond_numbers.items()),
+            *self._known.atomics.values(),
+        ]
 
     def _entry(self, body: tuple[Statement, ...], parameters: tuple[Parameter, ...]) -> Function:
         sizes = list(self.workgroup)
@@ -333,7 +350,8 @@ class _KernelWriter:
         return Function(self._entry_name, parameters, Block(body), attributes=attributes)
 
     def _array_binding(self, array: ir.ArrayRef) -> ArrayBinding:
-        return array_binding(array, array in self._written, self._elementwise)
+        written, bits = array in self._written, array in self.atomics
+        return array_binding(array, written, self._elementwise, bits)
 
     def _signature(self) -> Signature:
         parameters = self._kernel.parameters

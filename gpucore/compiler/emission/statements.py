@@ -114,10 +114,11 @@ class StatementWriter:
 
     def _store(self, node: ir.Store, at: int) -> Statement:
         target = self.expressions.place_of(node.element)
-        value = self.expressions.write(node.value)
         if node.element.array in self._outside.atomics:
+            bits = self.expressions.atomic_value(node.value)
             address = Unary("&", target, at=at)
-            return CallStatement(call("atomicStore", address, value, at=at), at=at)
+            return CallStatement(call("atomicStore", address, bits, at=at), at=at)
+        value = self.expressions.write(node.value)
         return Assign(self._part(target, node.path, at), "=", value, at=at)
 
     def _evaluate(self, value: ir.Expression, at: int) -> Iterator[Statement]:
@@ -128,7 +129,8 @@ class StatementWriter:
             return
         written = self.expressions.write(value)
         nothing = isinstance(value, ir.Invoke) and value.function.result is None
-        if (nothing or isinstance(value, ir.Atomic)) and isinstance(written, Call):
+        called = isinstance(written, Call) and written.function.name != "bitcast"
+        if (nothing or isinstance(value, ir.Atomic)) and called and isinstance(written, Call):
             yield CallStatement(written, at=at)
         else:
             yield Assign(None, "=", written, at=at)

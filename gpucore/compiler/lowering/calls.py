@@ -110,13 +110,14 @@ def _barrier(scope: Scope, arguments: list[Value], place: Place) -> Value:
 
 
 def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
-    count = 2
+    count = 3 if function == "atomicCompareExchangeWeak" else 2
+    of_floats = function not in ("atomicAnd", "atomicOr", "atomicXor")
 
     def call(scope: Scope, arguments: list[Value], place: Place) -> Value:
         if len(arguments) != count:
             raise KernelTypeError(
-                f"an atomic function takes {count} arguments, got {len(arguments)}: write "
-                "atomic_add(x[i], 1)",
+                f"this atomic function takes {count} arguments, got {len(arguments)}: write "
+                + ("atomic_compare_exchange(x[i], 0, 1)" if count == 3 else "atomic_add(x[i], 1)"),
                 place,
             )
         if not isinstance(arguments[0], ir.Load):
@@ -126,9 +127,17 @@ def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
             )
         element = arguments[0].element
         values = [expression_of(each, place) for each in arguments[1:]]
-        if not is_integer(element.type):
+        if element.array.space == "private":
             raise KernelTypeError(
-                f"atomic functions take elements of i32 or u32, got {describe_type(element.type)}",
+                f"{element.array.name} is an array of one invocation, which no other changes: "
+                "write without an atomic function",
+                place,
+            )
+        if not is_integer(element.type) and not (of_floats and seen(element.type) == F32):
+            known = "i32, u32 or f32" if of_floats else "i32 or u32"
+            raise KernelTypeError(
+                f"this atomic function takes elements of {known}, got "
+                f"{describe_type(element.type)}",
                 place,
             )
         for value in values:
@@ -175,4 +184,5 @@ _SPECIAL: Final[Mapping[str | None, Callable[[Scope, list[Value], Place], Value]
     "atomic_or": _atomic("atomicOr"),
     "atomic_xor": _atomic("atomicXor"),
     "atomic_exchange": _atomic("atomicExchange"),
+    "atomic_compare_exchange": _atomic("atomicCompareExchangeWeak"),
 }

@@ -47,6 +47,7 @@ def tiles(x: Array2[f32], bins: Array[u32], radius: Const[int]) -> None:
     n = bins[0]
     n = n // 2 + global_id.x
     atomic_add(bins[n], 1)
+    atomic_add(x[0, 0], 0.5)
     v = vec2f(total, 1)
     v.x += half(v.yx.x) + half(by=0.5, x=v.y)
     column, row = global_id.xy

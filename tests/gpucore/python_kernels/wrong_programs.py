@@ -12,14 +12,17 @@ from gpucore import (
     Array2,
     Const,
     atomic_add,
+    atomic_or,
     barrier,
     bitcast,
     cross,
+    f16,
     f32,
     global_id,
     gpu_function,
     gpu_kernel,
     i32,
+    local,
     local_id,
     mat2x2f,
     shared,
@@ -276,8 +279,18 @@ def break_in_static_range(x: Array[f32]):
             break
 
 
-def atomic_float(x: Array[f32]):
+def atomic_bits_of_a_float(x: Array[f32]):
+    atomic_or(x[0], 1)
+
+
+def atomic_half(x: Array[f16]):
     atomic_add(x[0], 1.0)
+
+
+def atomic_of_an_own_array(x: Array[u32]):
+    own = local(u32, 4)
+    atomic_add(own[0], 1)
+    x[0] = own[0]
 
 
 def atomic_of_value(x: Array[u32]):
