@@ -178,7 +178,7 @@ def fill_half(x: Array[f16]) -> None:
 
 
 def test_infinity_is_a_half_too(device: Device) -> None:
-    skip_without_f16(device)
+    skip_without_f16(device, "f16")
     x = device.buffer(f16, 3)
     fill_half(x)
     assert (x.read() == -np.inf).all()
