@@ -98,6 +98,8 @@ def shared_variable(name: str, array: ir.ArrayRef, atomic: bool, at: int) -> Var
 
 def _element(array: ir.ArrayRef, atomic: bool) -> Type:
     element = close(array.element)
+    if array.packed and isinstance(element, Vector):
+        return element.scalar
     if not atomic or not isinstance(element, Scalar):
         return element
     return Atomic(U32 if element == F32 else element)

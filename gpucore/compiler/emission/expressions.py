@@ -172,6 +172,16 @@ class ExpressionWriter:
         at = self.outside.at(node.place)
         return Index(self.outside.array(node.array), self._offset(node, at), at=at)
 
+    def component_of(self, node: ir.Element, component: Expression) -> Expression:
+        """Return a component of an element that is packed, as a place in memory."""
+        at = self.outside.at(node.place)
+        offset = self._offset(node, at)
+        if len(node.indices) == 1:
+            offset = self._index_u32(node.indices[0], at)
+        first = Binary("*", offset, number(3, U32), at=at)
+        index = Binary("+", first, component, at=at)
+        return Index(self.outside.array(node.array), index, at=at)
+
     def _offset(self, node: ir.Element, at: int) -> Expression:
         """Return the index of an element in the memory of its array, row by row."""
         first, *others = node.indices
@@ -196,6 +206,9 @@ class ExpressionWriter:
         return value if close(index.type) == U32 else call("u32", value, at=at)
 
     def _load(self, element: ir.Element, at: int) -> Expression:
+        if element.array.packed:
+            parts = (self.component_of(element, number(k, U32)) for k in range(3))
+            return Call(type_name(element.type), tuple(parts), at=at)
         place = self.place_of(element)
         if element.array in self.outside.atomics:
             bits = call("atomicLoad", Unary("&", place, at=at), at=at)

@@ -68,7 +68,10 @@ class StatementWriter:
             case ir.Assign():
                 yield self._assign(statement, at)
             case ir.Store():
-                yield self._store(statement, at)
+                if statement.element.array.packed:
+                    yield from self._store_packed(statement, at)
+                else:
+                    yield self._store(statement, at)
             case ir.Clear(array=array):
                 target = self._outside.array(array)
                 yield Assign(target, "=", Call(array_type(array), (), at=at), at=at)
@@ -111,6 +114,22 @@ class StatementWriter:
             else:
                 target = Index(target, self.expressions.write(part), at=at)
         return target
+
+    def _store_packed(self, node: ir.Store, at: int) -> Iterator[Statement]:
+        """Yield what stores a vector of 3, or one component of it."""
+        value = self.expressions.write(node.value)
+        if node.path:
+            (part,) = node.path
+            component = (
+                number("xyzrgb".index(part) % 3, U32)
+                if isinstance(part, str)
+                else call("u32", self.expressions.write(part), at=at)
+            )
+            yield Assign(self.expressions.component_of(node.element, component), "=", value, at=at)
+            return
+        for k, name in enumerate("xyz"):
+            target = self.expressions.component_of(node.element, number(k, U32))
+            yield Assign(target, "=", Member(value, name, at=at), at=at)
 
     def _store(self, node: ir.Store, at: int) -> Statement:
         target = self.expressions.place_of(node.element)

@@ -280,6 +280,8 @@ class ExpressionReader:
         nodes = _nodes_of(node.slice)
         for axis, (each, value) in enumerate(zip(nodes, indices, strict=True)):
             self._require_inside(array, axis, value, each)
+        if array.packed:  # three numbers are read or written
+            indices = tuple(map(self._simple, indices))
         return ir.Element(array.element, self.scope.place(node), array, indices)
 
     def _indices(self, array: ir.ArrayRef, node: ast.Subscript) -> tuple[ir.Expression, ...]:

@@ -14,7 +14,7 @@ from gpucore.compiler.interface import parameters_of
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Fields, Value
 from gpucore.compiler.source import FunctionSource
-from gpucore.wgsl.types.kinds import BOOL, Scalar, Structure, Type, Vector
+from gpucore.wgsl.types.kinds import BOOL, Scalar, Structure, Type
 
 __all__ = ["read_parameters", "result_element", "stencil_element"]
 
@@ -90,12 +90,6 @@ def _element(scope: Scope, annotation: ArrayType, node: ast.expr) -> Type:
         raise scope.type_error(
             f"elements of an array must be f32, f16, i32, u32, a vector or a dataclass, got "
             f"{annotation!r}",
-            node,
-        )
-    if isinstance(element, Vector) and element.count == 3:
-        raise scope.type_error(
-            "vectors of 3 have 4 places in memory: take an array of vectors of 4, or Array[f32, 2] "
-            "with 3 columns",
             node,
         )
     return element

@@ -173,6 +173,8 @@ class StatementReader:
         if len(scope.block) > before:  # the value comes first, as in Python
             value = self._keep_at(value, before)
         self._require_type(owner.name, element, value, target)
+        if owner.packed:
+            value = scope.keep(value)
         scope.block.append(ir.Store(element, value, place))
 
     def _set_part(self, target: ast.expr, value: ir.Expression) -> None:
@@ -242,6 +244,8 @@ class StatementReader:
             load = self._keep_at(load, before)
         result = binary(OPERATORS[type(node.op)], load, value, scope.place(node))
         self._require_type(array.name, element, result, node.target)
+        if array.packed:
+            result = scope.keep(result)
         scope.block.append(ir.Store(element, result, scope.place(node)))
 
     def _keep_at(self, value: ir.Expression, at: int) -> ir.Expression:
