@@ -17,7 +17,7 @@ from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.statements import StatementReader
 from gpucore.compiler.lowering.values import Value, Values
 from gpucore.compiler.source import FunctionSource
-from gpucore.wgsl.types.kinds import U32, Scalar, Type
+from gpucore.wgsl.types.kinds import U32, Scalar, Type, Vector
 
 __all__ = ["RESULT", "read_called", "read_kernel"]
 
@@ -90,7 +90,9 @@ class _FunctionReader(StatementReader):
         self._read_return(node)
 
 
-def _read_elementwise(scope: Scope, expressions: ExpressionReader, element: Scalar) -> None:
+def _read_elementwise(
+    scope: Scope, expressions: ExpressionReader, element: Scalar | Vector
+) -> None:
     source, function = scope.source, scope.function
     function.result = element
     place = source.place(source.tree)
@@ -166,6 +168,8 @@ class _ElementReader(StatementReader):
                 f"the value, as {wanted}(...)",
                 node.value,
             )
+        if array.packed:
+            value = scope.keep(value)
         element = ir.Element(array.element, place, array, self._own)
         scope.block.append(ir.Store(element, value, place))
         scope.block.append(ir.Return(None, place))

@@ -14,7 +14,7 @@ from gpucore.compiler.interface import parameters_of
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Fields, Value
 from gpucore.compiler.source import FunctionSource
-from gpucore.wgsl.types.kinds import BOOL, Scalar, Structure, Type
+from gpucore.wgsl.types.kinds import BOOL, Scalar, Structure, Type, Vector
 
 __all__ = ["read_parameters", "result_element", "stencil_element"]
 
@@ -89,10 +89,24 @@ def _element(scope: Scope, annotation: ArrayType, node: ast.expr) -> Type:
     if element is None:
         raise scope.type_error(
             f"elements of an array must be f32, f16, i32, u32, a vector or a dataclass, got "
-            f"{annotation!r}",
+            f"{annotation!r}{_instead(annotation.element)}",
             node,
         )
     return element
+
+
+def _instead(element: object) -> str:
+    """Return what to do where a GPU has no numbers of a size, or a name is NumPy's."""
+    name = getattr(element, "__name__", "")
+    known = {"float32": "f32", "float16": "f16", "int32": "i32", "uint32": "u32"}
+    if name in known:
+        return f": write {known[name]}, of gpucore"
+    if "64" in name or element in (int, float):
+        word = "f32" if "float" in name else "i32"
+        return f": the GPU has numbers of 16 and 32 bits, write {word}"
+    if "8" in name or "bool" in name:
+        return ": give it as u32, which gpustd.cast makes"
+    return ""
 
 
 def _record(scope: Scope, name: str, marker: type, node: ast.arg) -> Fields:
@@ -113,7 +127,7 @@ def _record(scope: Scope, name: str, marker: type, node: ast.arg) -> Fields:
     return Fields(name, items)
 
 
-def result_element(scope: Scope, source: FunctionSource) -> Scalar | None:
+def result_element(scope: Scope, source: FunctionSource) -> Scalar | Vector | None:
     """Return the elements of the array that a kernel says it returns; None for no result.
 
     Raises `KernelTypeError` for a result of another type.
@@ -124,19 +138,20 @@ def result_element(scope: Scope, source: FunctionSource) -> Scalar | None:
         return None
     if isinstance(annotation, ArrayType):
         element = scope.type_of(annotation.element)
-        if isinstance(element, Scalar):
+        if isinstance(element, Scalar | Vector) and element != BOOL:
             return element
     raise KernelTypeError(
-        "a kernel returns nothing, or one element of an array, as in -> Array[f32]",
+        "a kernel returns nothing, or one element of an array of f32, f16, i32, u32 or vectors of "
+        "them, as in -> Array[f32]",
         source.place(node),
     )
 
 
-def stencil_element(scope: Scope, source: FunctionSource) -> Scalar:
+def stencil_element(scope: Scope, source: FunctionSource) -> Scalar | Vector:
     """Return the type that a stencil says it returns. Raises `KernelTypeError` without one."""
     node = source.tree.returns
     element = None if node is None else scope.type_of(source.evaluate(node))
-    if not isinstance(element, Scalar) or element == BOOL:
+    if not isinstance(element, Scalar | Vector) or element == BOOL:
         raise scope.type_error(
             f"{source.name} must return one element of the result, as in -> f32",
             node or source.tree,

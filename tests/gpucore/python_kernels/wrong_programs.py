@@ -177,6 +177,14 @@ def bytes_array(x: Array[u8]):
     x[0] = 1
 
 
+def long_array(x: Array[np.int64]):
+    x[0] = 1
+
+
+def bool_result(x: Array[f32]) -> Array[bool]:
+    return x > 0
+
+
 def assigned_array(x: Array[f32]):
     x = 1.0
 

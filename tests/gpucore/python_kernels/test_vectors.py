@@ -1,4 +1,4 @@
-"""Arrays of vectors of 3, which lie in memory without gaps, as NumPy's do."""
+"""Arrays of vectors: those of 3 lie in memory without gaps, as NumPy's do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 import gpucore
 from gpucore import (
+    ArgumentError,
     Array,
     Array2,
     Device,
@@ -20,11 +21,16 @@ from gpucore import (
     gpu_function,
     gpu_kernel,
     i32,
+    length,
+    stencil,
     u32,
+    vec2f,
     vec3f,
     vec3h,
     vec3i,
+    vec4f,
 )
+from gpustd.forms import grad
 from tests.conftest import skip_without_f16
 
 RNG = np.random.default_rng(73)
@@ -130,3 +136,53 @@ def test_the_last_axis_has_3_and_the_sanitizer_sees_the_end(device: Device) -> N
         beyond[1](x, 5)
     assert {each.kind for each in session.findings} == {"bounds"}
     assert (x.read() == 1).all()
+
+
+# Elementwise: a vector is one element
+
+
+@gpu_kernel
+def shade(normal: Array[vec3f], light: Array[vec3f], gain: Array[f32]) -> Array[vec3f]:
+    return light * max(dot(normal, light), 0) * gain
+
+
+@gpu_kernel
+def lengths(x: Array[vec4f], scale: f32) -> Array[f32]:
+    return length(x) * scale
+
+
+@gpu_kernel
+def times(a: Array[vec2f], b: Array[vec2f]) -> Array[vec2f]:
+    return vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x)
+
+
+def test_vectors_are_elements(device: Device) -> None:
+    normal, light, gain = vectors(6, 1), vectors(5), RNG.random((6, 5), np.float32)
+    found = shade(*(device.buffer_from_array(each) for each in (normal, light, gain))).read()
+    expected = light * np.maximum((normal * light).sum(-1), 0)[..., None] * gain[..., None]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    x = RNG.random((7, 4), np.float32)
+    found = lengths(device.buffer_from_array(x), 2).read()
+    np.testing.assert_allclose(found, 2 * np.linalg.norm(x, axis=1), rtol=1e-5)
+    a, b = RNG.random((2, 9), np.float32).astype(np.complex64) * 1j + 1
+    pair = [device.buffer_from_array(each.view(np.float32).reshape(9, 2)) for each in (a, b)]
+    product = times(*pair).read().view(np.complex64)[:, 0]
+    np.testing.assert_allclose(product, a * b, rtol=1e-5)
+
+
+def test_vectors_have_no_derivative(device: Device) -> None:
+    buffer = device.buffer_from_array(np.ones((3, 4), np.float32))
+    with pytest.raises(ArgumentError, match="no derivative: its arrays must have numbers"):
+        grad(lengths)(buffer, 1.0)
+
+
+@stencil(boundary="wrap")
+def middle(x: Array2[vec3f]) -> vec3f:
+    return (x[0, -1] + x[0, 1]) / 2
+
+
+def test_a_stencil_of_vectors(device: Device) -> None:
+    x = vectors(4, 6)
+    found = middle(device.buffer_from_array(x)).read()
+    expected = (np.roll(x, 1, 1) + np.roll(x, -1, 1)) / 2
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
