@@ -10,13 +10,18 @@ from gpucore.compiler import ir
 from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError, Place
 from gpucore.compiler.flexible import describe_type, is_integer, meet, seen
 from gpucore.compiler.lowering.arrays import local_array, shared_array
-from gpucore.compiler.lowering.functions import call_function
-from gpucore.compiler.lowering.names import function_name
+from gpucore.compiler.lowering.functions.composed import COMPOSED, call_composed
+from gpucore.compiler.lowering.functions.names import function_name
+from gpucore.compiler.lowering.functions.numbers import call_function
+from gpucore.compiler.lowering.functions.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
+from gpucore.compiler.lowering.functions.vectors import (
+    VECTOR_FUNCTIONS,
+    call_vector_function,
+    construct,
+)
 from gpucore.compiler.lowering.operators import constant, convert
 from gpucore.compiler.lowering.scope import Scope
-from gpucore.compiler.lowering.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
 from gpucore.compiler.lowering.values import Known, Value
-from gpucore.compiler.lowering.vectors import VECTOR_FUNCTIONS, call_vector_function, construct
 from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
 
 __all__ = ["call_known", "expression_of"]
@@ -64,6 +69,9 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
         return call_subgroup_function(str(name), parts, place)
     if name in _SPECIAL:
         return _SPECIAL[name](scope, arguments, place)
+    if name in COMPOSED:
+        parts = [expression_of(each, place) for each in arguments]
+        return call_composed(str(name), parts, place)
     if name is not None:
         return call_function(name, [expression_of(each, place) for each in arguments], place)
     raise KernelSyntaxError(_no_function(function), place)

@@ -14,8 +14,9 @@ from gpucore.compiler.lowering.arguments import make_structure, named_values
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
 from gpucore.compiler.lowering.device_functions import call_device_function
+from gpucore.compiler.lowering.functions.composed import COMPOSED
+from gpucore.compiler.lowering.functions.names import function_name, function_names
 from gpucore.compiler.lowering.members import is_swizzle, no_field, no_member
-from gpucore.compiler.lowering.names import function_name, function_names
 from gpucore.compiler.lowering.neighbours import neighbour
 from gpucore.compiler.lowering.operators import (
     COMPARISONS,
@@ -471,7 +472,7 @@ class ExpressionReader:
             shown = ast.unparse(node.func)
             raise scope.type_error(f"{shown} cannot be called: it is no function", node.func)
         arguments = self.in_order(node.args)
-        if function_name(function.object) in ("hypot", "square"):
+        if (name := function_name(function.object)) in ("hypot", "square") or name in COMPOSED:
             arguments = [self._simple(e) if isinstance(e, ir.Expression) else e for e in arguments]
         return call_known(scope, function, arguments, scope.place(node))
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from gpucore.compiler import ir
 from gpucore.compiler.flexible import AnyType, describe_type, is_integer, meet, seen
 from gpucore.compiler.lowering.expressions import ExpressionReader
-from gpucore.compiler.lowering.names import function_name
+from gpucore.compiler.lowering.functions.names import function_name
 from gpucore.compiler.lowering.operators import constant, literal_of
 from gpucore.compiler.lowering.values import Known, Value, Values
 from gpucore.wgsl.types.kinds import U32, Vector

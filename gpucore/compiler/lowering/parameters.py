@@ -96,11 +96,8 @@ def _element(scope: Scope, annotation: ArrayType, node: ast.expr) -> Type:
 
 
 def _instead(element: object) -> str:
-    """Return what to do where a GPU has no numbers of a size, or a name is NumPy's."""
+    """Return what to do where a GPU has no numbers of a size."""
     name = getattr(element, "__name__", "")
-    known = {"float32": "f32", "float16": "f16", "int32": "i32", "uint32": "u32"}
-    if name in known:
-        return f": write {known[name]}, of gpucore"
     if "64" in name or element in (int, float):
         word = "f32" if "float" in name else "i32"
         return f": the GPU has numbers of 16 and 32 bits, write {word}"
