@@ -25,6 +25,7 @@ from gpucore.wgsl.types.kinds import (
 __all__ = ["ArrayType", "ConstantType", "fields_of", "scalar_type", "type_of_object"]
 
 _SCALARS: Final = {"f32": F32, "f16": F16, "i32": I32, "u32": U32}
+_NUMPY: Final = {"float32": F32, "float16": F16, "int32": I32, "uint32": U32}
 _PYTHON: Final[dict[object, Scalar]] = {int: I32, float: F32, bool: BOOL}
 
 
@@ -58,10 +59,12 @@ class ConstantType:
 def scalar_type(marker: object) -> Scalar | None:
     """Return the scalar that a dtype marker, ``int``, ``float`` or ``bool`` means; None for others.
 
-    A number of Python's is one of 32 bits here.
+    A number of Python's is one of 32 bits here. NumPy's types of 32 and 16 bits are scalars, too.
     """
     if isinstance(marker, type) and (found := _PYTHON.get(marker)) is not None:
         return found
+    if isinstance(marker, type) and marker.__module__ == "numpy":
+        return _NUMPY.get(marker.__name__)
     name: object = getattr(marker, "wgsl", None)
     return _SCALARS.get(name) if isinstance(name, str) else None
 

@@ -63,7 +63,8 @@ class ArrayBinding:
     """An array of a launch: name of the parameter, dtype, axes (0: any), and if it is written.
 
     ``width`` is the number of scalars in an element that is a vector: the last axis of the buffer.
-    ``structure`` names a structure, of which the elements then are.
+    ``structure`` names a structure, of which the elements then are. ``as_bits`` tells that floats
+    are bound as u32, since WGSL has no atomic floats.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ArrayBinding:
     written: bool
     width: int = 1
     structure: str = ""
+    as_bits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

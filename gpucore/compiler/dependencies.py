@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 
 from gpucore.compiler.annotations import fields_of
+from gpucore.compiler.known_numbers import is_known
 from gpucore.compiler.source import MISSING, FunctionSource
 
 __all__ = ["Dependencies"]
@@ -40,7 +41,7 @@ class Dependencies:
     def changed(self) -> bool:
         """True where a name means something else by now."""
         return any(
-            (now := _resolve(source, name)) is not value and not _same_number(now, value)
+            (now := _resolve(source, name)) is not value and not _same_numbers(now, value)
             for source, name, value in self._values
         )
 
@@ -56,9 +57,8 @@ class Dependencies:
         return digest.hexdigest()
 
 
-def _same_number(one: object, other: object) -> bool:
-    number = isinstance(one, bool | int | float) and type(one) is type(other)
-    return number and one == other
+def _same_numbers(one: object, other: object) -> bool:
+    return is_known(one) and type(one) is type(other) and repr(one) == repr(other)
 
 
 def _names(tree: ast.FunctionDef) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _resolve(source: FunctionSource, dotted: str) -> object:
 
 def _describe(value: object) -> str:
     """Return a text that differs where the meaning in a kernel does."""
-    if isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | int | float | str) or is_known(value):
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, type) and dataclasses.is_dataclass(value):
         return f"dataclass {value.__name__} {fields_of(value)!r}"

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gpucore.compiler.annotations import ArrayType, ConstantType, scalar_type
+from gpucore.compiler.errors import KernelSyntaxError
 from gpucore.compiler.flexible import FLOATS
 from gpucore.compiler.source import FunctionSource
 
-__all__ = ["KernelInterface", "read_interface"]
+__all__ = ["KernelInterface", "parameters_of", "read_interface"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,20 @@ class KernelInterface:
 
 
 def read_interface(source: FunctionSource) -> KernelInterface:
-    """Return what calls give. Raises `PythonKernelError` for an annotation without a meaning."""
-    names = tuple(each.arg for each in _nodes(source))
+    """Return what calls give.
+
+    Raises `PythonKernelError` for an annotation without a meaning, a default value, and ``*``.
+    """
+    arguments = source.tree.args
+    defaults = [*arguments.defaults, *(each for each in arguments.kw_defaults if each is not None)]
+    if defaults:
+        raise KernelSyntaxError(
+            "parameters of kernels have no default values: a call gives each of them",
+            source.place(defaults[0]),
+        )
+    names = tuple(each.arg for each in parameters_of(source))
     found = KernelInterface(names, {}, {}, {}, tuple(_floats(source)))
-    for node in _nodes(source):
+    for node in parameters_of(source):
         annotation = None if node.annotation is None else source.evaluate(node.annotation)
         marker = annotation.element if isinstance(annotation, ArrayType) else annotation
         if isinstance(annotation, ConstantType):
@@ -47,14 +58,20 @@ def read_interface(source: FunctionSource) -> KernelInterface:
     return found
 
 
+def parameters_of(source: FunctionSource) -> list[ast.arg]:
+    """Return the parameters of a function. Raises `KernelSyntaxError` for ``*``."""
+    arguments = source.tree.args
+    extra = arguments.vararg or arguments.kwarg
+    if extra is not None:
+        raise KernelSyntaxError(
+            "a kernel takes a fixed number of parameters, no * or **", source.place(extra)
+        )
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+
+
 def _floats(source: FunctionSource) -> Iterator[str]:
-    for node in _nodes(source):
+    for node in parameters_of(source):
         annotation = None if node.annotation is None else source.evaluate(node.annotation)
         marker = annotation.element if isinstance(annotation, ArrayType) else annotation
         if isinstance(marker, TypeVar) or scalar_type(marker) in FLOATS:
             yield node.arg
-
-
-def _nodes(source: FunctionSource) -> list[ast.arg]:
-    arguments = source.tree.args
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from gpucore.compiler.compiled import Neighbourhood, PrintPiece
 from gpucore.compiler.errors import Place
-from gpucore.compiler.flexible import AnyType
-from gpucore.wgsl.types.kinds import Structure
+from gpucore.compiler.flexible import AnyType, seen
+from gpucore.wgsl.types.kinds import Structure, Vector
 
 __all__ = [
     "Argument",
@@ -74,6 +74,7 @@ class ArrayRef:
     """An array: a parameter (``space`` is storage), shared (workgroup), or one's own (private).
 
     ``extents`` are the sizes of what is no parameter; those of one are known at the launch.
+    Vectors of 3 lie ``packed`` in a parameter's memory, without the gaps that WGSL puts between.
     ``neighbours`` says how offsets from the element are read, where indices are such.
     """
 
@@ -84,6 +85,12 @@ class ArrayRef:
     place: Place
     extents: tuple[int, ...] = ()
     neighbours: Neighbourhood | None = None
+
+    @property
+    def packed(self) -> bool:
+        """True where the memory has single numbers, three for each element."""
+        kind = seen(self.element)
+        return self.space == "storage" and isinstance(kind, Vector) and kind.count == 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,12 +302,15 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """A loop whose counter goes from ``start`` by the constant ``step``, short of ``stop``."""
+    """A loop whose counter goes from ``start`` by ``step``, short of ``stop``.
+
+    A ``step`` that is no number is a value that does not change; of 0, the loop has no round.
+    """
 
     counter: Variable
     start: Expression
     stop: Expression
-    step: int
+    step: int | Expression
     body: Block
     place: Place
 

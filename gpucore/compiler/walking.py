@@ -65,8 +65,8 @@ def expressions_of(statement: ir.Statement) -> tuple[ir.Expression, ...]:
             return words
         case ir.If(condition=condition) | ir.While(condition=condition):
             return (condition,)
-        case ir.For(start=start, stop=stop):
-            return start, stop
+        case ir.For(start=start, stop=stop, step=step):
+            return (start, stop) if isinstance(step, int) else (start, stop, step)
         case ir.Return(value=value) if value is not None:
             return (value,)
         case _:

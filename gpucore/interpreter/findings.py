@@ -112,6 +112,13 @@ class Findings:
         origin = self.origin_of(at)
         return self.line_of(at) if origin is None else origin.line
 
+    def place_of(self, at: int) -> str:
+        """Return how messages call the place of an offset: a line, or a place in Python."""
+        origin = self.origin_of(at)
+        if origin is None:
+            return f"line {self.line_of(at)}"
+        return f"{origin.file}:{origin.line}:{origin.column}"
+
     def barrier_name(self, name: str) -> str:
         """Return how messages call a barrier of WGSL: Python has one for all memory."""
         return name if self.source_map is None else "barrier()"

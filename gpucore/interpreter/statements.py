@@ -445,8 +445,8 @@ def _loop(at: int, test: Evaluate | None, body: Run, step: Run | None) -> Run:
                 step(lanes)
             rounds += 1
             if rounds > _MOST_ROUNDS:
-                line = lanes.findings.line_of(at)
-                raise EndlessLoopError(f"the loop in line {line} does not end")
+                place = lanes.findings.place_of(at)
+                raise EndlessLoopError(f"the loop in {place} does not end")
         lanes.loops.pop()
         if frame.broken is None:
             lanes.stop()

@@ -8,9 +8,10 @@ from typing import Any
 from gpucore.buffer import Buffer
 from gpucore.compiler.compiled import ArrayBinding
 from gpucore.device import Device
+from gpucore.dtypes import u32
 from gpucore.errors import ArgumentError, DTypeError, ShapeError
 
-__all__ = ["Call", "bind_arguments", "require_arrays"]
+__all__ = ["Call", "bind_arguments", "bound_buffer", "require_arrays"]
 
 Call = Mapping[str, Any]
 """The arguments of one call, by the names of the parameters."""
@@ -66,6 +67,12 @@ def require_arrays(kernel: str, arrays: Sequence[ArrayBinding], call: Call) -> D
     if device is None:
         raise ArgumentError(f"kernel {kernel} has no arrays, so nothing tells its device")
     return device
+
+
+def bound_buffer(array: ArrayBinding, call: Call) -> Buffer[Any]:
+    """Return the buffer that a launch binds for an array: of atomic floats, their bits."""
+    value: Buffer[Any] = call[array.name]
+    return Buffer(value.device, u32, value.shape, value.storage) if array.as_bits else value
 
 
 def _require_elements(kernel: str, array: ArrayBinding, value: Buffer[Any]) -> None:

@@ -9,17 +9,22 @@ from typing import Any
 import numpy as np
 
 from gpucore.arguments.grids import Groups
+from gpucore.buffer import Buffer
 from gpucore.compiler.compiled import ArrayBinding, CompiledKernel, Field
 from gpucore.device import Device
+from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.kernels.binding import Call
+from gpucore.wgsl.values import limits
 
 __all__ = [
     "broadcast_modes",
     "broadcast_shape",
     "covering_groups",
+    "element_shape",
     "fits_shape",
+    "result_buffer",
     "spread",
     "uniform_values",
 ]
@@ -59,9 +64,15 @@ def spread(device: Device, groups: Groups) -> Groups | None:
     return ceil_div(groups[0], rows), rows, 1
 
 
+def element_shape(array: ArrayBinding, call: Call) -> _Shape:
+    """Return the shape of an array's elements: a vector is one."""
+    shape: _Shape = call[array.name].shape
+    return shape[:-1] if array.width > 1 else shape
+
+
 def broadcast_shape(kernel: str, arrays: Sequence[ArrayBinding], call: Call) -> _Shape:
     """Return the shape of an elementwise result. Raises `ShapeError`."""
-    shapes = [call[each.name].shape for each in arrays]
+    shapes = [element_shape(each, call) for each in arrays]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -82,7 +93,13 @@ def fits_shape(given: _Shape, shape: _Shape) -> bool:
 
 def broadcast_modes(arrays: Sequence[ArrayBinding], call: Call, shape: _Shape) -> tuple[str, ...]:
     """Return how each array of an elementwise kernel is read, and that of its result."""
-    return (*(_mode(call[each.name].shape, shape) for each in arrays), "same")
+    return (*(_mode(element_shape(each, call), shape) for each in arrays), "same")
+
+
+def result_buffer(device: Device, result: ArrayBinding, shape: _Shape) -> Buffer[Any]:
+    """Return a new buffer for the elements of a result: vectors have an axis of their own."""
+    width = (result.width,) if result.width > 1 else ()
+    return device.buffer(DTYPES[result.dtype], (*shape, *width))
 
 
 def _mode(given: _Shape, shape: _Shape) -> str:
@@ -105,7 +122,8 @@ def _value(compiled: CompiledKernel, field: Field, call: Call, shape: _Shape) ->
         case "shape":
             return shape[field.axis]
         case "stride":
-            return _stride(call[field.parameter].shape, len(shape), field.axis)
+            array = next(each for each in compiled.arrays if each.name == field.parameter)
+            return _stride(element_shape(array, call), len(shape), field.axis)
         case _:
             return _argument(compiled.name, field, call)
 
@@ -120,9 +138,26 @@ def _argument(kernel: str, field: Field, call: Call) -> Any:
                 f"kernel {kernel}: {name} must be a dataclass with the field {each}, got {value!r}"
             )
         value = getattr(value, each)
+    if field.type.startswith("mat"):
+        return _columns(kernel, field, value)
     if " " in field.type:
         return np.asarray(value).ravel().tolist()
     return _number(kernel, field, value)
+
+
+def _columns(kernel: str, field: Field, value: Any) -> list[float]:
+    """Return the numbers of a matrix column by column, as WGSL has them; NumPy has rows.
+
+    Raises `ArgumentError` for another shape.
+    """
+    matrix = np.asarray(value)
+    shape = int(field.type[5]), int(field.type[3])
+    if matrix.shape != shape:
+        raise ArgumentError(
+            f"kernel {kernel}: {field.parameter} must be a matrix of {shape[0]} rows and "
+            f"{shape[1]} columns ({field.type.split()[0]}), got shape {matrix.shape}"
+        )
+    return [float(each) for each in matrix.T.ravel()]
 
 
 def _stride(given: _Shape, rank: int, axis: int) -> int:
@@ -135,10 +170,16 @@ def _stride(given: _Shape, rank: int, axis: int) -> int:
 
 def _number(kernel: str, field: Field, value: Any) -> int | float:
     """Return a number for a parameter. Raises `ArgumentError` for anything else."""
-    integral = isinstance(value, int | np.integer)
-    if integral or (field.type == "f32" and isinstance(value, float | np.floating)):
-        return int(value) if integral else float(value)
-    if isinstance(value, np.bool_):
+    integral = isinstance(value, int | np.integer | np.bool_)
+    if field.type == "f32" and (integral or isinstance(value, float | np.floating)):
+        return float(value)
+    if integral:
+        low, high = limits(field.type)
+        if not low <= value <= high:
+            raise ArgumentError(
+                f"kernel {kernel}: {field.parameter} must be from {low} to {high} ({field.type}), "
+                f"got {value!r}"
+            )
         return int(value)
     wanted = "a number" if field.type == "f32" else f"an integer ({field.type})"
     raise ArgumentError(f"kernel {kernel}: {field.parameter} must be {wanted}, got {value!r}")

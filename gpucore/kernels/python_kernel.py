@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpucore.arguments.grids import Grid, Groups
-from gpucore.buffer import Buffer
 from gpucore.compiler import (
     CompiledKernel,
     FunctionSource,
@@ -28,7 +28,7 @@ from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, FeatureError, KernelCompileError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.kernel import Kernel
-from gpucore.kernels.binding import bind_arguments, require_arrays
+from gpucore.kernels.binding import bind_arguments, bound_buffer, require_arrays
 from gpucore.kernels.call_types import R_co, S_co, TypedCall
 from gpucore.kernels.disk_cache import compiler_stamp, load_kernel, store_kernel
 from gpucore.kernels.launching import (
@@ -36,6 +36,7 @@ from gpucore.kernels.launching import (
     broadcast_shape,
     covering_groups,
     fits_shape,
+    result_buffer,
     spread,
     uniform_values,
 )
@@ -130,6 +131,11 @@ class GpuKernel(TypedCall[S_co, R_co]):
             types=type_values(self.__name__, interface, call),
         )
         plain = self.compile(variant).signature
+        if any(each.width > 1 for each in (plain.result, *plain.arrays) if each is not None):
+            raise ArgumentError(
+                f"kernel {self.__name__} has no derivative: its arrays must have numbers, not "
+                "vectors; give it one array for each component"
+            )
         if plain.result is None or variant.stencil is not None:
             raise ArgumentError(
                 f"kernel {self.__name__} has no derivative: only elementwise kernels have, which "
@@ -233,8 +239,8 @@ class GpuKernel(TypedCall[S_co, R_co]):
         modes = broadcast_modes(signature.arrays, call, shape)
         rank = len(shape) if "strided" in modes else 1
         variant = replace(variant, modes=modes, rank=rank)
-        made: Buffer[Any] = device.buffer(DTYPES[signature.result.dtype], shape)
-        groups = (ceil_div(made.size, self.compile(variant).workgroup[0]), 1, 1)
+        made = result_buffer(device, signature.result, shape)
+        groups = (ceil_div(math.prod(shape), self.compile(variant).workgroup[0]), 1, 1)
         if (wide := spread(device, groups)) is not None:
             variant, groups = replace(variant, wide=True), wide
         self._record(device, variant, {**call, signature.result.name: made}, groups, shape)
@@ -249,7 +255,7 @@ class GpuKernel(TypedCall[S_co, R_co]):
         shape: tuple[int, ...] = (),
     ) -> None:
         compiled = self.compile(variant)
-        arguments: list[Any] = [call[array.name] for array in compiled.arrays]
+        arguments: list[Any] = [bound_buffer(array, call) for array in compiled.arrays]
         if compiled.fields:
             arguments.append(uniform_values(compiled, call, shape))
         if not compiled.prints:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpucore.buffer import Buffer
 from gpucore.compiler import KernelInterface
+from gpucore.compiler.known_numbers import known_number
 from gpucore.errors import ArgumentError, DTypeError
 
 __all__ = ["constant_values", "type_values"]
@@ -20,14 +21,14 @@ def constant_values(
     """Return the values of ``Const`` parameters. Raises `ArgumentError` for other values."""
     found: list[tuple[str, int | float | bool]] = []
     for name, kind in interface.constants.items():
-        value = call[name]
+        number = known_number(call[name])
         allowed = (int, float) if kind is float else (kind,)
-        if type(value) not in allowed:
+        if type(number) not in allowed:
             raise ArgumentError(
                 f"kernel {kernel}: {name} must be {kind.__name__}, known when the kernel is "
-                f"compiled, got {value!r}"
+                f"compiled, got {call[name]!r}"
             )
-        found.append((name, kind(value)))
+        found.append((name, kind(number)))
     return tuple(found)
 
 

@@ -12,13 +12,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gpucore.arguments.grids import Grid
-from gpucore.buffer import Buffer
 from gpucore.compiler import CompiledKernel, Variant
-from gpucore.compiler.compiled import Neighbourhood
+from gpucore.compiler.compiled import ArrayBinding, Neighbourhood
 from gpucore.device import Device
-from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, ShapeError
-from gpucore.kernels.launching import covering_groups, spread
+from gpucore.kernels.launching import covering_groups, element_shape, result_buffer, spread
 from gpucore.kernels.python_kernel import GpuKernel
 
 __all__ = ["GpuStencil", "stencil"]
@@ -49,9 +47,9 @@ class GpuStencil(GpuKernel[Any, Any]):
         compiled = self.compile(variant)
         signature = compiled.signature
         assert signature.result is not None
-        near = [each.name for each in signature.arrays if each.name not in self._form.whole]
+        near = [each for each in signature.arrays if each.name not in self._form.whole]
         shape = self._shape(compiled, near, call)
-        made: Buffer[Any] = device.buffer(DTYPES[signature.result.dtype], shape)
+        made = result_buffer(device, signature.result, shape)
         if made.size:
             given = {**call, signature.result.name: made}
             groups = covering_groups(compiled, given)
@@ -61,15 +59,15 @@ class GpuStencil(GpuKernel[Any, Any]):
         return made
 
     def _shape(
-        self, compiled: CompiledKernel, near: Sequence[str], call: dict[str, Any]
+        self, compiled: CompiledKernel, near: Sequence[ArrayBinding], call: dict[str, Any]
     ) -> tuple[int, ...]:
         """Return the shape of all arrays that are read by offsets. Raises `ShapeError`."""
-        shape: tuple[int, ...] = call[near[0]].shape
-        for name in near[1:]:
-            if call[name].shape != shape:
+        shape = element_shape(near[0], call)
+        for each in near[1:]:
+            if element_shape(each, call) != shape:
                 raise ShapeError(
-                    f"stencil {self.__name__}: {name} must have the shape {shape} of {near[0]}, "
-                    f"got {call[name].shape}"
+                    f"stencil {self.__name__}: {each.name} must have the shape {shape} of "
+                    f"{near[0].name}, got {element_shape(each, call)}"
                 )
         least = dict(compiled.least)
         for axis, extent in enumerate(shape):

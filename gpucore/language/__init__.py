@@ -8,6 +8,7 @@ from gpucore.language.arrays import Array, Array2, Array3, Array4, Const
 from gpucore.language.atomics import (
     atomic_add,
     atomic_and,
+    atomic_compare_exchange,
     atomic_exchange,
     atomic_max,
     atomic_min,
@@ -99,6 +100,7 @@ __all__ = [
     "any_of",
     "atomic_add",
     "atomic_and",
+    "atomic_compare_exchange",
     "atomic_exchange",
     "atomic_max",
     "atomic_min",

@@ -8,6 +8,7 @@ from gpucore.language.outside import outside_error, word
 __all__ = [
     "atomic_add",
     "atomic_and",
+    "atomic_compare_exchange",
     "atomic_exchange",
     "atomic_max",
     "atomic_min",
@@ -18,10 +19,10 @@ __all__ = [
 
 
 @word
-def atomic_add(element: T, value: int) -> T:
+def atomic_add(element: T, value: float) -> T:
     """Add ``value`` to an element, such as ``x[i]``; return what was there before.
 
-    The elements are i32 or u32.
+    The elements are i32, u32 or f32; the order of a sum of floats differs from run to run.
 
     >>> from gpucore import Array, atomic_add, global_id, gpu_kernel, u32
     >>> @gpu_kernel
@@ -34,10 +35,10 @@ def atomic_add(element: T, value: int) -> T:
 
 
 @word
-def atomic_sub(element: T, value: int) -> T:
+def atomic_sub(element: T, value: float) -> T:
     """Subtract ``value`` from an element, such as ``x[i]``; return what was there before.
 
-    The elements are i32 or u32.
+    The elements are i32, u32 or f32; the order of a sum of floats differs from run to run.
 
     >>> from gpucore import Array, atomic_sub, global_id, gpu_kernel, u32
     >>> @gpu_kernel
@@ -50,10 +51,10 @@ def atomic_sub(element: T, value: int) -> T:
 
 
 @word
-def atomic_min(element: T, value: int) -> T:
+def atomic_min(element: T, value: float) -> T:
     """Put the smaller of both into an element, such as ``x[i]``; return what was there before.
 
-    The elements are i32 or u32.
+    The elements are i32, u32 or f32.
 
     >>> from gpucore import Array, atomic_min, global_id, gpu_kernel, u32
     >>> @gpu_kernel
@@ -66,10 +67,10 @@ def atomic_min(element: T, value: int) -> T:
 
 
 @word
-def atomic_max(element: T, value: int) -> T:
+def atomic_max(element: T, value: float) -> T:
     """Put the greater of both into an element, such as ``x[i]``; return what was there before.
 
-    The elements are i32 or u32.
+    The elements are i32, u32 or f32.
 
     >>> from gpucore import Array, atomic_max, global_id, gpu_kernel, u32
     >>> @gpu_kernel
@@ -130,10 +131,10 @@ def atomic_xor(element: T, value: int) -> T:
 
 
 @word
-def atomic_exchange(element: T, value: int) -> T:
+def atomic_exchange(element: T, value: float) -> T:
     """Put ``value`` into an element, such as ``x[i]``; return what was there before.
 
-    The elements are i32 or u32.
+    The elements are i32, u32 or f32.
 
     >>> from gpucore import Array, atomic_exchange, global_id, gpu_kernel, u32
     >>> @gpu_kernel
@@ -143,3 +144,21 @@ def atomic_exchange(element: T, value: int) -> T:
     True
     """
     raise outside_error("atomic_exchange(...)")
+
+
+@word
+def atomic_compare_exchange(element: T, expected: float, value: float) -> T:
+    """Put ``value`` into an element if it is ``expected``; return what was there before.
+
+    The elements are i32, u32 or f32, of which the bits are compared.
+
+    >>> from gpucore import Array, atomic_compare_exchange, global_id, gpu_kernel, u32
+    >>> @gpu_kernel
+    ... def claim(owner: Array[u32], x: Array[u32]):
+    ...     i = global_id.x
+    ...     if atomic_compare_exchange(owner[x[i]], 0, i + 1) == 0:
+    ...         x[i] = 0
+    >>> "atomicCompareExchangeWeak(&owner" in claim.source()
+    True
+    """
+    raise outside_error("atomic_compare_exchange(...)")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpucore.dtypes import u32
 from gpucore.language.outside import outside_error
+from gpucore.language.vectors import vec2u, vec3u
 
 __all__ = [
     "Ids",
@@ -40,6 +41,26 @@ class Ids:
     def z(self) -> u32:
         """The number along z."""
         raise outside_error(f"{self.gpu_name}.z")
+
+    @property
+    def xy(self) -> vec2u:
+        """The numbers along x and y."""
+        raise outside_error(f"{self.gpu_name}.xy")
+
+    @property
+    def yx(self) -> vec2u:
+        """The numbers along y and x."""
+        raise outside_error(f"{self.gpu_name}.yx")
+
+    @property
+    def xyz(self) -> vec3u:
+        """The numbers along x, y and z."""
+        raise outside_error(f"{self.gpu_name}.xyz")
+
+    @property
+    def zyx(self) -> vec3u:
+        """The numbers along z, y and x."""
+        raise outside_error(f"{self.gpu_name}.zyx")
 
     def __repr__(self) -> str:
         return self.gpu_name

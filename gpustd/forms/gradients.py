@@ -45,11 +45,9 @@ class Gradient:
         kernel = self._kernel
         call = kernel.bound_arguments(arguments, named)
         names = self._wrt or [name for name in kernel.floats if _has_floats(call[name])]
+        found = {name: kernel.derivative(name, cotangent, (), call) for name in names}
         shape = np.broadcast_shapes(*(a.shape for a in call.values() if isinstance(a, Buffer)))
-        return {
-            name: summed_to(kernel.derivative(name, cotangent, (), call), call[name], shape)
-            for name in names
-        }
+        return {name: summed_to(each, call[name], shape) for name, each in found.items()}
 
 
 def _has_floats(value: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import runpy
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,7 +61,7 @@ def _find(place: str) -> GpuKernel[object, object]:
     file, _, name = place.rpartition(":")
     if not file or not Path(file).is_file():
         raise SettingsError("kernel", place, "must be FILE:NAME with a Python file that exists")
-    names = runpy.run_path(file, run_name="__kernels__")
+    names = _run_file(file)
     found = names.get(name)
     if not isinstance(found, GpuKernel):
         there = [each for each, value in names.items() if isinstance(value, GpuKernel)]
@@ -67,6 +69,22 @@ def _find(place: str) -> GpuKernel[object, object]:
             "kernel", place, f"must be one of the file's kernels: {', '.join(there) or 'none'}"
         )
     return found
+
+
+def _run_file(file: str) -> dict[str, object]:
+    """Run a file as Python does; return its names. Its dataclasses find it as their module."""
+    loader = SourceFileLoader("__kernels__", file)
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    sys.modules[loader.name] = module
+    folder = str(Path(file).resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+    return vars(module)
 
 
 def _numbers(given: list[str]) -> dict[str, int | float | bool]:

@@ -15,6 +15,7 @@ from gpucore.wgsl.lexer import KEYWORDS, RESERVED
 from gpucore.wgsl.syntax import Attribute, Literal, Name, Struct, StructMember, Variable
 from gpucore.wgsl.types.kinds import (
     F16,
+    F32,
     U32,
     Array,
     Atomic,
@@ -97,10 +98,14 @@ def shared_variable(name: str, array: ir.ArrayRef, atomic: bool, at: int) -> Var
 
 def _element(array: ir.ArrayRef, atomic: bool) -> Type:
     element = close(array.element)
-    return Atomic(element) if atomic and isinstance(element, Scalar) else element
+    if array.packed and isinstance(element, Vector):
+        return element.scalar
+    if not atomic or not isinstance(element, Scalar):
+        return element
+    return Atomic(U32 if element == F32 else element)
 
 
-def array_binding(array: ir.ArrayRef, written: bool, any_shape: bool) -> ArrayBinding:
+def array_binding(array: ir.ArrayRef, written: bool, any_shape: bool, atomic: bool) -> ArrayBinding:
     """Return how a launch gives an array."""
     element = close(array.element)
     rank = 0 if any_shape else array.rank
@@ -110,7 +115,7 @@ def array_binding(array: ir.ArrayRef, written: bool, any_shape: bool) -> ArrayBi
         case Structure(name=name):
             return ArrayBinding(array.name, "", rank, written, 1, name)
         case Scalar(name=name):
-            return ArrayBinding(array.name, name, rank, written)
+            return ArrayBinding(array.name, name, rank, written, as_bits=atomic and element == F32)
         case _:
             raise KernelSyntaxError(
                 "elements of an array must be scalars, vectors or dataclasses", array.place

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
 from gpucore.compiler import ir
+from gpucore.compiler.emission.atomics import needs_function as needs_atomic_function
 from gpucore.compiler.emission.division import needs_function
 from gpucore.compiler.emission.trees import call, literal, number, type_name
-from gpucore.compiler.errors import Place
-from gpucore.compiler.flexible import close
+from gpucore.compiler.errors import KernelTypeError, Place
+from gpucore.compiler.flexible import FLOATS, close, describe_type, is_float
 from gpucore.wgsl.syntax import Binary, Call, Expression, Index, Member, Name, Unary, Variable
-from gpucore.wgsl.types.kinds import U32, Type, Vector
+from gpucore.wgsl.types.kinds import F32, U32, Scalar, Type, Vector
 
 __all__ = ["ExpressionWriter", "Outside"]
 
@@ -49,6 +51,12 @@ class Outside(Protocol):
     def division(self, operator: str, type_: Type) -> str | None:
         """Return the name of the function that divides integers; None for WGSL's operator."""
 
+    def beyond_numbers(self, value: float) -> str:
+        """Return the name of the function that gives infinity, or NaN."""
+
+    def atomic(self, node: ir.Atomic) -> str:
+        """Return the name of the function of an atomic function that WGSL does not have."""
+
 
 class ExpressionWriter:
     """Writes the expressions of one function."""
@@ -62,7 +70,7 @@ class ExpressionWriter:
         at = self.outside.at(node.place)
         match node:
             case ir.Constant():
-                return literal(node, at)
+                return self._constant(node, at)
             case ir.Read(variable=variable):
                 return Name(self.names[variable], at=at)
             case ir.Argument(name=name):
@@ -77,6 +85,18 @@ class ExpressionWriter:
                 return self.place_of(node)
             case _:
                 return self._compound(node, at)
+
+    def _constant(self, node: ir.Constant, at: int) -> Expression:
+        """Return a number; of infinity and NaN, WGSL has no literal."""
+        type_, value = close(node.type), node.value
+        if math.isfinite(value):
+            return literal(node, at)
+        if type_ not in FLOATS:
+            raise KernelTypeError(f"{value} does not fit {describe_type(type_)}", node.place)
+        written: Expression = call(self.outside.beyond_numbers(value), at=at)
+        if value < 0:
+            written = Unary("-", written, at=at)
+        return written if type_ == F32 else Call(type_name(type_), (written,), at=at)
 
     def _compound(self, node: ir.Expression, at: int) -> Expression:
         match node:
@@ -108,9 +128,8 @@ class ExpressionWriter:
                 return Member(self.write(value), name, at=at)
             case ir.Item(value=value, index=index):
                 return Index(self.write(value), self.write(index), at=at)
-            case ir.Atomic(function=function, element=element, arguments=arguments):
-                parts = tuple(self.write(each) for each in arguments)
-                return call(function, Unary("&", self.place_of(element), at=at), *parts, at=at)
+            case ir.Atomic():
+                return self._atomic(node, at)
             case _:
                 raise AssertionError(f"{node} has no WGSL")
 
@@ -153,6 +172,16 @@ class ExpressionWriter:
         at = self.outside.at(node.place)
         return Index(self.outside.array(node.array), self._offset(node, at), at=at)
 
+    def component_of(self, node: ir.Element, component: Expression) -> Expression:
+        """Return a component of an element that is packed, as a place in memory."""
+        at = self.outside.at(node.place)
+        offset = self._offset(node, at)
+        if len(node.indices) == 1:
+            offset = self._index_u32(node.indices[0], at)
+        first = Binary("*", offset, number(3, U32), at=at)
+        index = Binary("+", first, component, at=at)
+        return Index(self.outside.array(node.array), index, at=at)
+
     def _offset(self, node: ir.Element, at: int) -> Expression:
         """Return the index of an element in the memory of its array, row by row."""
         first, *others = node.indices
@@ -177,7 +206,32 @@ class ExpressionWriter:
         return value if close(index.type) == U32 else call("u32", value, at=at)
 
     def _load(self, element: ir.Element, at: int) -> Expression:
+        if element.array.packed:
+            parts = (self.component_of(element, number(k, U32)) for k in range(3))
+            return Call(type_name(element.type), tuple(parts), at=at)
         place = self.place_of(element)
         if element.array in self.outside.atomics:
-            return call("atomicLoad", Unary("&", place, at=at), at=at)
+            bits = call("atomicLoad", Unary("&", place, at=at), at=at)
+            return _bitcast(F32, bits, at) if is_float(element.type) else bits
         return place
+
+    def atomic_value(self, value: ir.Expression) -> Expression:
+        """Return what an atomic element keeps: the bits of a float."""
+        written = self.write(value)
+        return _bitcast(U32, written, written.at) if is_float(value.type) else written
+
+    def _atomic(self, node: ir.Atomic, at: int) -> Expression:
+        if needs_atomic_function(node):
+            index = self._offset(node.element, at)
+            if len(node.element.indices) == 1:
+                index = self._index_u32(node.element.indices[0], at)
+            parts = tuple(self.write(each) for each in node.arguments)
+            return call(self.outside.atomic(node), index, *parts, at=at)
+        parts = tuple(self.atomic_value(each) for each in node.arguments)
+        address = Unary("&", self.place_of(node.element), at=at)
+        found = call(node.function, address, *parts, at=at)
+        return _bitcast(F32, found, at) if is_float(node.type) else found
+
+
+def _bitcast(type_: Scalar, value: Expression, at: int) -> Call:
+    return Call(Name("bitcast", (Name(type_.name),), at=at), (value,), at=at)

@@ -49,6 +49,12 @@ class _Inside:
     def function(self, function: ir.Function) -> str:
         return self._kernel.function(function)
 
+    def beyond_numbers(self, value: float) -> str:
+        return self._kernel.beyond_numbers(value)
+
+    def atomic(self, node: ir.Atomic) -> str:
+        return self._kernel.atomic(node)
+
     def division(self, operator: str, type_: Type) -> str | None:
         return self._kernel.division(operator, type_)
 

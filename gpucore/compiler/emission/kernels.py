@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,8 @@ from gpucore.compiler.compiled import (
     Signature,
     Variant,
 )
+from gpucore.compiler.emission.atomics import atomic_function
+from gpucore.compiler.emission.beyond_numbers import beyond_function
 from gpucore.compiler.emission.declarations import (
     array_binding,
     array_variable,
@@ -98,6 +101,8 @@ class _Known:
     ids: dict[str, str] = field(default_factory=dict)
     offsets: dict[str, Expression] = field(default_factory=dict)
     divisions: dict[tuple[str, Type], str] = field(default_factory=dict)
+    beyond_numbers: dict[str, str] = field(default_factory=dict)
+    atomics: dict[tuple[str, ir.ArrayRef, Place], Function] = field(default_factory=dict)
     prints: list[PrintSite] = field(default_factory=list)
 
 
@@ -197,6 +202,26 @@ class _KernelWriter:
             known[operator, type_] = self._names.unique(f"{word}_{shape}{scalar.name}")
         return known[operator, type_]
 
+    def beyond_numbers(self, value: float) -> str:
+        """Return the name of the function that gives infinity, or NaN."""
+        word = "nan" if math.isnan(value) else "infinity"
+        known = self._known.beyond_numbers
+        if word not in known:
+            known[word] = self._names.unique(word)
+        return known[word]
+
+    def atomic(self, node: ir.Atomic) -> str:
+        """Return the name of the function of an atomic function that WGSL does not have."""
+        array = node.element.array
+        key = (node.function, array, node.place)
+        known = self._known.atomics
+        if key not in known:
+            name = self._names.unique(f"{node.function}_{array.name}")
+            known[key] = atomic_function(
+                node, name, self._known.arrays[array], self._names, self.at(node.place)
+            )
+        return known[key].name
+
     def argument(self, name: str, at: int) -> Expression:
         """Return the value of a parameter: bool and f16 travel as numbers of 32 bits."""
         type_ = next(
@@ -258,7 +283,7 @@ class _KernelWriter:
         features = features_of(program)
         module = Module(
             (Enable(features),) if features else (),
-            (*self._declarations(), *declared, *self._divisions(), *functions, entry),
+            (*self._declarations(), *declared, *self._written_functions(), *functions, entry),
         )
         wgsl = print_module(module)
         return CompiledKernel(
@@ -282,7 +307,7 @@ class _KernelWriter:
         functions = [
             write_function(each, self, self._names, -1) for each in self._program.functions
         ]
-        return print_module(Module((), (*self._structures, *self._divisions(), *functions)))
+        return print_module(Module((), (*self._structures, *self._written_functions(), *functions)))
 
     def _declarations(self) -> list[Declaration]:
         found: list[Declaration] = [*self._structures]
@@ -307,10 +332,13 @@ class _KernelWriter:
         outside = (a for a in self._program.private if a not in self._homes)
         return found + [self._own_array(array, "private") for array in outside]
 
-    def _divisions(self) -> list[Function]:
+    def _written_functions(self) -> list[Function]:
         return [
             division_function(name, operator, type_)
             for (operator, type_), name in self._known.divisions.items()
+        ] + [
+            *(beyond_function(word, name) for word, name in self._known.beyond_numbers.items()),
+            *self._known.atomics.values(),
         ]
 
     def _entry(self, body: tuple[Statement, ...], parameters: tuple[Parameter, ...]) -> Function:
@@ -322,7 +350,8 @@ class _KernelWriter:
         return Function(self._entry_name, parameters, Block(body), attributes=attributes)
 
     def _array_binding(self, array: ir.ArrayRef) -> ArrayBinding:
-        return array_binding(array, array in self._written, self._elementwise)
+        written, bits = array in self._written, array in self.atomics
+        return array_binding(array, written, self._elementwise, bits)
 
     def _signature(self) -> Signature:
         parameters = self._kernel.parameters

@@ -34,7 +34,7 @@ from gpucore.wgsl.syntax import (
     Variable,
     While,
 )
-from gpucore.wgsl.types.kinds import Scalar
+from gpucore.wgsl.types.kinds import U32, Scalar
 
 __all__ = ["StatementWriter"]
 
@@ -68,7 +68,10 @@ class StatementWriter:
             case ir.Assign():
                 yield self._assign(statement, at)
             case ir.Store():
-                yield self._store(statement, at)
+                if statement.element.array.packed:
+                    yield from self._store_packed(statement, at)
+                else:
+                    yield self._store(statement, at)
             case ir.Clear(array=array):
                 target = self._outside.array(array)
                 yield Assign(target, "=", Call(array_type(array), (), at=at), at=at)
@@ -112,12 +115,29 @@ class StatementWriter:
                 target = Index(target, self.expressions.write(part), at=at)
         return target
 
+    def _store_packed(self, node: ir.Store, at: int) -> Iterator[Statement]:
+        """Yield what stores a vector of 3, or one component of it."""
+        value = self.expressions.write(node.value)
+        if node.path:
+            (part,) = node.path
+            component = (
+                number("xyzrgb".index(part) % 3, U32)
+                if isinstance(part, str)
+                else call("u32", self.expressions.write(part), at=at)
+            )
+            yield Assign(self.expressions.component_of(node.element, component), "=", value, at=at)
+            return
+        for k, name in enumerate("xyz"):
+            target = self.expressions.component_of(node.element, number(k, U32))
+            yield Assign(target, "=", Member(value, name, at=at), at=at)
+
     def _store(self, node: ir.Store, at: int) -> Statement:
         target = self.expressions.place_of(node.element)
-        value = self.expressions.write(node.value)
         if node.element.array in self._outside.atomics:
+            bits = self.expressions.atomic_value(node.value)
             address = Unary("&", target, at=at)
-            return CallStatement(call("atomicStore", address, value, at=at), at=at)
+            return CallStatement(call("atomicStore", address, bits, at=at), at=at)
+        value = self.expressions.write(node.value)
         return Assign(self._part(target, node.path, at), "=", value, at=at)
 
     def _evaluate(self, value: ir.Expression, at: int) -> Iterator[Statement]:
@@ -128,7 +148,8 @@ class StatementWriter:
             return
         written = self.expressions.write(value)
         nothing = isinstance(value, ir.Invoke) and value.function.result is None
-        if (nothing or isinstance(value, ir.Atomic)) and isinstance(written, Call):
+        called = isinstance(written, Call) and written.function.name != "bitcast"
+        if (nothing or isinstance(value, ir.Atomic)) and called and isinstance(written, Call):
             yield CallStatement(written, at=at)
         else:
             yield Assign(None, "=", written, at=at)
@@ -157,10 +178,16 @@ class StatementWriter:
         start = Variable(
             "var", name.name, type_name(type_), self.expressions.write(node.start), at=at
         )
-        sign, operator = ("<", "+=") if node.step > 0 else (">", "-=")
-        condition = Binary(sign, name, self.expressions.write(node.stop), at=at)
-        update = Assign(name, operator, number(abs(node.step), type_), at=at)
-        return For(start, condition, update, Block(self.block(node.body), at=at), at=at)
+        stop = self.expressions.write(node.stop)
+        body = Block(self.block(node.body), at=at)
+        if isinstance(node.step, int):
+            sign, operator = ("<", "+=") if node.step > 0 else (">", "-=")
+            condition = Binary(sign, name, stop, at=at)
+            update = Assign(name, operator, number(abs(node.step), type_), at=at)
+            return For(start, condition, update, body, at=at)
+        step = self.expressions.write(node.step)
+        condition = _short_of(name, stop, step, type_, at)
+        return For(start, condition, Assign(name, "+=", step, at=at), body, at=at)
 
     def _while(self, node: ir.While, at: int) -> Iterator[Statement]:
         endless = isinstance(node.condition, ir.Constant)
@@ -181,6 +208,18 @@ class StatementWriter:
         )
         rest = body.statements[len(declared) :]
         yield Loop(Block((*declared, *test, leave, *rest), at=at), at=at)
+
+
+def _short_of(
+    name: Expression, stop: Expression, step: Expression, type_: Scalar, at: int
+) -> Expression:
+    """Return the condition of a loop whose step may have any sign; 0 ends it."""
+    zero = number(0, type_)
+    up = Binary("&&", Binary(">", step, zero, at=at), Binary("<", name, stop, at=at), at=at)
+    if type_ == U32:
+        return up
+    down = Binary("&&", Binary("<", step, zero, at=at), Binary(">", name, stop, at=at), at=at)
+    return Binary("||", up, down, at=at)
 
 
 def _variables(body: ir.Block) -> Iterator[ir.Variable]:

@@ -10,19 +10,24 @@ from gpucore.compiler import ir
 from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError, Place
 from gpucore.compiler.flexible import describe_type, is_integer, meet, seen
 from gpucore.compiler.lowering.arrays import local_array, shared_array
-from gpucore.compiler.lowering.device_functions import call_device_function
-from gpucore.compiler.lowering.functions import call_function
-from gpucore.compiler.lowering.names import function_name
-from gpucore.compiler.lowering.operators import convert
+from gpucore.compiler.lowering.functions.composed import COMPOSED, call_composed
+from gpucore.compiler.lowering.functions.names import function_name
+from gpucore.compiler.lowering.functions.numbers import call_function
+from gpucore.compiler.lowering.functions.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
+from gpucore.compiler.lowering.functions.vectors import (
+    VECTOR_FUNCTIONS,
+    call_vector_function,
+    construct,
+)
+from gpucore.compiler.lowering.operators import constant, convert
 from gpucore.compiler.lowering.scope import Scope
-from gpucore.compiler.lowering.subgroups import SUBGROUP_FUNCTIONS, call_subgroup_function
 from gpucore.compiler.lowering.values import Known, Value
-from gpucore.compiler.lowering.vectors import VECTOR_FUNCTIONS, call_vector_function, construct
 from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
 
 __all__ = ["call_known", "expression_of"]
 
 NOTHING: Final = Known(None)
+_TEXTS: Final = ("inf", "-inf", "nan")  # what float(...) takes
 _LIBRARIES: Final = ("builtins", "math", "numpy")
 
 
@@ -48,13 +53,13 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
     """Return the value of a call of an object of Python. Raises `PythonKernelError`."""
     target = scope.type_of(function.object)
     if isinstance(target, Scalar):
+        match arguments:
+            case [Known(object=str(text))] if function.object is float and text in _TEXTS:
+                return constant(float(text), place)
         return _conversion(target, arguments, place)
     if isinstance(target, Vector | Matrix):
         parts = [expression_of(each, place) for each in arguments]
         return construct(target, parts, place)
-    source = getattr(function.object, "gpu_source", None)
-    if callable(source):
-        return call_device_function(scope, source(), arguments, place)
     name = function_name(function.object)
     if name in VECTOR_FUNCTIONS:
         parts = [expression_of(each, place) for each in arguments]
@@ -64,6 +69,9 @@ def call_known(scope: Scope, function: Known, arguments: list[Value], place: Pla
         return call_subgroup_function(str(name), parts, place)
     if name in _SPECIAL:
         return _SPECIAL[name](scope, arguments, place)
+    if name in COMPOSED:
+        parts = [expression_of(each, place) for each in arguments]
+        return call_composed(str(name), parts, place)
     if name is not None:
         return call_function(name, [expression_of(each, place) for each in arguments], place)
     raise KernelSyntaxError(_no_function(function), place)
@@ -110,13 +118,14 @@ def _barrier(scope: Scope, arguments: list[Value], place: Place) -> Value:
 
 
 def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
-    count = {"atomicLoad": 1, "atomicCompareExchangeWeak": 3}.get(function, 2)
+    count = 3 if function == "atomicCompareExchangeWeak" else 2
+    of_floats = function not in ("atomicAnd", "atomicOr", "atomicXor")
 
     def call(scope: Scope, arguments: list[Value], place: Place) -> Value:
         if len(arguments) != count:
             raise KernelTypeError(
-                f"an atomic function takes {count} arguments, got {len(arguments)}: write "
-                "atomic_add(x[i], 1)",
+                f"this atomic function takes {count} arguments, got {len(arguments)}: write "
+                + ("atomic_compare_exchange(x[i], 0, 1)" if count == 3 else "atomic_add(x[i], 1)"),
                 place,
             )
         if not isinstance(arguments[0], ir.Load):
@@ -126,9 +135,17 @@ def _atomic(function: str) -> Callable[[Scope, list[Value], Place], Value]:
             )
         element = arguments[0].element
         values = [expression_of(each, place) for each in arguments[1:]]
-        if not is_integer(element.type):
+        if element.array.space == "private":
             raise KernelTypeError(
-                f"atomic functions take elements of i32 or u32, got {describe_type(element.type)}",
+                f"{element.array.name} is an array of one invocation, which no other changes: "
+                "write without an atomic function",
+                place,
+            )
+        if not is_integer(element.type) and not (of_floats and seen(element.type) == F32):
+            known = "i32, u32 or f32" if of_floats else "i32 or u32"
+            raise KernelTypeError(
+                f"this atomic function takes elements of {known}, got "
+                f"{describe_type(element.type)}",
                 place,
             )
         for value in values:
@@ -175,4 +192,5 @@ _SPECIAL: Final[Mapping[str | None, Callable[[Scope, list[Value], Place], Value]
     "atomic_or": _atomic("atomicOr"),
     "atomic_xor": _atomic("atomicXor"),
     "atomic_exchange": _atomic("atomicExchange"),
+    "atomic_compare_exchange": _atomic("atomicCompareExchangeWeak"),
 }

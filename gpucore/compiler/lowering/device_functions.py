@@ -7,13 +7,15 @@ that array in its body. So are known numbers, and functions as arguments.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TypeVar
 
 from gpucore.compiler import ir
 from gpucore.compiler.annotations import ArrayType, ConstantType
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import AnyType, Flexible, close, describe_type, meet, seen
-from gpucore.compiler.lowering.parameters import argument_nodes
+from gpucore.compiler.interface import parameters_of
+from gpucore.compiler.lowering.arguments import Given, match_arguments
 from gpucore.compiler.lowering.scope import FunctionReader, Scope
 from gpucore.compiler.lowering.values import Fields, Known, Value, Values
 from gpucore.compiler.passes.dead_code import has_effect
@@ -25,12 +27,17 @@ __all__ = ["call_device_function"]
 
 
 def call_device_function(
-    scope: Scope, source: FunctionSource, arguments: list[Value], place: Place
+    scope: Scope,
+    source: FunctionSource,
+    given: Given,
+    place: Place,
 ) -> Value:
     """Return a call of a function that ``@gpu_function`` decorates. Raises `PythonKernelError`."""
     program = scope.program
     known_ahead = _known_ahead(source)
-    keys = [_key(each, name in known_ahead) for name, each in _by_name(source, arguments)]
+    by_name = match_arguments(scope, source, given, place)
+    arguments = list(by_name.values())
+    keys = [_key(each, name in known_ahead) for name, each in by_name.items()]
     key = (source, *keys)
     call = _Call(scope, source, arguments, place)
     known = program.variants.get(key)
@@ -46,14 +53,9 @@ def call_device_function(
     return call.invoke(known)
 
 
-def _by_name(source: FunctionSource, arguments: list[Value]) -> list[tuple[str, Value]]:
-    names = [each.arg for each in source.tree.args.args]
-    return [(names[i] if i < len(names) else "", each) for i, each in enumerate(arguments)]
-
-
 def _known_ahead(source: FunctionSource) -> set[str]:
     """Return the parameters whose value must be known when the function is compiled."""
-    nodes = [each for each in source.tree.args.args if each.annotation is not None]
+    nodes = [each for each in parameters_of(source) if each.annotation is not None]
     return {
         each.arg
         for each in nodes
@@ -85,7 +87,7 @@ class _Call:
     """One call: its arguments beside the parameters of the function."""
 
     def __init__(
-        self, scope: Scope, source: FunctionSource, arguments: list[Value], place: Place
+        self, scope: Scope, source: FunctionSource, arguments: Sequence[Value], place: Place
     ) -> None:
         self._outer = scope
         self._source = source
@@ -97,13 +99,7 @@ class _Call:
     def make(self, read: FunctionReader) -> ir.Function:
         """Return the function for this kind of arguments."""
         scope, source = self._scope, self._source
-        nodes = argument_nodes(scope)
-        if len(nodes) != len(self._arguments):
-            raise self._outer.error_at(
-                f"{source.name} takes {len(nodes)} argument{'s' * (len(nodes) != 1)}, got "
-                f"{len(self._arguments)}",
-                self._place,
-            )
+        nodes = parameters_of(source)
         for node, value in zip(nodes, self._arguments, strict=True):
             self._bind(node, value)
         read(scope, self._read_return)
@@ -228,7 +224,7 @@ class _Call:
     def invoke(self, function: ir.Function) -> Value:
         """Return the call of a function that has been made."""
         arguments = []
-        nodes = argument_nodes(self._scope)
+        nodes = parameters_of(self._source)
         by_name = {p.name: p for p in function.parameters}
         for node, value in zip(nodes, self._arguments, strict=True):
             parameter = by_name.get(node.arg)

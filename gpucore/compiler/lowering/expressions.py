@@ -8,11 +8,15 @@ from typing import Final
 
 from gpucore.compiler import ir
 from gpucore.compiler.errors import Place
-from gpucore.compiler.flexible import describe_type, is_bool, is_integer, meet, seen
+from gpucore.compiler.flexible import describe_type, is_bool, is_integer, seen
+from gpucore.compiler.known_numbers import is_known, known_number
+from gpucore.compiler.lowering.arguments import make_structure, named_values
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
+from gpucore.compiler.lowering.device_functions import call_device_function
+from gpucore.compiler.lowering.functions.composed import COMPOSED
+from gpucore.compiler.lowering.functions.names import function_name, function_names
 from gpucore.compiler.lowering.members import is_swizzle, no_field, no_member
-from gpucore.compiler.lowering.names import function_name, function_names
 from gpucore.compiler.lowering.neighbours import neighbour
 from gpucore.compiler.lowering.operators import (
     COMPARISONS,
@@ -170,8 +174,10 @@ class ExpressionReader:
     def _object(self, found: object, node: ast.expr) -> Value:
         """Return what an object of Python means in a kernel."""
         place = self.scope.place(node)
-        if isinstance(found, bool | int | float) and type(found) in (bool, int, float):
-            return constant(found, place)
+        if (number := known_number(found)) is not None:
+            return constant(number, place)
+        if isinstance(found, tuple) and is_known(found):
+            return Values(tuple(self._object(each, node) for each in found))
         name = getattr(found, "gpu_name", None)
         if name in _BUILT_INS:
             kind = U32 if name in _SCALAR_BUILT_INS else _IDS
@@ -235,11 +241,17 @@ class ExpressionReader:
             count = len(value.items)
             if not isinstance(number, int) or not -count <= number < count:
                 raise self.scope.type_error(
-                    f"the index of a tuple of {count} must be a literal below {count}", node.slice
+                    f"the index of a tuple of {count} must be a number below {count} that is known "
+                    "before the launch: loop over static_range, or give the numbers as an array",
+                    node.slice,
                 )
             return value.items[number]
         if isinstance(value, Known | Fields):
-            raise self.scope.type_error(f"{value} has no elements", node)
+            raise self.scope.type_error(
+                f"{value} has no elements here: give the kernel an array, or take a tuple of "
+                "numbers",
+                node,
+            )
         kind = seen(value.type)
         if isinstance(kind, Vector | Matrix):
             return self._component(value, kind, node)
@@ -269,6 +281,8 @@ class ExpressionReader:
         nodes = _nodes_of(node.slice)
         for axis, (each, value) in enumerate(zip(nodes, indices, strict=True)):
             self._require_inside(array, axis, value, each)
+        if array.packed:  # three numbers are read or written
+            indices = tuple(map(self._simple, indices))
         return ir.Element(array.element, self.scope.place(node), array, indices)
 
     def _indices(self, array: ir.ArrayRef, node: ast.Subscript) -> tuple[ir.Expression, ...]:
@@ -441,42 +455,26 @@ class ExpressionReader:
         scope = self.scope
         function = self.value(node.func)
         if isinstance(function, Known) and dataclasses.is_dataclass(function.object):
-            return self._structure(function, node)
+            return make_structure(scope, function, node, self.read_in_order)
         if isinstance(function, Known) and function_name(function.object) == "print":
             return read_print(scope, node)
+        source = getattr(getattr(function, "object", None), "gpu_source", None)
+        if callable(source):
+            values = self.in_order([*node.args, *(each.value for each in node.keywords)])
+            given = named_values(scope, node, values)
+            return call_device_function(scope, source(), given, scope.place(node))
         if node.keywords:
             name = node.keywords[0].arg
             raise scope.syntax_error(
-                f"calls in kernels take no names: give {name} by its place", node.keywords[0].value
+                f"this function takes no names: give {name} by its place", node.keywords[0].value
             )
         if not isinstance(function, Known):
             shown = ast.unparse(node.func)
             raise scope.type_error(f"{shown} cannot be called: it is no function", node.func)
         arguments = self.in_order(node.args)
-        if function_name(function.object) in ("hypot", "square"):
+        if (name := function_name(function.object)) in ("hypot", "square") or name in COMPOSED:
             arguments = [self._simple(e) if isinstance(e, ir.Expression) else e for e in arguments]
         return call_known(scope, function, arguments, scope.place(node))
-
-    def _structure(self, function: Known, node: ast.Call) -> ir.Expression:
-        """Return a structure of its fields, by place or by name."""
-        scope = self.scope
-        type_ = scope.type_of(function.object)
-        if not isinstance(type_, Structure):
-            raise scope.type_error(f"{function} has fields that no number of WGSL holds", node)
-        names = [name for name, _ in type_.members]
-        given = dict(zip(names, node.args, strict=False))
-        given |= {each.arg: each.value for each in node.keywords if each.arg is not None}
-        if sorted(given) != sorted(names) or len(node.args) + len(node.keywords) != len(names):
-            raise scope.type_error(f"{function} takes the fields {', '.join(names)}", node)
-        values = dict(zip(given, self.read_in_order(list(given.values())), strict=True))
-        for name, member in type_.members:
-            if meet(member, values[name].type) is None:
-                raise scope.type_error(
-                    f"{name} of {function} must be {describe_type(member)}, got "
-                    f"{describe_type(values[name].type)}: convert it",
-                    given[name],
-                )
-        return ir.Construct(type_, scope.place(node), tuple(values[name] for name in names))
 
 
 def _nodes_of(index: ast.expr) -> list[ast.expr]:

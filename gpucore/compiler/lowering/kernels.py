@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from gpucore.compiler import ir
 from gpucore.compiler.compiled import Neighbourhood, Variant
 from gpucore.compiler.flexible import describe_type, meet
+from gpucore.compiler.lowering.arguments import Given
 from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.expressions import ExpressionReader
 from gpucore.compiler.lowering.neighbours import leave_beyond, own_place, take_neighbours
@@ -16,7 +17,7 @@ from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.statements import StatementReader
 from gpucore.compiler.lowering.values import Value, Values
 from gpucore.compiler.source import FunctionSource
-from gpucore.wgsl.types.kinds import U32, Scalar, Type
+from gpucore.wgsl.types.kinds import U32, Scalar, Type, Vector
 
 __all__ = ["RESULT", "read_called", "read_kernel"]
 
@@ -54,7 +55,7 @@ def read_called(
     scope.read_function = _read_function
     place = source.place(source.tree)
     values: list[Value] = [ir.Argument(each, place, "argument") for each in arguments]
-    called = call_device_function(scope, source, values, place)
+    called = call_device_function(scope, source, Given(values, {}), place)
     if isinstance(called, Values):
         raise scope.type_error(
             f"{source.name} must return one value, got a tuple: return a vector, as vec2f(a, b)",
@@ -89,7 +90,9 @@ class _FunctionReader(StatementReader):
         self._read_return(node)
 
 
-def _read_elementwise(scope: Scope, expressions: ExpressionReader, element: Scalar) -> None:
+def _read_elementwise(
+    scope: Scope, expressions: ExpressionReader, element: Scalar | Vector
+) -> None:
     source, function = scope.source, scope.function
     function.result = element
     place = source.place(source.tree)
@@ -165,6 +168,8 @@ class _ElementReader(StatementReader):
                 f"the value, as {wanted}(...)",
                 node.value,
             )
+        if array.packed:
+            value = scope.keep(value)
         element = ir.Element(array.element, place, array, self._own)
         scope.block.append(ir.Store(element, value, place))
         scope.block.append(ir.Return(None, place))

@@ -10,7 +10,7 @@ from gpucore.compiler import ir
 from gpucore.compiler.compiled import Neighbourhood
 from gpucore.compiler.errors import KernelTypeError, Place
 from gpucore.compiler.flexible import describe_type, meet
-from gpucore.compiler.lowering.functions import call_function
+from gpucore.compiler.lowering.functions.numbers import call_function
 from gpucore.compiler.lowering.operators import (
     binary,
     compare,

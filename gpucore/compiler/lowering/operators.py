@@ -126,16 +126,21 @@ def binary(symbol: str, left: ir.Expression, right: ir.Expression, place: Place)
 
 def _fold(symbol: str, left: float, right: float, place: Place) -> ir.Expression:
     """Return the literal of two literals."""
-    if symbol == "**":
-        if abs(right) > 1024:
-            raise KernelTypeError(f"the exponent {right} is too large", place)
-        return constant(left**right, place)
     try:
+        if symbol == "**":
+            if abs(right) > 1024:
+                raise KernelTypeError(f"the exponent {right} is too large", place)
+            power = left**right
+            if not isinstance(power, int | float):
+                raise KernelTypeError(f"{left} ** {right} is no real number", place)
+            return constant(power, place)
         if symbol in ("<<", ">>") and not 0 <= right < 64:
             raise KernelTypeError(f"a shift must be by 0 to 31 bits, got {right}", place)
         return constant(_FOLD[symbol](left, right), place)  # type: ignore[arg-type]
     except ZeroDivisionError:
         raise KernelTypeError("division by zero", place) from None
+    except OverflowError:
+        raise KernelTypeError(f"{left} {symbol} {right} is too large a number", place) from None
     except TypeError:
         raise KernelTypeError(f"{symbol} takes integers, got {left} and {right}", place) from None
 
@@ -346,5 +351,7 @@ def convert(value: ir.Expression, type_: Scalar, place: Place) -> ir.Expression:
 
 def _convert_literal(number: float, type_: Scalar, place: Place) -> ir.Expression:
     if type_ in (I32, U32):
+        if not math.isfinite(number):
+            raise KernelTypeError(f"{number} does not fit {describe_type(type_)}", place)
         return ir.Constant(type_, place, int(number))
     return ir.Constant(type_ if type_ != F32 else F32, place, float(number))

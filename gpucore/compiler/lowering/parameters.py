@@ -10,31 +10,20 @@ from gpucore.compiler import ir
 from gpucore.compiler.annotations import ArrayType, ConstantType, fields_of, type_of_object
 from gpucore.compiler.compiled import Variant
 from gpucore.compiler.errors import KernelTypeError
+from gpucore.compiler.interface import parameters_of
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Fields, Value
 from gpucore.compiler.source import FunctionSource
 from gpucore.wgsl.types.kinds import BOOL, Scalar, Structure, Type, Vector
 
-__all__ = ["argument_nodes", "read_parameters", "result_element", "stencil_element"]
-
-
-def argument_nodes(scope: Scope) -> list[ast.arg]:
-    """Return the parameters of a function. Raises `KernelSyntaxError` for ``*`` and defaults."""
-    arguments = scope.source.tree.args
-    extra = arguments.vararg or arguments.kwarg
-    if extra is not None:
-        raise scope.syntax_error("a kernel takes a fixed number of parameters, no * or **", extra)
-    defaults = [*arguments.defaults, *(d for d in arguments.kw_defaults if d is not None)]
-    if defaults:
-        raise scope.syntax_error("parameters of kernels have no default values", defaults[0])
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+__all__ = ["read_parameters", "result_element", "stencil_element"]
 
 
 def read_parameters(scope: Scope, variant: Variant) -> None:
     """Give the parameters of a kernel their meaning. Raises `PythonKernelError`."""
     constants = dict(variant.constants)
     types = dict(variant.types)
-    for node in argument_nodes(scope):
+    for node in parameters_of(scope.source):
         if node.annotation is None:
             raise scope.type_error(
                 f"the parameter {node.arg} needs a type, as in {node.arg}: f32 or {node.arg}: "
@@ -100,16 +89,21 @@ def _element(scope: Scope, annotation: ArrayType, node: ast.expr) -> Type:
     if element is None:
         raise scope.type_error(
             f"elements of an array must be f32, f16, i32, u32, a vector or a dataclass, got "
-            f"{annotation!r}",
-            node,
-        )
-    if isinstance(element, Vector) and element.count == 3:
-        raise scope.type_error(
-            "vectors of 3 have 4 places in memory: take an array of vectors of 4, or Array[f32, 2] "
-            "with 3 columns",
+            f"{annotation!r}{_instead(annotation.element)}",
             node,
         )
     return element
+
+
+def _instead(element: object) -> str:
+    """Return what to do where a GPU has no numbers of a size."""
+    name = getattr(element, "__name__", "")
+    if "64" in name or element in (int, float):
+        word = "f32" if "float" in name else "i32"
+        return f": the GPU has numbers of 16 and 32 bits, write {word}"
+    if "8" in name or "bool" in name:
+        return ": give it as u32, which gpustd.cast makes"
+    return ""
 
 
 def _record(scope: Scope, name: str, marker: type, node: ast.arg) -> Fields:
@@ -130,7 +124,7 @@ def _record(scope: Scope, name: str, marker: type, node: ast.arg) -> Fields:
     return Fields(name, items)
 
 
-def result_element(scope: Scope, source: FunctionSource) -> Scalar | None:
+def result_element(scope: Scope, source: FunctionSource) -> Scalar | Vector | None:
     """Return the elements of the array that a kernel says it returns; None for no result.
 
     Raises `KernelTypeError` for a result of another type.
@@ -141,19 +135,20 @@ def result_element(scope: Scope, source: FunctionSource) -> Scalar | None:
         return None
     if isinstance(annotation, ArrayType):
         element = scope.type_of(annotation.element)
-        if isinstance(element, Scalar):
+        if isinstance(element, Scalar | Vector) and element != BOOL:
             return element
     raise KernelTypeError(
-        "a kernel returns nothing, or one element of an array, as in -> Array[f32]",
+        "a kernel returns nothing, or one element of an array of f32, f16, i32, u32 or vectors of "
+        "them, as in -> Array[f32]",
         source.place(node),
     )
 
 
-def stencil_element(scope: Scope, source: FunctionSource) -> Scalar:
+def stencil_element(scope: Scope, source: FunctionSource) -> Scalar | Vector:
     """Return the type that a stencil says it returns. Raises `KernelTypeError` without one."""
     node = source.tree.returns
     element = None if node is None else scope.type_of(source.evaluate(node))
-    if not isinstance(element, Scalar) or element == BOOL:
+    if not isinstance(element, Scalar | Vector) or element == BOOL:
         raise scope.type_error(
             f"{source.name} must return one element of the result, as in -> f32",
             node or source.tree,

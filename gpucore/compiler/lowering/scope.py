@@ -152,9 +152,15 @@ class Scope:
             self.assigned.discard(name)
         if known is None:
             known = self.values[name] = ir.Variable(name, type_, self.place(node))
-        if not isinstance(known, ir.Variable) or meet(known.type, type_) is None:
+        if not isinstance(known, ir.Variable):
             raise self.type_error(
-                f"{name} has another meaning already: take another name for this", node
+                f"{name} is an array, a tuple, or known before the launch: take another name", node
+            )
+        if meet(known.type, type_) is None:
+            raise self.type_error(
+                f"{name} is {describe_type(known.type)} since line {known.place.line}, and counts "
+                f"{describe_type(type_)} here: take another name",
+                node,
             )
         return known
 

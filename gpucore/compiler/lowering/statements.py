@@ -6,22 +6,15 @@ import ast
 from typing import Final
 
 from gpucore.compiler import ir
-from gpucore.compiler.flexible import (
-    AnyType,
-    describe_type,
-    is_integer,
-    meet,
-    seen,
-    settle,
-)
+from gpucore.compiler.flexible import describe_type, meet, seen, settle
 from gpucore.compiler.lowering.arrays import name_array
 from gpucore.compiler.lowering.calls import expression_of
 from gpucore.compiler.lowering.expressions import ExpressionReader
-from gpucore.compiler.lowering.names import function_name
-from gpucore.compiler.lowering.operators import OPERATORS, binary, constant, literal_of
+from gpucore.compiler.lowering.loops import read_range, unrolled_items
+from gpucore.compiler.lowering.operators import OPERATORS, binary, literal_of
 from gpucore.compiler.lowering.scope import Scope
 from gpucore.compiler.lowering.values import Known, Value, Values
-from gpucore.wgsl.types.kinds import U32, Vector
+from gpucore.wgsl.types.kinds import Vector
 
 __all__ = ["StatementReader"]
 
@@ -41,9 +34,6 @@ _MISSING_FORMS: Final = {
     ast.AsyncWith: "async",
     ast.AsyncFunctionDef: "async",
 }
-
-
-_MOST_UNROLLED: Final = 1024
 
 
 class StatementReader:
@@ -130,7 +120,7 @@ class StatementReader:
                 self._store(target, expression_of(value, scope.place(target)))
             case ast.Attribute():
                 self._set_part(target, expression_of(value, scope.place(target)))
-            case ast.Tuple(elts=targets):
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
                 self._unpack(targets, value, target)
             case _:
                 raise scope.syntax_error("kernels do not assign to this", target)
@@ -147,12 +137,30 @@ class StatementReader:
         )
 
     def _unpack(self, targets: list[ast.expr], value: Value, node: ast.expr) -> None:
+        if isinstance(value, ir.Expression) and isinstance(seen(value.type), Vector):
+            value = self._components(value)
         if not isinstance(value, Values):
-            raise self.scope.type_error("only a tuple can be unpacked into several names", node)
+            raise self.scope.type_error(
+                "only tuples and vectors can be unpacked into several names", node
+            )
+        for each in targets:
+            if isinstance(each, ast.Starred):
+                raise self.scope.syntax_error("kernels do not have *: give each item a name", each)
         if len(targets) != len(value.items):
             raise self.scope.type_error(f"{len(targets)} names for {len(value.items)} values", node)
         for target, item in zip(targets, self._keep_items(value).items, strict=True):
             self.assign_to(target, item)
+
+    def _components(self, vector: ir.Expression) -> Values:
+        """Return the numbers of a vector, which is computed once."""
+        kind = seen(vector.type)
+        assert isinstance(kind, Vector)
+        names = "xyzw"[: kind.count]
+        if isinstance(vector, ir.Member) and isinstance(seen(vector.value.type), Vector):
+            vector, names = vector.value, vector.name
+        if not isinstance(vector, ir.BuiltIn | ir.Read):
+            vector = self.scope.keep(vector)
+        return Values(tuple(ir.Member(kind.scalar, vector.place, vector, n) for n in names))
 
     def _store(self, target: ast.Subscript, value: ir.Expression) -> None:
         scope, place = self.scope, self.scope.place(target)
@@ -165,6 +173,8 @@ class StatementReader:
         if len(scope.block) > before:  # the value comes first, as in Python
             value = self._keep_at(value, before)
         self._require_type(owner.name, element, value, target)
+        if owner.packed:
+            value = scope.keep(value)
         scope.block.append(ir.Store(element, value, place))
 
     def _set_part(self, target: ast.expr, value: ir.Expression) -> None:
@@ -234,6 +244,8 @@ class StatementReader:
             load = self._keep_at(load, before)
         result = binary(OPERATORS[type(node.op)], load, value, scope.place(node))
         self._require_type(array.name, element, result, node.target)
+        if array.packed:
+            result = scope.keep(result)
         scope.block.append(ir.Store(element, result, scope.place(node)))
 
     def _keep_at(self, value: ir.Expression, at: int) -> ir.Expression:
@@ -321,16 +333,17 @@ class StatementReader:
         scope = self.scope
         if node.orelse:
             raise scope.syntax_error("kernels do not have else after a loop", node.orelse[0])
-        if not isinstance(node.target, ast.Name):
-            raise scope.syntax_error("a for loop must have one name", node.target)
-        arguments, static = self._range(node)
-        if static:
-            self._unroll(node, arguments)
+        items = unrolled_items(self.expressions, node)
+        if items is not None:
+            for item in items:
+                self._bind_item(node.target, item)
+                self.read_body(node.body)
             return
-        start, stop, step = self._bounds(arguments, node)
-        counted = self._common_type(start, stop, step, node)
+        if not isinstance(node.target, ast.Name):
+            raise scope.syntax_error("a loop over range must have one name", node.target)
+        bounds = read_range(self.expressions, node)
         name = node.target.id
-        variable = scope.declare(name, settle(counted), node.target)
+        variable = scope.declare(name, settle(bounds.type), node.target)
         before = set(scope.assigned)
         counter = scope.temporary(variable.type, variable.place, name)
         with scope.loop(), scope.collect() as body:
@@ -339,88 +352,20 @@ class StatementReader:
             self.read_body(node.body)
         scope.ended = False
         scope.assigned = before
-        scope.block.append(ir.For(counter, start, stop, step, body, scope.place(node)))
-
-    def _unroll(self, node: ast.For, arguments: list[ast.expr]) -> None:
-        """Read the body once for each number of a range that is known."""
-        scope = self.scope
-        assert isinstance(node.target, ast.Name)
-        numbers = [literal_of(each) for each in self.expressions.read_in_order(arguments)]
-        if not all(isinstance(each, int) for each in numbers):
-            raise scope.type_error(
-                "the ends of static_range must be integers that are known before the launch",
-                node.iter,
-            )
-        found = range(*(each for each in numbers if isinstance(each, int)))
-        if len(found) > _MOST_UNROLLED:
-            raise scope.syntax_error(
-                f"static_range repeats its body at most {_MOST_UNROLLED} times, got {len(found)}: "
-                "write range",
-                node.iter,
-            )
-        for each in ast.walk(node):
-            if isinstance(each, ast.Break | ast.Continue) and not _in_inner_loop(node, each):
-                raise scope.syntax_error(
-                    "a loop over static_range cannot have break or continue: write range", each
-                )
-        for number in found:
-            scope.bind_constant(node.target.id, number, node.target)
-            self.read_body(node.body)
-
-    def _range(self, node: ast.For) -> tuple[list[ast.expr], bool]:
-        """Return the arguments of a range, and if it is unrolled. Raises `KernelSyntaxError`."""
-        if isinstance(node.iter, ast.Call) and not node.iter.keywords:
-            function = self.expressions.value(node.iter.func)
-            name = function_name(function.object) if isinstance(function, Known) else None
-            if name in ("range", "static_range") and 1 <= len(node.iter.args) <= 3:
-                return node.iter.args, name == "static_range"
-        raise self.scope.syntax_error(
-            "a for loop must be over range(stop), range(start, stop) or range(start, stop, step)",
-            node.iter,
+        scope.block.append(
+            ir.For(counter, bounds.start, bounds.stop, bounds.step, body, scope.place(node))
         )
 
-    def _bounds(
-        self, nodes: list[ast.expr], node: ast.For
-    ) -> tuple[ir.Expression, ir.Expression, int]:
-        """Return start, stop and step; the bounds are computed once, before the loop."""
-        scope = self.scope
-        values = self.expressions.read_in_order(nodes)
-        for value, each in zip(values, nodes, strict=True):
-            if not is_integer(value.type) or isinstance(seen(value.type), Vector):
-                raise scope.type_error(
-                    f"range takes integers, got {describe_type(value.type)}: convert it, as "
-                    "i32(...)",
-                    each,
-                )
-        step = 1
-        if len(values) == 3:
-            number = literal_of(values[2])
-            if not isinstance(number, int) or number == 0:
-                raise scope.type_error("the step of range must be a literal other than 0", nodes[2])
-            step = number
-        start = constant(0, scope.place(node)) if len(values) == 1 else values[0]
-        stop = values[0] if len(values) == 1 else values[1]
-        if not isinstance(stop, ir.Constant | ir.Argument | ir.Extent):
-            stop = scope.keep(stop, "stop")
-        return start, stop, step
-
-    def _common_type(
-        self, start: ir.Expression, stop: ir.Expression, step: int, node: ast.For
-    ) -> AnyType:
-        scope = self.scope
-        type_ = meet(start.type, stop.type)
-        if type_ is None:
-            raise scope.type_error(
-                f"both ends of range must have one type, got {describe_type(start.type)} and "
-                f"{describe_type(stop.type)}: convert one of them",
-                node.iter,
-            )
-        if step < 0 and seen(type_) == U32:
-            raise scope.type_error(
-                "a range of u32 cannot count down below 0: convert its ends, as i32(...)",
-                node.iter,
-            )
-        return type_
+    def _bind_item(self, target: ast.expr, item: Value) -> None:
+        """Give the names of a loop that is unrolled one of its items."""
+        match target, item:
+            case ast.Name(id=name), ir.Constant() if (number := literal_of(item)) is not None:
+                self.scope.bind_constant(name, number, target)
+            case ast.Tuple(elts=targets), Values(items=items) if len(targets) == len(items):
+                for each, value in zip(targets, items, strict=True):
+                    self._bind_item(each, value)
+            case _:
+                self.assign_to(target, item)
 
     def read_return(self, node: ast.Return) -> None:
         """Read ``return`` of a kernel, which has no value."""
@@ -434,12 +379,6 @@ class StatementReader:
             )
         self.scope.block.append(ir.Return(None, self.scope.place(node)))
         self.scope.end()
-
-
-def _in_inner_loop(outer: ast.For, node: ast.AST) -> bool:
-    """Tell whether a statement is in a loop inside of another."""
-    loops = (each for each in ast.walk(outer) if isinstance(each, ast.For | ast.While))
-    return any(node in ast.walk(each) for each in loops if each is not outer)
 
 
 def _load_of(target: ast.expr) -> ast.expr:

@@ -146,6 +146,8 @@ def _binary(node: ir.Binary, left: _Number, right: _Number) -> ir.Expression:
         return ir.Constant(type_, node.place, _wrap(number, type_))
     if symbol not in _FLOATS:
         return node
+    if not (math.isfinite(left) and math.isfinite(right)):
+        return node
     try:
         return _float(node, type_, _FLOATS[symbol](float(left), float(right)))
     except (ZeroDivisionError, ValueError):
@@ -180,6 +182,8 @@ def _convert(node: ir.Convert, value: _Number) -> ir.Expression:
     type_ = close(node.type)
     if type_ == BOOL:
         return ir.Constant(BOOL, node.place, bool(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return ir.Constant(type_, node.place, value) if type_ in (F32, F16) else node
     if type_ in (F32, F16):
         return _float(node, type_, float(value))
     if type_ not in _BITS:

@@ -33,6 +33,31 @@ def test_it_shows_every_language(file: Path, capsys: pytest.CaptureFixture[str])
         assert "__global__" in capsys.readouterr().out
 
 
+POSTPONED = """\
+from __future__ import annotations
+from dataclasses import dataclass
+from beside_kernels import GAIN
+from gpucore import Array, f32, gpu_kernel, vec2f
+
+@dataclass
+class Line:
+    ends: vec2f
+
+@gpu_kernel
+def ramp(x: Array[f32], line: Line) -> Array[f32]:
+    return GAIN * (line.ends.x + x * (line.ends.y - line.ends.x))
+"""
+
+
+def test_dataclasses_and_files_beside_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "beside_kernels.py").write_text("GAIN = 4.0\n", encoding="utf-8")
+    (tmp_path / "ramps.py").write_text(POSTPONED, encoding="utf-8")
+    assert run(["kernel", "show", f"{tmp_path / 'ramps.py'}:ramp"]) == 0
+    assert "line_ends: vec2<f32>" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

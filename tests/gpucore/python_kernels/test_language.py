@@ -27,6 +27,7 @@ from gpucore import (
     i32,
     local_id,
     mat2x2f,
+    mat4x3f,
     normalize,
     shared,
     static_range,
@@ -219,7 +220,7 @@ def vectors(points: Array[vec4f], turn: mat2x2f, offset: vec2f, out: Array2[f32]
 
 def test_vectors(device: Device) -> None:
     points, out = floats(70, 4), filled(device, 70, 4)
-    turn = np.array([[1, 2], [3, 4]], np.float32)  # columns, as WGSL has them
+    turn = np.array([[1, 2], [3, 4]], np.float32)
     offset = np.array([0.5, -1], np.float32)
     buffer = device.buffer_from_array(points)
     if device.info.api == "gl":
@@ -227,7 +228,7 @@ def test_vectors(device: Device) -> None:
             vectors(buffer, turn, offset, out)
         return
     vectors(buffer, turn, offset, out)
-    q = points[:, :2] @ turn + offset * 2
+    q = points[:, :2] @ turn.T + offset * 2  # turn @ each point
     v = np.column_stack([-q[:, 0], q[:, 1], points[:, 2] + 1])
     n = np.array([1, 2, 2]) / 3
     expected = np.column_stack([v[:, :2], v @ n, np.cross(v, n)[:, 1]])
@@ -236,6 +237,25 @@ def test_vectors(device: Device) -> None:
     np.testing.assert_allclose(buffer.read(), changed, rtol=1e-6)
     with pytest.raises(ShapeError, match="its last axis must have 4 elements"):
         vectors(device.buffer(f32, (70, 3)), turn, offset, out)
+
+
+@gpu_kernel
+def project(m: mat4x3f, points: Array[vec4f], out: Array[vec3f], columns: Array[vec3f]) -> None:
+    i = global_id.x
+    if i < len(points):
+        out[i] = m @ points[i]
+        if i < 4:
+            columns[i] = m[i]
+
+
+def test_a_matrix_is_given_as_numpy_has_it(device: Device) -> None:
+    m, points = floats(3, 4), floats(10, 4)
+    out, columns = filled(device, 10, 3), filled(device, 4, 3)
+    project(m, device.buffer_from_array(points), out, columns)
+    np.testing.assert_allclose(out.read(), points @ m.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(columns.read(), m.T)
+    with pytest.raises(ArgumentError, match=r"matrix of 3 rows and 4 columns \(mat4x3\)"):
+        project(m.T, device.buffer(f32, (10, 4)), out, columns)
 
 
 # Dataclasses

@@ -310,6 +310,13 @@ def no_size(x: Array[f32]) -> None:
     x[workgroup_id.x] = 1.0
 
 
+@gpu_kernel
+def fill(x: Array[u32], n: u32) -> None:
+    i = global_id.x
+    if i < len(x):
+        x[i] = n
+
+
 def test_calls_that_do_not_fit() -> None:
     device = Device.null()
     x = device.buffer(f32, 4)
@@ -323,6 +330,8 @@ def test_calls_that_do_not_fit() -> None:
         saxpy(1.0, x, z=x)
     with pytest.raises(ArgumentError, match="a must be a number, got 'one'"):
         saxpy("one", x, device.buffer(f32, 4))
+    with pytest.raises(ArgumentError, match=r"kernel fill: n must be from 0 to 4294967295 \(u32\)"):
+        fill(device.buffer(u32, 4), -1)
     with pytest.raises(ArgumentError, match="x must be a Buffer, got ndarray"):
         saxpy(1.0, np.ones(4), x)
     with pytest.raises(DTypeError, match="x must have elements of f32"):

@@ -30,8 +30,8 @@ def vector_add(a: Array[f32], b: Array[f32]) -> Array[f32]:
     return a + b * 2 - (b if a > b else a)
 
 @gpu_function
-def half(x: f32) -> float:
-    return 0.5 * x
+def half(x: f32, by: float = 0.5) -> float:
+    return by * x
 
 @gpu_kernel(workgroup_size=(8, 8))
 def tiles(x: Array2[f32], bins: Array[u32], radius: Const[int]) -> None:
@@ -47,8 +47,13 @@ def tiles(x: Array2[f32], bins: Array[u32], radius: Const[int]) -> None:
     n = bins[0]
     n = n // 2 + global_id.x
     atomic_add(bins[n], 1)
+    atomic_add(x[0, 0], 0.5)
     v = vec2f(total, 1)
-    v.x += half(v.yx.x)
+    v.x += half(v.yx.x) + half(by=0.5, x=v.y)
+    column, row = global_id.xy
+    first, second = v
+    v.x += first * second
+    x[row, column] = math.inf
     x[global_id.y, global_id.x] = bitcast(f32, n) + v.x
 
 @dataclass

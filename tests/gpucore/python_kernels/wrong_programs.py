@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: F401, F821, F841, RET503, SIM105
-"""Forty wrong kernels, one for each kind of mistake. Their messages are in wrong_programs.txt."""
+"""Wrong kernels, one for each kind of mistake. Their messages are in wrong_programs.txt."""
 
 import math
 from dataclasses import dataclass
@@ -12,14 +12,17 @@ from gpucore import (
     Array2,
     Const,
     atomic_add,
+    atomic_or,
     barrier,
     bitcast,
     cross,
+    f16,
     f32,
     global_id,
     gpu_function,
     gpu_kernel,
     i32,
+    local,
     local_id,
     mat2x2f,
     shared,
@@ -40,11 +43,18 @@ class Sample:
 
 
 LIMIT = 4
+TABLE = (1.0, 2.0)
+LIST = [1.0, 2.0]
 
 
 @gpu_function
 def halve(x: f32) -> f32:
     return x / 2
+
+
+@gpu_function
+def shifted(x: f32, by: f32 = LIST) -> f32:
+    return x + by
 
 
 @gpu_function
@@ -167,6 +177,14 @@ def bytes_array(x: Array[u8]):
     x[0] = 1
 
 
+def long_array(x: Array[np.int64]):
+    x[0] = 1
+
+
+def bool_result(x: Array[f32]) -> Array[bool]:
+    return x > 0
+
+
 def assigned_array(x: Array[f32]):
     x = 1.0
 
@@ -218,9 +236,34 @@ def float_range(x: Array[f32]):
         x[i] = 1
 
 
-def changing_step(x: Array[i32]):
-    for i in range(0, 10, x[0]):
+def zero_step(x: Array[i32]):
+    for i in range(0, 10, 0):
         x[i] = 1
+
+
+def other_counter(x: Array[f32], n: i32):
+    for i in range(n):
+        x[i] = 1
+    for i in range(len(x)):
+        x[i] = 2
+
+
+def unpacked_rest(x: Array[f32]):
+    first, *rest = x[0], x[1], x[2]
+    x[0] = first
+
+
+def unpacked_number(x: Array[f32]):
+    first, second = x[0]
+    x[0] = first + second
+
+
+def changing_index_of_a_tuple(x: Array[f32]):
+    x[0] = TABLE[global_id.x]
+
+
+def list_of_the_module(x: Array[f32]):
+    x[0] = LIST[0]
 
 
 def count_down_u32(x: Array[u32]):
@@ -244,8 +287,18 @@ def break_in_static_range(x: Array[f32]):
             break
 
 
-def atomic_float(x: Array[f32]):
+def atomic_bits_of_a_float(x: Array[f32]):
+    atomic_or(x[0], 1)
+
+
+def atomic_half(x: Array[f16]):
     atomic_add(x[0], 1.0)
+
+
+def atomic_of_an_own_array(x: Array[u32]):
+    own = local(u32, 4)
+    atomic_add(own[0], 1)
+    x[0] = own[0]
 
 
 def atomic_of_value(x: Array[u32]):
@@ -294,7 +347,19 @@ def inner_function(x: Array[f32]):
 
 
 def keyword_argument(x: Array[f32]):
-    x[0] = halve(x=x[1])
+    x[0] = max(x[1], key=x[2])
+
+
+def unknown_keyword(x: Array[f32]):
+    x[0] = halve(value=x[1])
+
+
+def argument_given_twice(x: Array[f32]):
+    x[0] = halve(x[1], x=x[1])
+
+
+def default_that_is_no_number(x: Array[f32]):
+    x[0] = shifted(x[1])
 
 
 def default_value(x: Array[f32], n: u32 = 3):

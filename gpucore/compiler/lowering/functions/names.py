@@ -5,12 +5,13 @@ from __future__ import annotations
 import builtins
 from typing import Final
 
-from gpucore.compiler.lowering.functions import FUNCTIONS
+from gpucore.compiler.lowering.functions.composed import COMPOSED
+from gpucore.compiler.lowering.functions.numbers import FUNCTIONS
 
 __all__ = ["function_name", "function_names"]
 
 _COMPOSED: Final = ("log10", "hypot", "fmod", "square", "reciprocal", "where")
-_SAME: Final = frozenset((*FUNCTIONS, *_COMPOSED))
+_SAME: Final = frozenset((*FUNCTIONS, *_COMPOSED, *COMPOSED))
 _ALIASES: Final = {
     "fabs": "abs",
     "absolute": "abs",
@@ -29,6 +30,9 @@ _ALIASES: Final = {
     "power": "pow",
     "float_power": "pow",
     "rint": "round",
+    "remainder": "mod",
+    "true_divide": "divide",
+    "bitwise_not": "invert",
     "fix": "trunc",
     "deg2rad": "radians",
     "rad2deg": "degrees",
@@ -57,6 +61,8 @@ def function_name(value: object) -> str | None:
         return None
     module = getattr(value, "__module__", None) or type(value).__module__
     name = getattr(value, "__name__", "")
+    if module == "math" and name == "remainder":
+        return None  # to the nearest even quotient, which NumPy's is not
     if module == "math" or module.partition(".")[0] == "numpy":
         name = _ALIASES.get(name, name)
         return name if name in _SAME else None
