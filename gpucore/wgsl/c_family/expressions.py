@@ -136,12 +136,8 @@ class ExpressionPrinter:
             text = self._combine(each, text, self.text(each.right))
         return text
 
-    def combine(self, operator: str, left: Expression, right: Expression) -> str:
-        """Return ``left operator right`` as C, for an assignment with an operator."""
-        return self.combine_with(self.text(left), operator, left, right)
-
     def combine_with(self, text: str, operator: str, left: Expression, right: Expression) -> str:
-        """Return the same with ``text`` in the place of the left operand."""
+        """Return ``left operator right`` as C, where ``text`` is the left operand."""
         return self._combine(Binary(operator, left, right), text, self.text(right))
 
     def _combine(self, node: Binary, left: str, right: str) -> str:

@@ -7,6 +7,9 @@
 // Integers wrap, shifts use the low five bits of the count, division by zero returns the dividend,
 // and conversions saturate, as in the WGSL specification, sections 8.7 and 15.7.6.
 #define W_ALL 0xffffffffu
+// Kernels with checks have it in each loop. C++ takes it that a loop without effects ends, and what
+// follows from that, such as the order of numbers behind it; this is an effect, and no instruction.
+#define W_TURN asm volatile("")
 
 // Numbers of 16 bits
 

@@ -35,7 +35,7 @@ from gpucore.wgsl.syntax import (
     Variable,
     While,
 )
-from gpucore.wgsl.types.kinds import Pointer
+from gpucore.wgsl.types.kinds import I32, Pointer
 from gpucore.wgsl.values import Constant
 
 __all__ = ["StatementPrinter"]
@@ -95,31 +95,42 @@ class StatementPrinter:
                 yield self._continue[-1]
             case Break():
                 yield "break;"
-            case Assign():
+            case Assign() | Step():
                 yield from self._guarded_assign(node)
             case _:
                 if text := self._simple(node):
                     yield f"{text};"
 
-    def _guarded_assign(self, node: Assign) -> Iterator[str]:
+    def _guarded_assign(self, node: Assign | Step) -> Iterator[str]:
         """Print an assignment that does nothing where its place is past the end of a buffer."""
         guard = "" if node.target is None else self._printer.guard(node.target)
         if not guard or node.target is None or has_call(node.target):
             yield f"{self._simple(node)};"
             return
-        target, value = self._printer.text(node.target), self._value(node, node.target)
+        target = self._printer.text(node.target)
+        value = self._value(node, node.target, target)
         yield f"{{ const auto w_value = {value}; if ({guard}) {target} = w_value; }}"
 
-    def _value(self, node: Assign, target: Expression) -> str:
-        """Return what is assigned to ``target``."""
+    def _value(self, node: Assign | Step, target: Expression, old: str) -> str:
+        """Return what is assigned to ``target``, whose value before has the text ``old``."""
+        if isinstance(node, Step):
+            if self._facts.type_of(target) == I32:  # signed integers must not overflow in C
+                return f"{'w_add' if node.operator == '++' else 'w_sub'}({old}, 1)"
+            return f"({old} {node.operator[0]} 1u)"
         if node.operator == "=":
             return self._printer.text(node.value)
-        return self._printer.combine(node.operator[:-1], target, node.value)
+        return self._printer.combine_with(old, node.operator[:-1], target, node.value)
 
     def _loop_body(self, body: Block, continued: str) -> Iterator[str]:
+        yield from self._turn()
         self._continue.append(continued)
         yield from self._lines(body)
         self._continue.pop()
+
+    def _turn(self) -> Iterator[str]:
+        """Begin a loop's body: C++ takes it that a loop without effects ends, WGSL does not."""
+        if self._printer.checks:
+            yield f"{_INDENT}W_TURN;"
 
     def _simple(self, node: Statement) -> str:
         """Return a statement of one line, without its semicolon; nothing for a known constant."""
@@ -129,10 +140,8 @@ class StatementPrinter:
                 return self._local(node)
             case Assign(target=None, value=value):
                 return f"(void)({text(value)})"
-            case Assign():
+            case Assign() | Step():
                 return self._assign(node)
-            case Step(target=target, operator=operator):
-                return f"{text(target)} {operator[0]}= 1"
             case CallStatement(call=call):
                 return text(call)
             case Return(value=value):
@@ -151,12 +160,12 @@ class StatementPrinter:
         value = "{}" if node.value is None else f" = {self._printer.text(node.value)}"
         return f"{constant}{type_name(type_)} {symbol_name(symbol)}{value}"
 
-    def _assign(self, node: Assign) -> str:
+    def _assign(self, node: Assign | Step) -> str:
         assert node.target is not None
         target = self._printer.text(node.target)
         if node.operator == "=" or not has_call(node.target):
-            return f"{target} = {self._value(node, node.target)}"
-        once = self._printer.combine_with("w_target", node.operator[:-1], node.target, node.value)
+            return f"{target} = {self._value(node, node.target, target)}"
+        once = self._value(node, node.target, "w_target")
         return f"[&] {{ auto& w_target = {target}; w_target = {once}; }}()"
 
     def _if(self, node: If) -> Iterator[str]:
@@ -199,6 +208,7 @@ class StatementPrinter:
         label = f"w_continuing{next(self._labels)}"
         shared = [s for s in node.body.statements if isinstance(s, Variable)]
         yield "while (true) {"
+        yield from self._turn()
         for variable in shared:
             yield from indent(self._hoist(variable))
         yield f"{_INDENT}{{"

@@ -38,6 +38,12 @@ class FrontEnd(CudaCompiler):
     options = (*CudaCompiler.options, "-dlto")
 
 
+class Assembly(CudaCompiler):
+    """NVRTC, with text in the place of machine code."""
+
+    code_name = "PTX"
+
+
 @pytest.fixture
 def compiler() -> CudaCompiler:
     found = load_compiler()
@@ -120,6 +126,17 @@ def test_kernels_for_every_card(compiler: CudaCompiler, architecture: str) -> No
     """One architecture gets all kernels, the others every sixth: each takes up to a second."""
     for shipped in kernels()[:: 1 if architecture == "sm_90a" else 6]:
         compile_shipped(compiler, shipped, architecture)
+
+
+def test_an_endless_loop_stays(compiler: CudaCompiler) -> None:
+    """Without checks the kernel is empty: nothing behind such a loop has a meaning in C++."""
+    source = """@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(1) fn main() { while true { if false { break; } } y[0] = 1u; }
+"""
+    for checks in (True, False):
+        kernel = print_kernel(source, "main", {}, checks=checks)
+        text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+        assert ("bra.uni" in text) == checks
 
 
 def test_an_error_has_the_compilers_words(compiler: CudaCompiler) -> None:

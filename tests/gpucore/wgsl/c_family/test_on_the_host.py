@@ -46,6 +46,7 @@ fn looped(n: u32) -> u32 {
     }
     return sum;
 }
+fn stepped(n: i32) -> u32 { var k = n; k++; return select(0u, u32(k), k < n); }
 fn chosen(n: u32) -> u32 {
     switch n {
         case 0, 1: { return 10; }
@@ -163,6 +164,7 @@ CASES: list[tuple[str, int, int, int]] = [
     ("chosen(a)", 1, 0, 10),
     ("chosen(a)", 2, 0, 30),
     ("next() * 10 + next()", 0, 0, 12),
+    ("stepped(i)", 2**31 - 1, 0, 2**31),
     ("atomicAdd(&total, 3) + atomicLoad(&total)", 0, 0, 3),
     ("Pair(1, vec2(2, b)).high.y", 0, 8, 8),
     ("u32(transpose(mat2x3f(1, 2, 3, 4, 5, 6))[1].y)", 0, 0, 5),
@@ -186,6 +188,11 @@ def test_functions_and_statements(tmp_path: Path) -> None:
         if result != case[3]
     ]
     assert wrong == []
+
+
+def test_what_steps_past_the_end_is_dropped(tmp_path: Path) -> None:
+    found = run(tmp_path, "y[a + zero]++; y[a] -= 1u; y[b]++;", np.array([1, 9], np.uint32), 3)
+    assert found.tolist() == [0, 2, 0]
 
 
 def test_pointers_to_variables(tmp_path: Path) -> None:

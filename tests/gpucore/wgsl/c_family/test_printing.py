@@ -45,6 +45,8 @@ def body_of(statement: str, *, checks: bool = False, head: str = HEAD) -> str:
             "y[next()] += 2;",
             "[&] { auto& w_target = (*y_)[next_()]; w_target = (w_target + 2u); }();",
         ),
+        ("i++;", "i_1 = w_add(i_1, 1);"),
+        ("y[t]--;", "(*y_)[t_1] = ((*y_)[t_1] - 1u);"),
         ("_ = next();", "(void)(next_());"),
         ("y[0] = arrayLength(&x);", "(*y_)[0u] = x_count;"),
         ("{ let i = i * 2; }", "{\nconst int i_2 = w_mul(i_1, 2);\n}"),
@@ -60,6 +62,7 @@ def test_statements(statement: str, text: str) -> None:
         ("f = x[i].y;", "f_1 = (*x_)[w_min((unsigned)(i_1), x_count - 1u)].y;"),
         ("i = v[t];", "i_1 = v_1[w_min(t_1, 1u)];"),
         ("i = v[1];", "i_1 = v_1[1];"),
+        ("while i > 0 { i--; }", "while ((i_1 > 0)) {\nW_TURN;\ni_1 = w_sub(i_1, 1);\n}"),
         (
             "y[t] = 1;",
             (
