@@ -16,6 +16,7 @@ from diffusion.checkpoints.conversion import save_folder, save_single, save_tens
 from diffusion.checkpoints.hub.cache import bytes_of
 from diffusion.checkpoints.pytorch import SUFFIXES, open_torch
 from diffusion.checkpoints.safetensors.scales import with_scales
+from diffusion.checkpoints.safetensors.writer import write_safetensors
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.tensor_files import GGUF_END, open_tensors, require_readable
 from diffusion.checkpoints.verify import check_weights
@@ -25,6 +26,7 @@ from diffusion.cli.options.parsing import find_name, find_prediction
 from diffusion.cli.options.shared import DebugOption, PredictionOption, TokenizerOption
 from diffusion.cli.output import output_errors
 from diffusion.errors import ModelError, OutputError, SettingsError
+from diffusion.text.inversions.picture import PICTURE_ENDS, read_inversion_picture
 
 __all__ = ["convert_model", "write_model"]
 
@@ -47,7 +49,8 @@ SourceArgument = Annotated[
     str,
     Argument(
         help="A model's folder, a .safetensors or .gguf file, or a PyTorch file (.ckpt, .pt, .pth, "
-        ".bin), which is read as data in a process of its own and never executed.",
+        ".bin), which is read as data in a process of its own and never executed. A picture that "
+        "carries an embedding, too.",
         show_default=False,
     ),
 ]
@@ -121,6 +124,9 @@ def write_model(
     single = target.suffix.lower() == _SINGLE
     if source.is_dir() or single:
         _check_unused(tokenizer=tokenizer, prediction=prediction)
+    if source.suffix.lower() in PICTURE_ENDS:
+        _write_inversion(source, target, dtype)
+        return
     if single and not source.is_dir():
         file = _open_file(source)
         _warn_of_misfits(file)
@@ -132,6 +138,15 @@ def write_model(
     else:
         model = ModelFile(_open_file(source), tokenizer=tokenizer, prediction=prediction)
         save_folder(_require_all_tensors(model), target, dtype)
+
+
+def _write_inversion(source: Path, target: Path, dtype: str | None) -> None:
+    """Write the vectors that a picture carries. Raises `ModelError`, `OutputError`."""
+    if target.suffix.lower() != _SINGLE:
+        raise OutputError(target, "a picture holds an embedding", f"give NAME{_SINGLE}")
+    vectors = read_inversion_picture(source)
+    tensors = {"emb_params": (dtype or "F32", vectors.shape)}
+    write_safetensors(target, tensors, lambda name: vectors)
 
 
 def _require_all_tensors(model: ModelFolder) -> ModelFolder:
