@@ -5,18 +5,17 @@ All of it is done from the header, before a tensor is read or uploaded.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from diffusion.adapters.adapter import Adapter, Change, Parameter
 from diffusion.adapters.decomposition import MAGNITUDE, check_magnitude
 from diffusion.adapters.family import family_title, text_tensors
 from diffusion.adapters.kinds import find_kind
 from diffusion.adapters.module_spellings import AdaptedModule, spell_modules
+from diffusion.adapters.noted_alphas import read_noted_alphas
 from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.adapters.tensor_roles import split_role
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
@@ -36,7 +35,6 @@ __all__ = ["AdaptedModel", "open_adapter"]
 _HEADER_LIMIT: Final = 100_000_000
 """Trainers write tags and pictures into the header; some have tens of megabytes."""
 _BIASES: Final = frozenset({"diff_b", "b_norm"})
-_MOST_METADATA: Final = 1 << 20
 _BUNDLED: Final = "bundle_emb."
 _OTHER: Final = "give a LoRA that was made for this model's family"
 
@@ -80,7 +78,7 @@ def open_adapter(path: Path, model: AdaptedModel) -> Adapter:
         raise ModelMismatchError(path, _OTHER, extra=unknown)
     if not tensors:
         raise ModelFormatError(path, "names", "must have tensors, got none", "give another file")
-    scales = _scales(file)
+    alphas = read_noted_alphas(file)
     changes: dict[Parameter, Change] = {}
     misfits: list[MisfitError] = []
     for module, roles in tensors.items():
@@ -89,7 +87,9 @@ def open_adapter(path: Path, model: AdaptedModel) -> Adapter:
             if shape is None:
                 unknown += part_roles.values()
                 continue
-            group = TensorGroup(file, part_roles, shape, scales.get(parameter.part))
+            noted = alphas.get(parameter.part)
+            alpha = None if noted is None else noted.find(module.name)
+            group = TensorGroup(file, part_roles, shape, alpha)
             try:
                 changes[parameter] = _check_group(group)
             except MisfitError as misfit:
@@ -162,30 +162,3 @@ def _check_group(group: TensorGroup) -> Change:
     if MAGNITUDE in group:
         check_magnitude(group)
     return Change(kind, group)
-
-
-def _scales(file: SafetensorsFile) -> dict[str, float]:
-    """Return the scales that diffusers writes into the metadata, by part.
-
-    They count where a file has no alpha: alpha over rank, or over its root (rsLoRA, Kalajdzievski
-    2023, arXiv 2312.03732).
-    """
-    text = file.metadata.get("lora_adapter_metadata", "")
-    if not text or len(text) > _MOST_METADATA:
-        return {}
-    try:
-        found: Any = json.loads(text)
-        return dict(_read_scales(found))
-    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-        reason = "must be JSON with numbers for r and lora_alpha"
-        hint = "make the file again"
-        raise ModelFormatError(file.path, "lora_adapter_metadata", reason, hint) from None
-
-
-def _read_scales(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield parts and their scales."""
-    for part in ("unet", "text_encoder", "text_encoder_2"):
-        alpha, rank = found.get(f"{part}.lora_alpha"), found.get(f"{part}.r")
-        if alpha is not None and rank is not None:
-            rooted = bool(found.get(f"{part}.use_rslora", False))
-            yield part, float(alpha) / (math.sqrt(float(rank)) if rooted else float(rank))

@@ -1,7 +1,8 @@
 """DoRA (Liu et al. 2024, arXiv 2402.09353): a magnitude for each row or column of the new weight.
 
 The magnitude's shape says which: (1, inputs) is for each input, (outputs, 1) or (outputs,) for each
-output. The strength is a share of the way from the old weight to the decomposed one.
+output. PEFT's is for each output in any shape: that of a convolution is (1, outputs, 1, 1). The
+strength is a share of the way from the old weight to the decomposed one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gpustd import arrays, linear_combination
 __all__ = ["MAGNITUDE", "check_magnitude", "decompose"]
 
 MAGNITUDE: Final = "dora_scale"
+_PEFT: Final = "lora_magnitude_vector"
 _EPS: Final = float(np.finfo(np.float32).eps)
 """What LyCORIS adds to a norm, so that it is never 0."""
 
@@ -32,11 +34,15 @@ def check_magnitude(group: TensorGroup) -> None:
 
 def _is_for_outputs(group: TensorGroup) -> bool:
     shape = group.shape_of(MAGNITUDE)
+    if _PEFT in group.names[MAGNITUDE]:
+        return math.prod(shape) == group.rows
     return shape[:1] == (group.rows,) and math.prod(shape) == group.rows
 
 
 def _is_for_inputs(group: TensorGroup) -> bool:
     shape = group.shape_of(MAGNITUDE)
+    if _PEFT in group.names[MAGNITUDE]:
+        return False
     return shape[:2] == (1, group.inputs) and math.prod(shape) == group.inputs
 
 

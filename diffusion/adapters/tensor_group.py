@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion.adapters.noted_alphas import NotedAlpha
 from diffusion.checkpoints.nonfinite import count_nonfinite
 from diffusion.checkpoints.safetensors import SafetensorsFile
 from diffusion.errors import MisfitError, ModelFormatError, Shape, quote
@@ -29,15 +30,15 @@ DAMAGED: Final = "no picture can be made of these; download the file again"
 class TensorGroup:
     """The tensors of one module, by role.
 
-    ``shape``: of the weight that they change, as in the model's file. ``scale``: the strength that
-    the file's metadata gives instead of alpha over rank. ``most_rank``: rows of a low-rank
+    ``shape``: of the weight that they change, as in the model's file. ``noted``: the alpha
+    that the file's metadata gives where no tensor does. ``most_rank``: rows of a low-rank
     down-projection that count, None for all.
     """
 
     file: SafetensorsFile
     names: Mapping[str, str]
     shape: Shape
-    scale: float | None = None
+    noted: NotedAlpha | None = None
     most_rank: int | None = None
 
     @property
@@ -109,10 +110,11 @@ class TensorGroup:
         return float(self.read(role).reshape(-1)[0]) if role in self else None
 
     def scale_of(self, rank: int) -> float:
-        """Return alpha over rank: 1 where alpha is missing or 0. Raises `ModelFormatError`."""
+        """Return alpha over rank: 1 where there is none, or it is 0. Raises `ModelFormatError`."""
         scale, alpha = self.scalar("scale"), self.scalar("alpha")
         if scale is None:
-            scale = alpha / rank if alpha else 1.0 if self.scale is None else self.scale
+            noted = 1.0 if self.noted is None else self.noted.scale(rank)
+            scale = alpha / rank if alpha else noted
         if abs(scale) > _MOST_SCALE:
             name = self.names.get("scale", self.names.get("alpha", ""))
             reason = f"must make a factor of at most {_MOST_SCALE:g}, got {scale:g}"

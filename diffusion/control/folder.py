@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
+from diffusion.control.choice import is_path
 from diffusion.errors import SettingsError, quote
 
 __all__ = ["NO_CONTROLS", "ControlFolder", "FolderWords", "NetworkFolder"]
@@ -25,6 +26,10 @@ class FolderWords(NamedTuple):
     option: str
     field: str
     network: str
+
+
+_ADAPTER_WORDS: Final = FolderWords("controls", "ip adapter", "IP-Adapter")
+_ENCODER_WORDS: Final = FolderWords("controls", "ip encoder", "image encoder")
 
 
 class NetworkFolder:
@@ -64,16 +69,16 @@ class NetworkFolder:
             return False
         return True
 
-    def find(self, name: str) -> Path:
+    def find(self, name: str, words: FolderWords | None = None) -> Path:
         """Return the place of a name, which may be newer than this. Raises `SettingsError`.
 
-        A hash may stand behind the name.
+        A hash may stand behind the name. ``words``: of errors, in place of the folder's.
         """
-        return self._places[self.full_name(name)]
+        return self._places[self.full_name(name, words)]
 
-    def full_name(self, name: str) -> str:
+    def full_name(self, name: str, words: FolderWords | None = None) -> str:
         """Return the path within the folder that a name stands for. Raises as `find`."""
-        plain, words = _HASH.sub("", name), self.words
+        plain, words = _HASH.sub("", name), words or self.words
         found = self._matches(plain)
         if not found and self.folder is not None:
             self._found = None
@@ -121,6 +126,14 @@ class ControlFolder(NetworkFolder):
     """The ControlNets, T2I-Adapters, IP-Adapters and image encoders of a folder."""
 
     words = FolderWords("controls", "control model", "control network")
+
+    def find_adapter(self, name: str | Path) -> Path:
+        """Return the place of an IP-Adapter's name; a path is one itself. Raises as `find`."""
+        return Path(name) if is_path(name) else self.find(str(name), _ADAPTER_WORDS)
+
+    def find_encoder(self, name: str | Path) -> Path:
+        """Return the place of an image encoder's name, likewise. Raises as `find`."""
+        return Path(name) if is_path(name) else self.find(str(name), _ENCODER_WORDS)
 
 
 NO_CONTROLS: Final = ControlFolder(None)

@@ -74,8 +74,6 @@ class UpscalerFolder:
         if found:
             hint = f"several files have this name; write one of {', '.join(map(quote, found[:5]))}"
             raise SettingsError("upscaler", name, hint)
-        if self.folder is None:
-            UPSCALERS.find(name)
         raise SettingsError("upscaler", name, self._missing(name))
 
     def _matches(self, name: str) -> list[str]:
@@ -93,7 +91,9 @@ class UpscalerFolder:
         every = [*sorted(UPSCALERS.names), *ours[:_MOST_NAMED]]
         rest = len(ours) - _MOST_NAMED
         more = f" and {rest} more in the folder" if rest > 0 else ""
-        return f"{meant}(all: {', '.join(every)}{more})"
+        listed = f"{', '.join(every)}{more}"
+        where = "; networks lie in a folder: --upscalers FOLDER" if self.folder is None else ""
+        return f"{meant}(all: {listed}){where}" if near else f"give one of {listed}{where}"
 
 
 NO_UPSCALERS: Final = UpscalerFolder(None)

@@ -15,6 +15,9 @@ class AdaptedUNet(NamedTuple):
     model: str
     targets: tuple[str, ...]
     dora: bool = False
+    ranks: Mapping[str, int] = {}
+    alphas: Mapping[str, int] = {}
+    """Ranks and alphas of some layers, by the ends of their names."""
 
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj")
@@ -23,6 +26,13 @@ UNETS: Mapping[str, AdaptedUNet] = {
     "sd2": AdaptedUNet("sd2", (*ATTENTION, *CONVOLUTIONS)),
     "xl": AdaptedUNet("xl_base", (*ATTENTION, "linear_1", "linear_2")),
     "xl_dora": AdaptedUNet("xl_base", ATTENTION, dora=True),
+    "sd2_dora": AdaptedUNet("sd2", CONVOLUTIONS, dora=True),
+    "sd2_ranks": AdaptedUNet(
+        "sd2",
+        ATTENTION,
+        ranks={"attn1.to_q": 2, "down_blocks.0.attentions.0.proj_in": 3},
+        alphas={"attn1.to_q": 7, "attn2.to_k": 3, "mid_block.attentions.0.proj_out": 1},
+    ),
 }
 
 

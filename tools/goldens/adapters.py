@@ -171,7 +171,14 @@ def unets() -> Arrays:
         weights = family_folders.parameters(case.model, "unet")
         unet.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
         unet.add_adapter(
-            LoraConfig(r=4, lora_alpha=2, target_modules=list(case.targets), use_dora=case.dora)
+            LoraConfig(
+                r=4,
+                lora_alpha=2,
+                target_modules=list(case.targets),
+                use_dora=case.dora,
+                rank_pattern=dict(case.ranks),
+                alpha_pattern=dict(case.alphas),
+            )
         )
         with torch.no_grad():
             for key, parameter in unet.named_parameters():

@@ -216,8 +216,9 @@ class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
 def check_image_prompt_names(settings: Settings, folder: ControlFolder) -> None:
     """Raise `SettingsError` for a name that is not found, before a model is loaded."""
     for prompt in settings.image_prompts:
-        for name in prompt.names:
-            folder.find(name)
+        folder.find_adapter(prompt.model)
+        if prompt.encoder is not None:
+            folder.find_encoder(prompt.encoder)
 
 
 def _option(name: str) -> str:

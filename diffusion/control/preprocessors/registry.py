@@ -18,6 +18,12 @@ __all__ = ["ENTRY_POINT", "PREPROCESSORS", "find_preprocessor", "preprocessor_na
 ENTRY_POINT: Final = "avila.annotators"
 """The group of entry points, each of which is a `Preprocessor`."""
 
+_NETWORKS: Final = (
+    *("depth", "openpose", "dw_openpose", "densepose", "normal", "seg_", "mlsd", "mediapipe"),
+    *("softedge_hed", "softedge_pidi", "softedge_teed", "scribble_hed", "scribble_pidinet"),
+    *("lineart_anime", "lineart_coarse", "lineart_realistic", "inpaint_only+lama"),
+)
+"""How the names of the extension's preprocessors begin that are networks."""
 
 PREPROCESSORS: Final = Catalogue("preprocessor", [*LEVELS, *EDGES, *SMOOTHING])
 """Those of this package."""
@@ -31,6 +37,9 @@ def find_preprocessor(name: str) -> Preprocessor:
     others = _others()
     if name in others:
         return _load(others[name])
+    if name.lower().startswith(_NETWORKS):
+        hint = "that is a network, which is not here; take none, with a map that was made elsewhere"
+        raise SettingsError("preprocessor", name, hint)
     if others:
         known = ", ".join(preprocessor_names())
         raise SettingsError("preprocessor", name, f"must be one of {known}")

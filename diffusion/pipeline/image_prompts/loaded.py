@@ -17,7 +17,6 @@ from diffusion.checkpoints.image_prompts import (
 )
 from diffusion.checkpoints.weights import Weights
 from diffusion.control import ControlFolder, ImagePrompt
-from diffusion.control.choice import is_path
 from diffusion.errors import ModelFormatError
 from diffusion.infotext.image_prompts import image_prompt_text
 from diffusion.models.image_prompts import ClipVisionModel, IpAdapter, cross_places
@@ -89,7 +88,7 @@ class LoadedImagePrompts:
         """Return the fields of an infotext about image prompts, numbered from ``first`` on."""
         texts = {}
         for number, prompt in enumerate(prompts, first):
-            path = _find(prompt.model, folder)
+            path = folder.find_adapter(prompt.model)
             key = file_key(path)
             if key not in self._hashes:
                 self._hashes[key] = short_hash(find_file(path))
@@ -104,7 +103,7 @@ class LoadedImagePrompts:
 
     def _open(self, prompt: ImagePrompt, key: Hashable, folder: ControlFolder) -> LoadedAdapter:
         """Check the weights of an adapter and its encoder, then upload them."""
-        networks, path = self._networks, _find(prompt.model, folder)
+        networks, path = self._networks, folder.find_adapter(prompt.model)
         places = cross_places(networks.unet)
         context = networks.folder.unet.cross_attention_dim
         opened = open_ip_adapter(path, [each.width for each in places], context)
@@ -148,12 +147,8 @@ def _check(network: Module, weights: Weights) -> None:
 
 
 def _key(prompt: ImagePrompt, folder: ControlFolder) -> Hashable:
-    encoder = None if prompt.encoder is None else file_key(_find(prompt.encoder, folder))
-    return file_key(_find(prompt.model, folder)), encoder
-
-
-def _find(name: str | Path, folder: ControlFolder) -> Path:
-    return Path(name) if is_path(name) else folder.find(str(name))
+    encoder = None if prompt.encoder is None else file_key(folder.find_encoder(prompt.encoder))
+    return file_key(folder.find_adapter(prompt.model)), encoder
 
 
 def _open_encoder(
@@ -163,7 +158,7 @@ def _open_encoder(
     if prompt.encoder is None:
         others = [folder.find(name) for name in folder.names if _ENCODER.search(name)]
         return find_image_encoder(path, adapter.config, others)
-    found = open_image_encoder(_find(prompt.encoder, folder))
+    found = open_image_encoder(folder.find_encoder(prompt.encoder))
     if not found.fits(adapter.config):
         width = (
             found.config.hidden_size if adapter.config.reads_states else found.config.projection_dim

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from diffusion.adapters import AdaptedModel, AdaptedPart, MergedAdapter, Merger, open_adapter
+from diffusion.models.module import Module
 from diffusion.models.unet import size_features, time_features
 from diffusion.pipeline.networks import Networks
 from gpucore import Device, f32
@@ -84,3 +85,34 @@ def test_every_name_of_kohya_is_known(device: Device) -> None:
         names = json.loads(str(load("adapters")[f"unet.{case}/kohya"]))
         assert len(names) > 50
         assert all(model.find(name.partition(".")[0]) for name in names)
+
+
+TEXT_NAMES = {
+    "lora_te1_text_model_encoder_layers_0_self_attn_q_proj": ("text_encoder", "q_proj"),
+    "lora_te2_text_model_encoder_layers_1_mlp_fc1": ("text_encoder_2", "fc1"),
+    "lycoris_te2_text_model_encoder_layers_1_mlp_fc1": ("text_encoder_2", "fc1"),
+    "text_encoder.text_model.encoder.layers.0.self_attn.to_q": ("text_encoder", "q_proj"),
+    "text_encoder.text_model.encoder.layers.0.self_attn.to_out": ("text_encoder", "out_proj"),
+    "text_encoder_2.text_model.encoder.layers.1.mlp.fc2": ("text_encoder_2", "fc2"),
+    "text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc2": (
+        "text_encoder",
+        "fc2",
+    ),
+    "text_encoders.clip_g.transformer.text_model.encoder.layers.1.mlp.fc2": (
+        "text_encoder_2",
+        "fc2",
+    ),
+    "lora_te2_text_projection": ("text_encoder_2", "text_projection"),
+}
+
+
+def test_names_of_text_encoders_are_known_in_each_dialect(device: Device) -> None:
+    nets = networks(device, "xl_base")
+    encoders = zip(nets.folder.text_encoders, nets.text.encoders, strict=True)
+    parts: dict[str, Module] = {part: each.network for part, each in encoders}
+    model = AdaptedModel.of({"unet": nets.unet, **parts}, nets.folder.unet)
+    for spelling, (part, end) in TEXT_NAMES.items():
+        found = model.find(spelling)
+        assert found is not None, spelling
+        assert found.part == part
+        assert found.name.endswith(end)

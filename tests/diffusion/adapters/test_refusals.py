@@ -148,3 +148,24 @@ def test_numbers_that_are_not_finite_leave_the_model_as_it_was(
     with pytest.raises(ModelFormatError, match=message):
         merger.merge([MergedAdapter(adapter, 1.0, 1.0)])
     np.testing.assert_array_equal(layer.weight.buffer.read(), before)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "[",
+        "[1]",
+        '{"lora_alpha": NaN}',
+        '{"unet.lora_alpha": "x"}',
+        '{"unet.lora_alpha": 1, "unet.alpha_pattern": {"(a+)+": 2}}',
+        '{"unet.lora_alpha": 1, "unet.alpha_pattern": {"to_q": Infinity}}',
+        '{"unet.lora_alpha": 1, "unet.alpha_pattern": [1]}',
+    ],
+)
+def test_alphas_in_notes_are_names_and_finite_numbers(
+    model: AdaptedModel, tmp_path: Path, notes: str
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file(tensors(), path, metadata={"lora_adapter_metadata": notes})
+    with pytest.raises(ModelFormatError, match=r"lora_adapter_metadata.* must be JSON"):
+        open_adapter(path, model)

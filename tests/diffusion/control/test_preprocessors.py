@@ -232,3 +232,9 @@ def test_other_packages_add_preprocessors(device: Device) -> None:
         run(device, "shapeless")
     with pytest.raises(SettingsError, match="canny"):
         find_preprocessor("cannny")
+
+
+@pytest.mark.parametrize("name", ["openpose_full", "depth_midas", "lineart_anime", "seg_ofade20k"])
+def test_networks_of_other_programs_are_told(name: str) -> None:
+    with pytest.raises(SettingsError, match="a network, which is not here; take none"):
+        find_preprocessor(name)

@@ -21,7 +21,14 @@ from diffusion.checkpoints.image_prompts import (
     open_image_encoder,
     open_ip_adapter,
 )
-from diffusion.errors import ModelError, ModelFormatError, ModelMismatchError, ModelNotFoundError
+from diffusion.control import ControlFolder
+from diffusion.errors import (
+    ModelError,
+    ModelFormatError,
+    ModelMismatchError,
+    ModelNotFoundError,
+    SettingsError,
+)
 from diffusion.models.image_prompts import ClipVisionModel, IpAdapter, IpAdapterConfig
 from diffusion.models.image_prompts.projections import HEAD_WIDTH
 from tests.diffusion.image_prompts.golden_prompts import (
@@ -271,3 +278,13 @@ def test_mutated_files_are_refused(
     else:
         assert isinstance(error, ModelFormatError | ModelMismatchError)
         assert str(error)
+
+
+def test_names_that_are_not_there_are_told_by_what_they_name(tmp_path: Path) -> None:
+    folder = ControlFolder(tmp_path)
+    with pytest.raises(SettingsError, match=r"ip adapter cannot be 'plus'.* no such IP-Adapter"):
+        folder.find_adapter("plus")
+    with pytest.raises(SettingsError, match=r"ip encoder cannot be 'h'.* no such image encoder"):
+        folder.find_encoder("h")
+    with pytest.raises(SettingsError, match=r"control model cannot be 'x'.* control network"):
+        folder.find("x")

@@ -13,7 +13,14 @@ from PIL import Image
 from diffusion import Pipeline, Settings
 from diffusion.errors import ModelNotFoundError, NotFiniteError, SettingsError
 from diffusion.tasks import Hires, InitImage
-from diffusion.upscaling import UpscalerFolder, UpscalerNetwork, enlarge_image, network, split_alpha
+from diffusion.upscaling import (
+    NO_UPSCALERS,
+    UpscalerFolder,
+    UpscalerNetwork,
+    enlarge_image,
+    network,
+    split_alpha,
+)
 from gpucore import Device, f32
 from tests.diffusion.golden_families import networks
 from tests.diffusion.upscaling.upscaler_files import write_upscaler
@@ -186,3 +193,5 @@ def test_names_are_those_of_files(tmp_path: Path) -> None:
         folder.find("same")
     write_upscaler(tmp_path, "double", "later")
     assert folder.find("later").stem == "later"
+    with pytest.raises(SettingsError, match="networks lie in a folder: --upscalers FOLDER"):
+        NO_UPSCALERS.find("One")
