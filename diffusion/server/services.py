@@ -162,6 +162,7 @@ def make_engines(settings: ServerSettings) -> list[ProcessEngine]:
                 device=device,
                 dtype=settings.dtype,
                 budget=settings.vram,
+                weights=settings.weights,
                 jobs=settings.jobs_at_once,
                 loras=settings.lora_folder,
                 embeddings=settings.embeddings,

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from diffusion.checkpoints.bundled import bundled_controls, bundled_loras
 from diffusion.checks import bytes_of
 from diffusion.errors import quote
+from diffusion.models.quantized import WEIGHT_NAMES
 from diffusion.server.errors import ConfigurationError
 from diffusion.server.jobs.request import WorkLimits
 
@@ -40,8 +41,17 @@ def _split_names(value: object) -> object:
     return [str(each) if isinstance(each, int) else each for each in items]
 
 
+def _read_weight_name(value: object) -> object:
+    """Return the name of a format in lower case, as the command line takes it."""
+    name = value.lower() if isinstance(value, str) else value
+    if name is not None and name not in WEIGHT_NAMES:
+        raise ValueError(f"must be one of {', '.join(WEIGHT_NAMES)}")
+    return name
+
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_split_names), Field(min_length=1)]
+WeightName = Annotated[str, BeforeValidator(_read_weight_name)]
 Bytes = Annotated[int, BeforeValidator(_read_bytes)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
@@ -71,6 +81,7 @@ class ServerSettings(BaseSettings):
     devices: Names | None = None
     dtype: str | None = Field(default=None, pattern="^(f16|f32)$")
     vram: Bytes | None = Field(default=None, ge=1)
+    weights: WeightName | None = None
     queue: int = Field(default=100, ge=1, le=100_000)
     queue_memory: Bytes = Field(default=1 << 30, ge=1 << 20)
     jobs_at_once: int | None = Field(default=None, ge=1, le=64)

@@ -33,6 +33,7 @@ from diffusion.cli.options.shared import (
     UpscalerFolderOption,
     VaeFolderOption,
     VramOption,
+    WeightsOption,
 )
 from diffusion.cli.progress import ProgressBar
 
@@ -111,6 +112,7 @@ def draw_batch(
     ] = None,
     dtype: NetworkTypeOption = None,
     vram: VramOption = None,
+    weights: WeightsOption = None,
     at_once: Annotated[
         int | None,
         Option(
@@ -184,6 +186,7 @@ def draw_batch(
             devices=devices,
             dtype=dtype,
             vram=vram,
+            weights=weights,
             at_once=at_once,
             ray=ray,
             workers=workers,

@@ -16,7 +16,7 @@ from typer import Argument, Option
 from diffusion.checks import read_bytes
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.job import check_settings, open_device
-from diffusion.cli.options.completion import complete_from, complete_models
+from diffusion.cli.options.completion import complete_models
 from diffusion.cli.options.loras import parse_lora
 from diffusion.cli.options.model import find_dtype
 from diffusion.cli.options.parsing import parse_sides
@@ -28,11 +28,11 @@ from diffusion.cli.options.shared import (
     NetworkTypeOption,
     SizeOption,
     VramOption,
+    WeightsOption,
 )
 from diffusion.control import Control, ControlFolder
 from diffusion.control.choice import is_path
 from diffusion.memory import MemoryPlan
-from diffusion.models.quantized import WEIGHT_NAMES
 from diffusion.pipeline.memory import traced_device, with_copy_rate
 from diffusion.pipeline.pipeline import Pipeline
 from diffusion.settings import Settings
@@ -93,16 +93,6 @@ HiresOption = Annotated[
 VaeOption = Annotated[
     Path | None,
     Option("--vae", metavar="PATH", help="A VAE in place of the model's own."),
-]
-WeightsOption = Annotated[
-    str | None,
-    Option(
-        "--weights",
-        metavar="NAME",
-        autocompletion=complete_from(WEIGHT_NAMES),
-        help=f"Format that weights are kept in: one of {', '.join(WEIGHT_NAMES)}.",
-        show_default="as in the file",
-    ),
 ]
 
 

@@ -20,6 +20,7 @@ from diffusion.cli.options.shared import (
     UpscalerFolderOption,
     VaeFolderOption,
     VramOption,
+    WeightsOption,
 )
 
 __all__ = ["run_server"]
@@ -102,6 +103,7 @@ def run_server(
     ] = None,
     dtype: NetworkTypeOption = None,
     vram: VramOption = None,
+    weights: WeightsOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve pictures over HTTP, with the interface of AUTOMATIC1111's WebUI and one of our own.
@@ -137,5 +139,6 @@ def run_server(
             "devices": devices,
             "dtype": dtype,
             "vram": vram,
+            "weights": weights,
         }
         serve(load_settings(config, options))

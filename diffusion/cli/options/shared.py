@@ -13,6 +13,7 @@ from diffusion.cli.options.completion import (
     complete_models,
 )
 from diffusion.errors import SettingsError
+from diffusion.models.quantized import WEIGHT_NAMES
 
 __all__ = [
     "PROMPT_HELP",
@@ -138,6 +139,16 @@ VramOption = Annotated[
         "the computer's memory, and are copied when they are needed. 'avila plan' tells how a "
         "drawing fits.",
         show_default="all that the device has",
+    ),
+]
+WeightsOption = Annotated[
+    str | None,
+    Option(
+        "--weights",
+        metavar="NAME",
+        autocompletion=complete_from(WEIGHT_NAMES),
+        help=f"Format that weights are kept in: one of {', '.join(WEIGHT_NAMES)}.",
+        show_default="as in the file",
     ),
 ]
 NetworkTypeOption = Annotated[

@@ -43,6 +43,7 @@ class BatchOptions:
     devices: str | None = None
     dtype: str | None = None
     vram: str | None = None
+    weights: str | None = None
     at_once: int | None = None
     ray: str | None = None
     workers: int | None = None
@@ -71,6 +72,7 @@ class BatchOptions:
             "devices": self.devices,
             "dtype": self.dtype,
             "vram": self.vram,
+            "weights": self.weights,
             "jobs_at_once": self.at_once,
         }
         return load_settings(None, given)
@@ -79,8 +81,9 @@ class BatchOptions:
     def identity(self) -> str:
         """The options that pictures depend on, as text."""
         adapters = self.loras, self.embeddings, self.controls, self.upscalers
-        later = [self.vaes] if self.vaes is not None else []  # which old batches do not have
-        given = (self.model, self.dtype, *adapters, *later)
+        given = [self.model, self.dtype, *adapters]
+        given += [] if self.vaes is None else [self.vaes]  # which old batches do not have
+        given += [] if self.weights is None else [f"weights {self.weights}"]
         return json.dumps([None if each is None else str(each) for each in given])
 
     def model_names(self) -> ModelNames:

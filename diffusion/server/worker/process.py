@@ -66,16 +66,18 @@ JOBS_ON_A_GPU: Final = 8
 class WorkerOptions:
     """Options of a worker. ``device``, ``budget``: as in ``--device`` and ``--vram``.
 
-    ``dtype``: that networks compute in; None for what the device is best at. ``jobs``: the most
-    that run at once; None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together.
-    ``loras``, ``embeddings``, ``controls``, ``upscalers``, ``vaes``: folders of
-    those that requests name. ``files``: what completes models that lack a part.
-    ``preview``: what makes previews, see `find_preview`.
+    ``weights``: the format that weights are kept in, None for that of the file. ``dtype``: that
+    networks compute in; None for what the device is best at. ``jobs``: the most that run at once;
+    None for `JOBS_ON_A_GPU`, or 1 in software, where calls gain nothing together. ``loras``,
+    ``embeddings``, ``controls``, ``upscalers``, ``vaes``: folders of those that requests name.
+    ``files``: what completes models that lack a part. ``preview``: what makes previews, see
+    `find_preview`.
     """
 
     device: str | None = None
     dtype: str | None = None
     budget: int | None = None
+    weights: str | None = None
     jobs: int | None = None
     loras: Path | None = None
     embeddings: Path | None = None
@@ -98,6 +100,7 @@ class WorkerOptions:
             preview=self.preview,
             tokenizer=found.tokenizer,
             unet=found.unet,
+            weights=self.weights,
             vram=self.budget,
         )
         pipeline.loras.mode = "runtime"

@@ -245,6 +245,7 @@ def test_files_that_a_batch_did_not_write_are_refused(
         (["--model", "owner/none"], "not in the cache"),
         (["--vram", "much"], "vram must be a size such as 8GB"),
         (["--dtype", "f64"], "dtype"),
+        (["--weights", "q9"], "must be one of f16, fp8"),
     ],
 )
 def test_wrong_options_are_told(

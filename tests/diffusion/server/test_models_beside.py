@@ -276,6 +276,17 @@ def test_a_worker_draws_with_real_ones(
     assert texts[1]["Refiner switch at"] == "0.5"
 
 
+@pytest.mark.slow
+def test_a_worker_keeps_weights_quantised(tmp_path: Path, first: Device) -> None:
+    studio = WorkerOptions(first.info.backend.partition("-")[0], weights="q8_0")
+    with run_on_thread(tmp_path, [ProcessEngine("worker", studio)]) as live:
+        answer = live.post("/txt2img", {"prompt": "a red apple", **SIZE})
+    image = Image.open(io.BytesIO(answer.content))
+    (expected,) = Pipeline.load(device=first, weights="q8_0").draw(Settings("a red apple", **SIZE))
+    assert image.tobytes() == expected.tobytes()
+    assert parse_infotext(image.info["parameters"]).settings["Weights"] == "q8_0"
+
+
 def test_the_bundled_model_is_what_the_folders_copy(folders: Path) -> None:
     """The copies are read as models: their configs are the bundled ones."""
     for name in ("model_index.json", "vae/config.json"):
