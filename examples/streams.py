@@ -1,7 +1,7 @@
 """Overlap the host's work with the device's: streams, events, and asynchronous reads.
 
-A device runs one list of commands after the other, so streams do not make it do two things at once.
-They keep the lists of several tasks apart, and events tell when a part of the work is done.
+Streams keep the lists of several tasks apart, and events tell when a part of the work is done. CUDA
+may run streams that share no memory at the same time. WebGPU runs one list after the other.
 """
 
 import asyncio

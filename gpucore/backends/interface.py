@@ -23,6 +23,7 @@ __all__ = [
     "PendingRead",
     "PendingTimes",
     "Program",
+    "Queue",
     "Sharing",
     "StagingStats",
 ]
@@ -217,6 +218,25 @@ class Sharing(Protocol):
         """Queue the end of a storage that was lent; called at any time, in any thread."""
 
 
+class Queue(Protocol):
+    """Submissions in order, beside those of a device's other queues.
+
+    What uses the same memory keeps its order, whichever queue it is submitted to.
+    """
+
+    def submit(self, *lists: Sequence[Command]) -> None:
+        """Run lists of commands one after the other, as `Backend.submit`."""
+
+    def fence(self) -> Pending:
+        """Return something that is done once everything is that was submitted to this queue."""
+
+    def timestamp(self) -> PendingTimes:
+        """Return one pair of timestamps of this queue, as `Backend.timestamp`."""
+
+    def wait(self, fence: Any) -> None:
+        """Let what is submitted from here on run after a fence of a queue of the device."""
+
+
 class Backend(Protocol):
     """An opened adapter. Calls are ordered as on one queue; only pending work can block.
 
@@ -228,6 +248,13 @@ class Backend(Protocol):
 
     info: AdapterInfo
     sharing: Sharing | None
+
+    @property
+    def queue(self) -> Queue:
+        """The main queue, which the backend's own calls use; an engine with one is it itself."""
+
+    def new_queue(self) -> Queue:
+        """Return another queue, or the main one where there is no other."""
 
     @property
     def under_way(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 from gpucore.backends.interface import (
     AdapterInfo,
@@ -149,6 +149,16 @@ class NullBackend:
 
     def encode_ahead(self) -> None:
         """Do nothing: there is no wait."""
+
+    @property
+    def queue(self) -> Self:
+        return self
+
+    def new_queue(self) -> Self:
+        return self
+
+    def wait(self, fence: object) -> None:
+        """Do nothing: one queue keeps the order."""
 
     def fence(self) -> NullPending:
         return NullPending()

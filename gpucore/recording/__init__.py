@@ -2,9 +2,9 @@
 
 Law: commands are appended here and submitted to a backend; nothing here compiles a kernel.
 
-WebGPU has one queue: a stream is a list that is recorded beside others, and an event is a
-submission with a fence. While there are several streams, commands that are not submitted keep their
-memory.
+A stream is a list that is recorded beside others, and an event is a submission with a fence. WebGPU
+has one queue for all; CUDA and HIP have one for each stream. While there are several streams,
+commands that are not submitted keep their memory.
 
 A profile sends the same commands through ``submit_timed``: each launch in a compute pass of its
 own, between two timestamps. A launch may carry its work (FLOP and bytes), from which a profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Self
 
-from gpucore.backends import Backend, Pending, PendingTimes
+from gpucore.backends import Pending, PendingTimes
 from gpucore.errors import ArgumentError, FeatureError, GpuError
 from gpucore.not_copyable import NotCopyable
 from gpucore.recording.stream import RecordingDevice, Stream
@@ -17,7 +17,8 @@ __all__ = ["Event"]
 class Event(NotCopyable):
     """A point in a stream, made by `Device.new_event` and set by `record`.
 
-    WebGPU tells of whole submissions only, so recording an event submits the stream. With
+    WebGPU tells of whole submissions only, so recording an event submits the stream. There it is
+    reached when all is done that was submitted before, also from other streams. With
     ``timing``, the device also writes a timestamp there, for `seconds_since`; `FeatureError` where
     it cannot.
 
@@ -63,8 +64,8 @@ class Event(NotCopyable):
         with self.device.lock:
             target.submit()
             self._nanoseconds = None
-            self._times = self.device.engine.timestamp() if self.timing else None
-            self._fence = self.device.engine.fence()
+            self._times = target.queue.timestamp() if self.timing else None
+            self._fence = target.queue.fence()
         return self
 
     @property
@@ -103,10 +104,13 @@ class Event(NotCopyable):
             )
         return (self._read_times()[0] - since._read_times()[1]) * 1e-9
 
-    def order_before(self, backend: Backend) -> None:
-        """Make what ``backend`` is given from here on run after the event; see `Stream.wait`."""
-        self._require_fence()
-        if backend is not self.device.engine:
+    def order_before(self, stream: Stream) -> None:
+        """Make what ``stream`` submits from here on run after the event; see `Stream.wait`."""
+        fence = self._require_fence()
+        if stream.lock is self.device.lock:
+            with self.device.lock:
+                stream.queue.wait(fence)
+        else:
             self.wait()
 
     def _require_fence(self) -> Pending:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -109,11 +109,11 @@ class Profile:
     def __enter__(self) -> Self:
         with self._device.lock:
             stream = self._device.stream
-            if stream.send != self._device.engine.submit:
+            if stream.send != stream.queue.submit:
                 raise CaptureError("a profile is already under way on this device: end it first")
             stream.submit_all()
             self.records, self._pending = [], []
-            self._redirect(self._send)
+            self._redirect()
         return self
 
     def __exit__(
@@ -129,11 +129,12 @@ class Profile:
                     self.records = list(_records(self._pending))
             finally:
                 self._pending = []
-                self._redirect(self._device.engine.submit)
+                for stream in self._device.streams:
+                    stream.send = stream.queue.submit
 
-    def _redirect(self, send: Callable[..., object]) -> None:
+    def _redirect(self) -> None:
         for stream in self._device.streams:
-            stream.send = send
+            stream.send = self._send
 
     def _send(self, *lists: Sequence[Command]) -> None:
         for commands in lists:

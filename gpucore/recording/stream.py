@@ -8,7 +8,7 @@ from threading import get_ident
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from gpucore.backends import AdapterInfo, Backend, Command, Copy, Launch, Pending
+from gpucore.backends import AdapterInfo, Backend, Command, Copy, Launch, Pending, Queue
 from gpucore.backends.work import Work
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Pool, Storage
@@ -59,8 +59,8 @@ class RecordingDevice(Protocol):
 class StreamEvent(Protocol):
     """The part of an `Event` that a stream uses."""
 
-    def order_before(self, backend: Backend) -> None:
-        """Make what ``backend`` is given from here on run after the event."""
+    def order_before(self, stream: Stream) -> None:
+        """Make what ``stream`` submits from here on run after the event."""
 
 
 class Stream(NotCopyable):
@@ -70,11 +70,13 @@ class Stream(NotCopyable):
     recorded commands use. Long lists are submitted by themselves, so that the device starts early
     and the list stays bounded.
 
-    WebGPU has one queue per device. Submitted lists run in the order of submission, whichever
-    stream they come from, and streams do not make a device do two things at once. Streams are lists
-    that are recorded side by side. What another stream has recorded but not submitted runs later,
-    unless an `Event` is recorded after it or the stream is submitted. Reads, writes and
-    `Device.synchronize` submit every stream first, in the order in which they began to record.
+    Submitted lists that use the same memory run in the order of submission, whichever stream they
+    come from, and so read and write what they would one after the other. Beyond that, CUDA and HIP
+    have a stream of the card for each, which may run at the same time. WebGPU has one queue per
+    device: there streams are lists that are recorded side by side. What another stream has recorded
+    but not submitted runs later, unless an `Event` is recorded after it or the stream is submitted.
+    Reads, writes and `Device.synchronize` submit every stream first, in the order in which they
+    began to record.
 
     ``with stream:`` records into it what this thread calls inside. Other threads go on recording
     into their own stream. A task of an event loop must not await inside: leaving raises `GpuError`
@@ -87,13 +89,14 @@ class Stream(NotCopyable):
     >>> side
     Stream('side', 1 commands not submitted)
 
-    ``send`` takes all lists that are submitted, also those of graphs: the backend's ``submit``, or
-    a profile's. ``region`` is the region of the launches that this thread records (see
+    ``send`` takes all lists that are submitted, also those of graphs: the ``submit`` of its
+    ``queue``, or a profile's. ``region`` is that of the launches that this thread records (see
     `Device.region`). ``lock`` is the device's.
     """
 
-    def __init__(self, backend: Backend, lock: Lock) -> None:
+    def __init__(self, backend: Backend, lock: Lock, queue: Queue | None = None) -> None:
         self.lock = lock
+        self.queue = backend.queue if queue is None else queue
         self._backend = backend
         self._regions: dict[int, str] = {}  # of each thread that is in one, for all streams
         self._commands: list[Command] = []
@@ -108,18 +111,20 @@ class Stream(NotCopyable):
         self._device: weakref.ref[RecordingDevice] | None = None
         self._outer: dict[int, list[Stream]] = {}  # of each thread that entered it
         self.name = "main"
-        self.send: Callable[..., object] = backend.submit
+        self.send: Callable[..., object] = self.queue.submit
 
     def new_sibling(self, device: RecordingDevice, name: str) -> Stream:
-        """Return another stream of the same queue; call it on the main stream only."""
+        """Return another stream of the device; call it on the main stream only."""
         if self._pinned is None:
             self.flush()
             self._pinned = []
             self._device = weakref.ref(device)
-        other = Stream(self._backend, self.lock)
+        other = Stream(self._backend, self.lock, self._backend.new_queue())
         other._pinned, other._unsubmitted, other._device = [], self._unsubmitted, self._device
         other._regions = self._regions
-        other.name, other.send = name, self.send
+        other.name = name
+        if self.send != self.queue.submit:  # a profile is under way
+            other.send = self.send
         other._siblings.add(self)
         self._siblings.add(other)
         return other
@@ -272,13 +277,12 @@ class Stream(NotCopyable):
         self.flush_all()
 
     def wait(self, event: StreamEvent) -> None:
-        """Let what is recorded from here on run after an `Event`; the host does not wait.
+        """Let what is submitted from here on run after an `Event`; the host does not wait.
 
-        Recording the event submitted the work before it, so the device's one queue keeps the order.
         The host waits only for an event of another device. Raises `ArgumentError` if the event was
         never recorded.
         """
-        event.order_before(self._backend)
+        event.order_before(self)
 
     def synchronize(self) -> None:
         """Submit, and block until the device has done the submitted work of every stream."""

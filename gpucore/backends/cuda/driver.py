@@ -87,10 +87,10 @@ class CudaDriver(Driver):
         if is_lost:
             self.code("reset", index)
 
-    def prepare(self, address: int, stream: c.c_void_p, shape: LaunchShape) -> CudaFunction:
+    def prepare(self, address: int, shape: LaunchShape) -> CudaFunction:
         if shape.memory:
             self("set_function", address, _DYNAMIC_MEMORY, shape.memory)
-        return CudaFunction(address, LaunchSettings.of(stream, shape), self.function("launch"))
+        return CudaFunction(address, LaunchSettings.of(shape), self.function("launch"))
 
     def tile_map(self, address: int, tiles: TileMap) -> TensorMap:
         return TensorMap.encode(self, address, tiles)

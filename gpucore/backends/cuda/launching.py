@@ -20,7 +20,7 @@ class _Attribute(c.Structure):
 
 
 class LaunchSettings(c.Structure):
-    """CUlaunchConfig of a kernel; each launch sets its grid."""
+    """CUlaunchConfig of a kernel; each launch sets its grid and its stream."""
 
     _fields_ = (
         ("grid", c.c_uint32 * 3),
@@ -32,9 +32,10 @@ class LaunchSettings(c.Structure):
     )
     grid: Any
     memory: int
+    stream: int | None
 
     @classmethod
-    def of(cls, stream: c.c_void_p, shape: LaunchShape) -> Self:
+    def of(cls, shape: LaunchShape) -> Self:
         """Return the settings of a kernel."""
         given = [(_CLUSTER, (shape.cluster, 1, 1))] if shape.cluster > 1 else []
         if shape.follows:
@@ -43,7 +44,7 @@ class LaunchSettings(c.Structure):
         for attribute, (number, values) in zip(attributes, given, strict=False):
             attribute.id, attribute.value[:3] = number, values
         sizes = (c.c_uint32 * 3)(), (c.c_uint32 * 3)(*shape.block)
-        return cls(*sizes, shape.memory, stream.value, attributes, len(given))
+        return cls(*sizes, shape.memory, None, attributes, len(given))
 
 
 class CudaFunction:
@@ -56,8 +57,9 @@ class CudaFunction:
         self._settings = settings
         self._call = call
 
-    def launch(self, grid: tuple[int, int, int], pointers: Any) -> int:
-        """Launch it with an array of its parameters' addresses; return the result code."""
+    def launch(self, grid: tuple[int, int, int], pointers: Any, stream: int) -> int:
+        """Launch it in a stream with an array of its parameters' addresses; return the code."""
         self._settings.grid[:] = grid
+        self._settings.stream = stream
         code: int = self._call(c.byref(self._settings), self._address, pointers, None)
         return code

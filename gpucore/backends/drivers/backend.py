@@ -15,6 +15,7 @@ from gpucore.backends.drivers.compiler import Toolchain
 from gpucore.backends.drivers.driver import Driver, Function, LaunchShape
 from gpucore.backends.drivers.errors import DriverError
 from gpucore.backends.drivers.kernel_cache import compile_text, compile_wgsl
+from gpucore.backends.drivers.lanes import Lane, Lanes, Plan
 from gpucore.backends.drivers.memory import CardBuffer, Group, PinnedMemory
 from gpucore.backends.drivers.pending import (
     CardFence,
@@ -23,6 +24,7 @@ from gpucore.backends.drivers.pending import (
     CardTimes,
     Origin,
 )
+from gpucore.backends.drivers.queue import CardQueue
 from gpucore.backends.drivers.sharing import CardSharing
 from gpucore.backends.interface import (
     AdapterInfo,
@@ -44,12 +46,10 @@ __all__ = ["CardBackend"]
 _MAX_COMPILERS: Final = 16
 # Numbers that CUDA and HIP share.
 _REGISTERS: Final = 4
-_NON_BLOCKING: Final = 1
 _NO_TIMING: Final = 2
 _RELAXED: Final = 2  # a capture that does not mind what other threads do
 _NOT_READY: Final = 600
 _FEW: Final = 4  # commands that are not worth a graph
-
 
 _REOPEN_ADVICE: Final = (
     "its buffers, kernels and graphs are gone: open a new one (device.reopen() or Device.auto()) "
@@ -57,21 +57,8 @@ _REOPEN_ADVICE: Final = (
 )
 
 
-class Plan:
-    """The driver's graph of a recording; ``drop`` takes its address when the recording ends."""
-
-    __slots__ = ("_drop", "address")
-
-    def __init__(self, address: int, drop: Any) -> None:
-        self.address = address
-        self._drop = drop
-
-    def __del__(self) -> None:
-        self._drop(("destroy_plan", self.address))
-
-
 class CardBackend:
-    """An opened card, with one stream."""
+    """An opened card: calls are ordered as on its main stream, but for those of other queues."""
 
     def __init__(
         self,
@@ -91,13 +78,13 @@ class CardBackend:
         self._sent = self._reached = 0
         self._doomed: deque[tuple[str, int]] = deque()
         self._live: set[int] = set()
-        stream = c.c_void_p()
         self._context = driver.take(info.index)
         driver("enter", self._context)
-        driver("create_stream", c.byref(stream), _NON_BLOCKING)
-        self._stream = stream
+        self._lanes = Lanes(self, driver)
+        self._main = self._lanes.main
+        self._stream = self._main.stream
         self._staging = StagingPool(lambda nbytes: PinnedMemory(driver, nbytes))
-        self._sharing = CardSharing(self, driver, stream, info.index)
+        self._sharing = CardSharing(self, driver, self._stream, info.index)
         self.sharing: Sharing | None = self._sharing
         self._origin = Origin(driver, self.new_event(timing=True))
         self._origins = [self._origin.event]
@@ -115,7 +102,9 @@ class CardBackend:
         address = c.c_uint64()
         self._do(action, "allocate", c.byref(address), nbytes, self._stream)
         self._live.add(address.value)
-        return CardBuffer(address.value, nbytes)
+        handle = CardBuffer(address.value, nbytes)
+        self.note_written(handle)
+        return handle
 
     def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> PinnedMemory:
         action = f"allocating {nbytes} bytes of the host"
@@ -136,7 +125,8 @@ class CardBackend:
             handle.destroy()
             return
         self._live.discard(handle.address)
-        self._do("freeing memory", "free", handle.address, self._stream)
+        with self._lanes.use(writes=handle):
+            self._do("freeing memory", "free", handle.address, self._stream)
 
     def write(self, handle: CardBuffer, data: memoryview, offset: int = 0) -> None:
         action = f"writing {data.nbytes} bytes"
@@ -147,7 +137,8 @@ class CardBackend:
         if data.nbytes:
             source, address = _address_of(flat)
             target = handle.address + offset
-            self._do(action, "copy_in", target, address, data.nbytes, self._stream)
+            with self._lanes.use(writes=handle):
+                self._do(action, "copy_in", target, address, data.nbytes, self._stream)
             del source
 
     def read(self, handle: CardBuffer, nbytes: int, offset: int = 0) -> CardRead:
@@ -158,8 +149,9 @@ class CardBackend:
         except DriverError as error:
             raise self.failure(action, error) from None
         target, source = staging.raw.address, handle.address + offset
-        self._do(action, "copy_out", target, source, nbytes, self._stream)
-        return CardRead(self, staging, nbytes, self._sent)
+        with self._lanes.use(reads=handle):
+            self._do(action, "copy_out", target, source, nbytes, self._stream)
+        return CardRead(self, staging, nbytes, self._fence_of(self._main))
 
     def return_staging(self, staging: StagingBuffer, *, is_done: bool) -> None:
         """Take a read's staging memory back; memory that is still copied to waits for its end."""
@@ -219,7 +211,7 @@ class CardBackend:
         driver("find_function", c.byref(function), module, KERNEL.encode())
         registers = c.c_int()  # to ask for them loads the code, which a launch would do else
         driver("function_attribute", c.byref(registers), _REGISTERS, function)
-        return driver.prepare(function.value or 0, self._stream, shape)
+        return driver.prepare(function.value or 0, shape)
 
     def bind(
         self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[CardBuffer, int]]
@@ -233,26 +225,33 @@ class CardBackend:
     # Submitting
 
     def submit(self, *lists: Sequence[Command]) -> None:
+        self.submit_to(self._main, lists)
+
+    def submit_to(self, lane: Lane, lists: Sequence[Sequence[Command]]) -> None:
         action = "submitting commands"
         self._enter(action)
         for commands in lists:
-            if isinstance(commands, Recording) and len(commands) > _FEW:
-                if commands.plan is None:
-                    commands.plan = self._plan(action, commands)
-                self._do(action, "launch_graph", commands.plan.address, self._stream)
-            else:
-                for command in commands:
-                    self._run(action, command)
+            with self._lanes.submission(lane, commands):
+                self._run_all(action, commands, lane.stream)
             self._sent += len(commands)
         self._sharing.note_submitted()
 
-    def _run(self, action: str, command: Command) -> None:
+    def _run_all(self, action: str, commands: Sequence[Command], stream: int) -> None:
+        if isinstance(commands, Recording) and len(commands) > _FEW:
+            if commands.plan is None:
+                commands.plan = self._plan(action, commands)
+            self._do(action, "launch_graph", commands.plan.address, stream)
+            return
+        for command in commands:
+            self._run(action, command, stream)
+
+    def _run(self, action: str, command: Command, stream: int) -> None:
         if isinstance(command, Copy):
             source, target = command.source.address, command.target.address
             call = "copy_in" if isinstance(command.source, PinnedMemory) else "copy"
-            self._do(action, call, target, source, command.nbytes, self._stream)
+            self._do(action, call, target, source, command.nbytes, stream)
             return
-        code = command.program.function.launch(command.grid, command.group.pointers)
+        code = command.program.function.launch(command.grid, command.group.pointers, stream)
         if code:
             self._raise(action, "launch", code)
 
@@ -265,33 +264,39 @@ class CardBackend:
         self._do(action, "begin_capture", self._stream, _RELAXED)
         try:
             for command in commands:
-                self._run(action, command)
+                self._run(action, command, self._stream)
         finally:
             self._do(action, "end_capture", self._stream, c.byref(graph))
         self._do(action, "instantiate_graph", c.byref(plan), graph)
         self._do(action, "destroy_graph", graph)
-        return Plan(plan.value or 0, self._doomed.append)
+        return Plan(plan.value or 0, self._doomed)
 
     def submit_timed(self, commands: Sequence[Command]) -> CardTimes:
         action = "submitting timed commands"
         self._enter(action)
         pairs, origin = [], self._current_origin()
-        for command in commands:
-            if isinstance(command, Launch):
-                command.program.wait()
-                begin = self.new_event(timing=True)
-                self._run(action, command)
-                pairs.append((begin, self.new_event(timing=True)))
-            else:
-                self._run(action, command)
+        with self._lanes.submission(self._main, commands):
+            for command in commands:
+                if isinstance(command, Launch):
+                    command.program.wait()
+                    begin = self.new_event(timing=True)
+                    self._run(action, command, self._stream)
+                    pairs.append((begin, self.new_event(timing=True)))
+                else:
+                    self._run(action, command, self._stream)
         self._sent += len(commands)
-        return CardTimes(self, pairs, self._sent, origin)
+        return CardTimes(self, pairs, self._fence_of(self._main), origin)
 
     def timestamp(self) -> CardTimes:
+        return self.timestamp_of(self._main)
+
+    def timestamp_of(self, lane: Lane) -> CardTimes:
         self._enter("writing a timestamp")
         origin = self._current_origin()
-        pair = self.new_event(timing=True), self.new_event(timing=True)
-        return CardTimes(self, [pair], self._sent, origin)
+        pair = self.new_event(lane, timing=True), self.new_event(lane, timing=True)
+        # The origin is an event of the main stream, which must be reached, too.
+        lanes = [lane] if lane is self._main else [lane, self._main]
+        return CardTimes(self, [pair], self._fence_of(*lanes), origin)
 
     def one_submission(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -315,16 +320,48 @@ class CardBackend:
 
     def fence(self) -> CardFence:
         self._enter("waiting for it")
-        return CardFence(self, self._sent)
+        return self._fence_of(*self._lanes.all)
+
+    def fence_of(self, lane: Lane) -> CardFence:
+        self._enter("waiting for it")
+        return self._fence_of(lane)
+
+    def _fence_of(self, *lanes: Lane) -> CardFence:
+        is_all = len(lanes) == len(self._lanes.all)
+        return CardFence(self, list(map(self.new_event, lanes)), self._sent if is_all else 0)
 
     def synchronize(self) -> None:
         self.fence().wait()
 
-    def new_event(self, *, timing: bool = False) -> int:
-        """Record a new event in the stream."""
-        event = c.c_void_p()
+    # Queues
+
+    @property
+    def queue(self) -> CardQueue:
+        return CardQueue(self, self._main)
+
+    def new_queue(self) -> CardQueue:
+        self._enter("making a stream")
+        try:
+            return CardQueue(self, self._lanes.take())
+        except DriverError as error:
+            raise self.failure("making a stream", error) from None
+
+    def give_lane(self, lane: Lane) -> None:
+        self._lanes.give(lane)
+
+    def let_wait(self, lane: Lane, event: int) -> None:
+        self._do("letting a stream wait", "wait_event", lane.stream, event)
+
+    def note_written(self, handle: CardBuffer) -> None:
+        """Note that memory is new in the order of the main stream."""
+        with self._lanes.use(writes=handle):
+            pass
+
+    def new_event(self, lane: Lane | None = None, *, timing: bool = False) -> int:
+        """Record a new event in a stream; None is the main one."""
+        event, stream = c.c_void_p(), (lane or self._main).stream
         self._do("recording an event", "create_event", c.byref(event), 0 if timing else _NO_TIMING)
-        self._do("recording an event", "record_event", event, self._stream)
+        self._do("recording an event", "record_event", event, stream)
         return event.value or 0
 
     def is_reached(self, event: int) -> bool:
@@ -363,6 +400,8 @@ class CardBackend:
             driver.leave(index, is_lost=True)
             self._sharing.close()
         else:
+            for lane in self._lanes.all:
+                driver.code("synchronize_stream", lane.stream)
             for address in self._live:
                 driver.code("free", address, self._stream)
             driver.code("synchronize_stream", self._stream)
@@ -370,7 +409,8 @@ class CardBackend:
             self._staging.trim()
             for event in self._origins:
                 driver.code("destroy_event", event)
-            driver.code("destroy_stream", self._stream)
+            for lane in self._lanes.all:
+                driver.code("destroy_stream", lane.stream)
             driver.leave(index, is_lost=False)
         self._closed = True
 

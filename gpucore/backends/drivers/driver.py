@@ -40,8 +40,8 @@ class LaunchShape(NamedTuple):
 class Function(Protocol):
     """A kernel that was loaded."""
 
-    def launch(self, grid: tuple[int, int, int], pointers: Any) -> int:
-        """Launch it with an array of its parameters' addresses; return the result code."""
+    def launch(self, grid: tuple[int, int, int], pointers: Any, stream: int) -> int:
+        """Launch it in a stream with an array of its parameters' addresses; return the code."""
 
 
 class Driver(ABC):
@@ -95,7 +95,7 @@ class Driver(ABC):
         """End the use of a card; a lost one is reset for those that come."""
 
     @abstractmethod
-    def prepare(self, address: int, stream: c.c_void_p, shape: LaunchShape) -> Function:
+    def prepare(self, address: int, shape: LaunchShape) -> Function:
         """Return a function of a module with the settings of its launches."""
 
     @abstractmethod

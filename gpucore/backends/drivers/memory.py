@@ -18,14 +18,17 @@ class CardBuffer:
     """Memory of a card: its address and size.
 
     ``host`` is a copy of what was written to a buffer that is small enough for a uniform.
+    ``written`` and ``read`` are the marks of what used it last, by lane: see `Lanes`.
     """
 
-    __slots__ = ("address", "host", "nbytes")
+    __slots__ = ("address", "host", "nbytes", "read", "written")
 
     def __init__(self, address: int, nbytes: int) -> None:
         self.address = address
         self.nbytes = nbytes
         self.host: bytes | None = None
+        self.written: Any = None
+        self.read: dict[Any, Any] = {}
 
 
 class PinnedMemory:
@@ -53,9 +56,12 @@ def is_by_value(spec: BindingSpec) -> bool:
 
 
 class Group:
-    """The parameters of a launch: tensor maps, bytes of small uniforms, addresses and sizes."""
+    """The parameters of a launch: tensor maps, bytes of small uniforms, addresses and sizes.
 
-    __slots__ = ("_kept", "pointers")
+    ``reads`` and ``writes`` are the memory of the card that it uses.
+    """
+
+    __slots__ = ("_kept", "pointers", "reads", "writes")
 
     def __init__(
         self,
@@ -64,7 +70,11 @@ class Group:
         buffers: Sequence[tuple[CardBuffer, int]],
     ) -> None:
         self._kept: list[Any] = []
+        self.reads: list[CardBuffer] = []
+        self.writes: list[CardBuffer] = []
         for spec, (handle, nbytes) in zip(specs, buffers, strict=True):
+            if not is_by_value(spec):
+                (self.writes if spec.access == "storage" else self.reads).append(handle)
             if spec.tiles is not None:
                 self._kept.append(driver.tile_map(handle.address, spec.tiles))
             elif not is_by_value(spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
@@ -31,9 +32,6 @@ class PendingOwner(Protocol):
 
     def require_open(self, action: str) -> None:
         """Raise `DeviceLostError` where the device was closed or lost."""
-
-    def new_event(self, *, timing: bool = False) -> int:
-        """Record a new event in the stream."""
 
     def is_reached(self, event: int) -> bool:
         """Tell whether the work before an event is done. Raises `DeviceLostError`."""
@@ -103,17 +101,17 @@ class CardProgram:
 
 
 class CardFence:
-    """An event behind all that was submitted so far."""
+    """Events behind what was submitted; the first ``sent`` commands are done when it is."""
 
-    def __init__(self, backend: PendingOwner, sent: int) -> None:
+    def __init__(self, backend: PendingOwner, events: Sequence[int], sent: int) -> None:
+        self.events = events
         self._backend = backend
         self._sent = sent
-        self._event = backend.new_event()
 
     @property
     def done(self) -> bool:
         try:
-            reached = self._backend.is_reached(self._event)
+            reached = all(map(self._backend.is_reached, self.events))
         except GpuError:
             return True  # `wait` raises it
         if reached:
@@ -123,23 +121,23 @@ class CardFence:
     def wait(self) -> None:
         """Block until it is reached. Raises `DeviceLostError`."""
         wait_in_turns(self)
-        self._backend.is_reached(self._event)
+        self._backend.is_reached(self.events[0])
 
     def __del__(self) -> None:
-        if hasattr(self, "_event"):
-            self._backend.drop_event(self._event)
+        for event in self.events:
+            self._backend.drop_event(event)
 
 
 class CardRead:
     """A copy to staging memory."""
 
     def __init__(
-        self, backend: PendingOwner, staging: StagingBuffer, nbytes: int, sent: int
+        self, backend: PendingOwner, staging: StagingBuffer, nbytes: int, fence: CardFence
     ) -> None:
         self._backend = backend
         self._staging: StagingBuffer | None = staging
         self._nbytes = nbytes
-        self._fence = CardFence(backend, sent)
+        self._fence = fence
 
     @property
     def done(self) -> bool:
@@ -167,12 +165,12 @@ class CardTimes:
     """Pairs of events."""
 
     def __init__(
-        self, backend: PendingOwner, pairs: list[tuple[int, int]], sent: int, origin: Origin
+        self, backend: PendingOwner, pairs: list[tuple[int, int]], fence: CardFence, origin: Origin
     ) -> None:
         self._backend = backend
         self._pairs = pairs
         self._origin = origin
-        self._fence = CardFence(backend, sent)
+        self._fence = fence
 
     def wait(self) -> list[tuple[int, int]]:
         self._fence.wait()

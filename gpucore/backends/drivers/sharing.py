@@ -7,7 +7,6 @@ with it.
 
 from __future__ import annotations
 
-import ctypes as c
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from gpucore.backends.drivers.driver import Driver
 from gpucore.backends.drivers.errors import DriverError
 from gpucore.backends.drivers.memory import CardBuffer
+from gpucore.backends.drivers.pending import CardFence
 from gpucore.errors import GpuError
 
 __all__ = ["CardSharing"]
@@ -23,14 +23,11 @@ __all__ = ["CardSharing"]
 class SharingOwner(Protocol):
     """The part of a `CardBackend` that sharing uses."""
 
-    def new_event(self, *, timing: bool = False) -> int:
-        """Record a new event in the stream."""
+    def fence(self) -> CardFence:
+        """Return what is done once everything submitted so far is."""
 
-    def is_reached(self, event: int) -> bool:
-        """Tell whether the work before an event is done. Raises `DeviceLostError`."""
-
-    def drop_event(self, event: int) -> None:
-        """Destroy an event later."""
+    def note_written(self, handle: CardBuffer) -> None:
+        """Note that the main stream is given memory that something before it writes."""
 
     def failure(self, action: str, error: DriverError | str) -> GpuError:
         """Return the error to raise where the driver reports one during ``action``."""
@@ -39,14 +36,14 @@ class SharingOwner(Protocol):
 class CardSharing:
     """The `Sharing` of a card. What others end, in any thread, is queued for the next call."""
 
-    def __init__(self, owner: SharingOwner, driver: Driver, stream: c.c_void_p, index: int) -> None:
+    def __init__(self, owner: SharingOwner, driver: Driver, stream: int, index: int) -> None:
         self.place = (driver.dlpack_kind, index)
-        self.stream = stream.value or 0
+        self.stream = stream
         self._owner = owner
         self._driver = driver
         self._releases: dict[CardBuffer, Callable[[], None]] = {}
         self._ended: deque[CardBuffer] = deque()  # commands that use them may be unsubmitted
-        self._leaving: deque[tuple[int, list[CardBuffer]]] = deque()
+        self._leaving: deque[tuple[CardFence, list[CardBuffer]]] = deque()
         self._returned: deque[Any] = deque()
 
     def address_of(self, handle: CardBuffer) -> int:
@@ -55,18 +52,18 @@ class CardSharing:
 
     def order_before(self, stream: int) -> None:
         """Make another stream of the card wait for everything submitted so far."""
-        event = self._owner.new_event()
+        fence = self._owner.fence()
         try:
-            self._driver("wait_event", stream, event)
+            for event in fence.events:
+                self._driver("wait_event", stream, event)
         except DriverError as error:
             raise self._owner.failure(f"letting stream {stream} wait", error) from None
-        finally:
-            self._owner.drop_event(event)
 
     def adopt(self, address: int, nbytes: int, release: Callable[[], None]) -> CardBuffer:
         """Return a handle of others' memory; ``release`` is called when it is of no more use."""
         handle = CardBuffer(address, nbytes)
         self._releases[handle] = release
+        self._owner.note_written(handle)
         return handle
 
     def give_back(self, handle: CardBuffer) -> None:
@@ -81,14 +78,12 @@ class CardSharing:
         """Note that all commands were submitted that use what has ended."""
         if self._ended:
             ended = [self._ended.popleft() for _ in range(len(self._ended))]
-            self._leaving.append((self._owner.new_event(), ended))
+            self._leaving.append((self._owner.fence(), ended))
 
     def settle(self) -> None:
         """Release what nothing uses any more."""
-        while self._leaving and self._owner.is_reached(self._leaving[0][0]):
-            event, ended = self._leaving.popleft()
-            self._owner.drop_event(event)
-            self._release(ended)
+        while self._leaving and self._leaving[0][0].done:
+            self._release(self._leaving.popleft()[1])
         count = len(self._returned)
         if count and not self._driver.code("synchronize_card"):  # a capture of others forbids it
             for _ in range(count):

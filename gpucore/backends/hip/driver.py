@@ -98,8 +98,8 @@ class HipDriver(Driver):
             self.code("enter", index)
             self.code("reset")
 
-    def prepare(self, address: int, stream: c.c_void_p, shape: LaunchShape) -> HipFunction:
-        return HipFunction(address, stream, shape, self.function("launch"))
+    def prepare(self, address: int, shape: LaunchShape) -> HipFunction:
+        return HipFunction(address, shape, self.function("launch"))
 
     def tile_map(self, address: int, tiles: TileMap) -> c.Structure:
         raise GpuError("HIP has no tile maps: give the kernel the buffer itself")
@@ -110,14 +110,14 @@ class HipFunction:
 
     __slots__ = ("_address", "_call", "_settings")
 
-    def __init__(self, address: int, stream: c.c_void_p, shape: LaunchShape, call: Any) -> None:
+    def __init__(self, address: int, shape: LaunchShape, call: Any) -> None:
         self._address = address
-        self._settings = (*shape.block, shape.memory, stream)
+        self._settings = (*shape.block, shape.memory)
         self._call = call
 
-    def launch(self, grid: tuple[int, int, int], pointers: Any) -> int:
-        """Launch it with an array of its parameters' addresses; return the result code."""
-        code: int = self._call(self._address, *grid, *self._settings, pointers, None)
+    def launch(self, grid: tuple[int, int, int], pointers: Any, stream: int) -> int:
+        """Launch it in a stream with an array of its parameters' addresses; return the code."""
+        code: int = self._call(self._address, *grid, *self._settings, stream, pointers, None)
         return code
 
 

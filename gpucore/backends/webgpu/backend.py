@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import (
@@ -377,6 +377,16 @@ class WebGpuBackend:
     def _timestamp_period(self) -> float:
         """Return the nanoseconds of a timestamp's tick; WebGPU itself counts nanoseconds."""
         return 1.0
+
+    @property
+    def queue(self) -> Self:
+        return self
+
+    def new_queue(self) -> Self:
+        return self
+
+    def wait(self, fence: object) -> None:
+        """Do nothing: one queue keeps the order."""
 
     def fence(self) -> Pending:
         raise NotImplementedError

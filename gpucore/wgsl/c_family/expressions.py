@@ -73,13 +73,15 @@ _PLAIN: Final = {
 class ExpressionPrinter:
     """Prints the expressions of one module; ``count_of`` is the length of a runtime-sized array.
 
-    With ``checks``, an index past the end becomes the last one.
+    With ``checks``, an index past the end becomes the last one. ``pointers`` has what the pointers
+    that were declared so far point to, by name and number.
     """
 
     def __init__(self, facts: Facts, source: str, *, checks: bool) -> None:
         self.facts = facts
         self.source = source
         self.checks = checks
+        self.pointers: dict[tuple[str, int], Expression] = {}
         self.count_of: Callable[[Expression], str] = lambda node: "0u"
         self.place_of: Callable[[Symbol], str] = symbol_name
 

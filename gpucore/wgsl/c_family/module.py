@@ -280,10 +280,10 @@ class _Kernel:
 
     def _count(self, node: Expression) -> str:
         """Return the length of a runtime-sized array, given itself or its address."""
-        root = node
-        while isinstance(root, Member | Unary):
-            root = root.value if isinstance(root, Member) else root.operand
-        symbol = self._facts.symbols.get(id(root)) if isinstance(root, Name) else None
+        symbol = self._facts.symbols.get(id(_root(node)))
+        while symbol is not None and symbol.kind == "let":
+            pointee = self._printer.pointers[symbol.name, symbol.number]
+            symbol = self._facts.symbols.get(id(_root(pointee)))
         binding = next((b for b in self._bindings if symbol and b.name == symbol.name), None)
         if symbol is None or binding is None or binding.layout is None or symbol.number:
             raise unsupported_error(
@@ -387,6 +387,13 @@ class _Kernel:
         if not isinstance(name, Name) or name.name not in _BUILT_INS:
             raise unsupported_error("this input of the entry point", self._module.source, node)
         return _BUILT_INS[name.name]
+
+
+def _root(node: Expression) -> Expression:
+    """Return what a member is of, or an operator is applied to."""
+    while isinstance(node, Member | Unary):
+        node = node.value if isinstance(node, Member) else node.operand
+    return node
 
 
 def _text_of(lines: Iterable[str]) -> str:

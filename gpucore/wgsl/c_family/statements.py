@@ -156,9 +156,16 @@ class StatementPrinter:
         if node.kind == "const" and symbol.value is not None:
             return ""
         type_ = symbol.type
+        self._note_pointer(node)
         constant = "" if node.kind == "var" or isinstance(type_, Pointer) else "const "
         value = "{}" if node.value is None else f" = {self._printer.text(node.value)}"
         return f"{constant}{type_name(type_)} {symbol_name(symbol)}{value}"
+
+    def _note_pointer(self, node: Variable) -> None:
+        """Note what a pointer points to, for the length of an array behind it."""
+        symbol = self._facts.declared[id(node)]
+        if isinstance(symbol.type, Pointer) and node.value is not None:
+            self._printer.pointers[symbol.name, symbol.number] = node.value
 
     def _assign(self, node: Assign | Step) -> str:
         assert node.target is not None
@@ -234,6 +241,7 @@ class StatementPrinter:
         symbol = self._facts.declared[id(variable)]
         if variable.kind == "const" and symbol.value is not None:
             return
+        self._note_pointer(variable)
         zero = f"{type_name(symbol.type)}{{}}"
         value = zero if variable.value is None else self._printer.text(variable.value)
         yield f"{symbol_name(symbol)} = {value};"

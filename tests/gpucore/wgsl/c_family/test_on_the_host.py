@@ -39,10 +39,11 @@ fn looped(n: u32) -> u32 {
     var k = 0u;
     loop {
         let twice = 2 * k;
+        let here = &x;
         if (k == n) { break; }
         if (k % 2 == 1) { continue; }
         sum += 100;
-        continuing { sum += twice; k++; }
+        continuing { sum += twice + arrayLength(here) - arrayLength(&x); k++; }
     }
     return sum;
 }
@@ -57,6 +58,7 @@ fn chosen(n: u32) -> u32 {
 }
 @compute @workgroup_size(1) fn main(@builtin(workgroup_id) id: vec3u) {
     let a = x[id.x]; let b = x[id.y]; let i = i32(a); let j = i32(b);
+    let through = &x; let again = through;
     let f = bitcast<f32>(a); let v = vec3i(i, j, 1);
 """
 
@@ -161,6 +163,8 @@ CASES: list[tuple[str, int, int, int]] = [
     ("table[b]", 0, 9, 7),
     ("x[b + 1000] - x[arrayLength(&x) - 1]", 5, 6, 0),
     ("looped(a)", 5, 0, 320),
+    ("(*through)[b]", 5, 900, 2**32 - 1),
+    ("arrayLength(again) - arrayLength(&x)", 5, 0, 0),
     ("chosen(a)", 1, 0, 10),
     ("chosen(a)", 2, 0, 30),
     ("next() * 10 + next()", 0, 0, 12),
