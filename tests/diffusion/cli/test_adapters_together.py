@@ -19,6 +19,7 @@ from tests.goldens.family_folders import write_family
 
 FOLDERS = ("--loras", "loras", "--embeddings", "words", "--controls", "nets", "--model", "model")
 PICTURES = ("--control", "edges.png", "--ip-image", "edges.png")
+MORE = ("--control-region", "edges.png", "--ip-region", "edges.png", "--ip-negative", "edges.png")
 
 
 def write_files() -> None:
@@ -46,7 +47,7 @@ def test_a_picture_with_all_kinds_is_drawn_again(
     given = (*FOLDERS, "--lora-mode", mode, "--device", "cpu")
     first = run(
         *("txt2img", "a bluetree <lora:style:0.7>", "--negative", "bluetree"),
-        *(*given, *PICTURES, "--control-model", "sd2", "--preprocessor", "canny"),
+        *(*given, *PICTURES, *MORE, "--control-model", "sd2", "--preprocessor", "canny"),
         *("--control-end", "0.7", "--ip-adapter", "plus", "--ip-weight", "0.6"),
         *("--hires", "1.5", "--size", "32x32", "--steps", "3", "--seed", "3"),
         *("--output", "first.png"),
@@ -54,8 +55,16 @@ def test_a_picture_with_all_kinds_is_drawn_again(
     assert first.exit_code == 0, first.stderr
     fields = infotext_of("first.png")
     assert {"Lora hashes", "TI hashes", "ControlNet 0", "ControlNet 1"} <= fields.keys()
-    again = run("txt2img", "--from", "first.png", *given, *PICTURES, "--output", "again.png")
+    again = run(
+        *("txt2img", "--from", "first.png", *given, *PICTURES, *MORE, "--output", "again.png"),
+    )
     assert again.exit_code == 0, again.stderr
+    assert "the picture had" not in again.stderr
     assert infotext_of("again.png") == fields
     with Image.open("first.png") as one, Image.open("again.png") as two:
         assert one.tobytes() == two.tobytes()
+    less = run("txt2img", "--from", "first.png", *given, *PICTURES, "--output", "less.png")
+    for missing in ("control-region", "ip-region", "ip-negative"):
+        assert f"give it (--{missing})" in less.stderr
+    with Image.open("first.png") as one, Image.open("less.png") as two:
+        assert one.tobytes() != two.tobytes()
