@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -24,11 +25,15 @@ from diffusion.tasks import (
     GuidanceOptions,
     HyperTile,
     SelfAttentionGuidance,
+    Thresholding,
     TokenMerging,
 )
 from diffusion.upscaling import UpscalerNetwork
 
 __all__ = ["main"]
+
+_SKIPPED: Final = 6
+"""First steps of a run that are not timed."""
 
 
 def choices(first: int) -> dict[str, GuidanceOptions]:
@@ -37,6 +42,8 @@ def choices(first: int) -> dict[str, GuidanceOptions]:
     return {
         "plain": GuidanceOptions(),
         "rescale": GuidanceOptions(rescale=0.7),
+        "thresholding": GuidanceOptions(thresholding=Thresholding(mimic_scale=2.0)),
+        "NGMS 3": GuidanceOptions(skip_below=3.0),
         "FreeU": GuidanceOptions(freeu=FreeU()),
         "PAG": GuidanceOptions(perturbed=3.0),
         "SAG": GuidanceOptions(self_attention=SelfAttentionGuidance()),
@@ -51,17 +58,16 @@ def choices(first: int) -> dict[str, GuidanceOptions]:
 def time_calls(pipeline: Pipeline, settings: Settings) -> float:
     """Return the seconds of a call: the least of two runs, without the first steps."""
     best = float("inf")
-    skipped = 6
     for _ in range(2):
         begun, steps = 0.0, 0
         for event in pipeline.generate(settings):
             if hasattr(event, "wait"):
                 steps += 1
                 event.wait()
-                if steps == skipped:
+                if steps == _SKIPPED:
                     begun = time.perf_counter()
                 last = time.perf_counter()
-        best = min(best, (last - begun) / (steps - skipped))
+        best = min(best, (last - begun) / (steps - _SKIPPED))
     return best
 
 
@@ -88,6 +94,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=36)
     parser.add_argument("--upscaler", type=Path, default=None)
     given = parser.parse_args()
+    if given.calls <= _SKIPPED:
+        parser.error(f"--calls must be more than {_SKIPPED}, got {given.calls}")
     with Pipeline.load(given.model, given.device) as pipeline:
         kinds = pipeline.networks.folder.unet.down_block_types
         first = next(level for level, kind in enumerate(kinds) if "CrossAttn" in kind)

@@ -15,6 +15,7 @@ from diffusion.cli.app import complain
 from diffusion.cli.options.parsing import MAX_DIGITS
 from diffusion.control import ControlFolder
 from diffusion.errors import SettingsError, quote
+from diffusion.infotext.controls import CONTROL_KEY, is_image_prompt, pictures_of
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import parse_infotext
 from diffusion.infotext.to_settings import DTYPE, WEIGHTS
@@ -33,6 +34,7 @@ __all__ = [
     "find_earlier_upscaler",
     "read_picture_text",
     "refiner_switch_of",
+    "report_earlier_pictures",
     "report_other_networks",
     "report_unreproduced",
     "weights_of",
@@ -173,6 +175,25 @@ def find_earlier_image_prompts(settings: Settings, folder: ControlFolder) -> Set
         else:
             found.append(each)
     return replace(settings, image_prompts=tuple(found))
+
+
+def report_earlier_pictures(settings: Settings, text: str) -> None:
+    """Print a line for each region, mask or negative picture that is not given again.
+
+    ``settings``: before controls and image prompts are left out that are not here.
+    """
+    texts = parse_infotext(text).settings
+    units = [key for key in texts if CONTROL_KEY.fullmatch(key)]
+    controls = [key for key in units if not is_image_prompt(texts[key])]
+    prompts = [key for key in units if is_image_prompt(texts[key])]
+    found: list[tuple[str, str, object]] = [
+        *((key, "control", each) for key, each in zip(controls, settings.controls, strict=False)),
+        *((key, "ip", each) for key, each in zip(prompts, settings.image_prompts, strict=False)),
+    ]
+    for key, option, unit in found:
+        for name in pictures_of(texts[key]):
+            if getattr(unit, name, None) is None:
+                complain(f"the picture had a {name} for {key}; give it (--{option}-{name})")
 
 
 def find_earlier_upscaler(settings: Settings, folder: UpscalerFolder) -> Settings:

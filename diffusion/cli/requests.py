@@ -20,6 +20,7 @@ from diffusion.cli.from_picture import (
     find_earlier_inversions,
     find_earlier_loras,
     find_earlier_upscaler,
+    report_earlier_pictures,
 )
 from diffusion.cli.options.drawing import DrawingOptions
 from diffusion.cli.options.groups import build_group
@@ -84,6 +85,7 @@ class CommandLine:
             settings = find_earlier_loras(settings, request.earlier_text, folder)
             words = request.options.inversion.folder()
             settings = find_earlier_inversions(settings, request.earlier_text, words)
+            report_earlier_pictures(settings, request.earlier_text)
             control_folder = request.options.control_folder()
             settings = find_earlier_controls(settings, control_folder)
             settings = find_earlier_image_prompts(settings, control_folder)

@@ -21,6 +21,8 @@ __all__ = [
     "find_resize",
     "is_image_prompt",
     "number_text",
+    "pictures_of",
+    "pictures_text",
     "read_controls",
     "unknown_modules",
 ]
@@ -29,6 +31,7 @@ CONTROL_KEY: Final = re.compile(r"ControlNet (\d{1,2})")
 _BETWEEN: Final = re.compile(r",\s*(?![^(]*\))")
 _END: Final = ".safetensors"
 _MOST: Final = 40
+_PICTURES: Final = ("region", "mask", "negative")
 _OLD: Final = {
     "preprocessor": "Module",
     "model": "Model",
@@ -75,7 +78,14 @@ def control_text(control: Control, name: str, digest: str) -> str:
         pairs["Union Control Type"] = KINDS.find(control.kind).label
     if control.layer_weights:
         pairs["Layer Weights"] = " ".join(map(number_text, control.layer_weights))
+    pairs |= pictures_text({"region": control.region, "mask": control.mask})
     return ", ".join(f"{key}: {value}" for key, value in pairs.items())
+
+
+def pictures_text(pictures: Mapping[str, object]) -> dict[str, object]:
+    """Return the pair that names the ``pictures`` of a unit beside its first; none for None."""
+    given = [name for name, picture in pictures.items() if picture is not None]
+    return {"Pictures": " ".join(given)} if given else {}
 
 
 def number_text(value: float) -> str:
@@ -105,6 +115,11 @@ def unknown_modules(settings: Mapping[str, str]) -> Iterator[str]:
         module = _pairs(text).get("Module", "none")
         if _module(module) == "none" and module.lower() != "none":
             yield f"{key}: Module: {module}"
+
+
+def pictures_of(text: str) -> list[str]:
+    """Return the names of the pictures that a unit had beside its first one."""
+    return [each for each in _pairs(text).get("Pictures", "").split() if each in _PICTURES]
 
 
 def is_image_prompt(text: str) -> bool:

@@ -12,7 +12,13 @@ from typing import Any, Final
 
 from diffusion.control import COMBINATIONS, PASSES, SCALINGS, WEIGHT_TYPES, ImagePrompt
 from diffusion.errors import SettingsError
-from diffusion.infotext.controls import CONTROL_KEY, UnitText, is_image_prompt, number_text
+from diffusion.infotext.controls import (
+    CONTROL_KEY,
+    UnitText,
+    is_image_prompt,
+    number_text,
+    pictures_text,
+)
 from diffusion.tasks.resizing import RESIZE_MODES
 
 __all__ = ["image_prompt_text", "read_image_prompts"]
@@ -44,6 +50,7 @@ def image_prompt_text(prompt: ImagePrompt, name: str, digest: str) -> str:
             pairs[key] = found.label
     if prompt.layer_weights:
         pairs["Layer Weights"] = " ".join(map(number_text, prompt.layer_weights))
+    pairs |= pictures_text({"region": prompt.region, "negative": prompt.negative})
     return ", ".join(f"{key}: {value}" for key, value in pairs.items())
 
 

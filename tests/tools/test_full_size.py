@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.models import GOALS, decoded_sizes, image_row, unet_row, vae_row
 from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.verify import check_finite, check_weights
 from diffusion.pipeline.loading import load_tokenizers
+from tools.full_size import control
 from tools.full_size.memory import draw
 from tools.full_size.models import MODELS, Model
 from tools.full_size.random_folder import write_random_folder
@@ -99,3 +101,11 @@ def test_pytorchs_image_is_timed_as_often_as_ours(monkeypatch: pytest.MonkeyPatc
     # The first is not counted; the rest take 1 to 20 seconds.
     seconds = peers._wall_seconds(lambda: calls.append(len(calls)))
     assert (len(calls), seconds) == (21, 10.5)
+
+
+def test_the_cost_of_a_control_network_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(__file__).parents[2] / "models" / "emoji"
+    control.main(["--folder", str(folder), "--size", "64", "--device", "cpu"])
+    alone, led, share = re.findall(r"([\d.]+) (?:ms|of a call)", capsys.readouterr().out)
+    assert float(led) > 0 < float(alone)
+    assert float(share) == pytest.approx(float(led) / float(alone) - 1, abs=0.01)
