@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from gpucore import Array, Array2, Buffer, Const, Device, atomic_add, barrier, bitcast, f32
 from gpucore import global_id, gpu_function, gpu_kernel, i32, local_id, shared, static_range
-from gpucore import local, subgroup_add, subgroup_any, subgroup_ballot, subgroup_lane, u32, vec2f, vec3f
+from gpucore import local, subgroup_add, subgroup_any, subgroup_ballot, subgroup_lane, u32
+from gpucore import vec2f, vec3f
 
 @gpu_kernel
 def saxpy(a: f32, x: Array[f32], y: Array[f32]) -> None:
