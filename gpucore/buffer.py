@@ -17,7 +17,7 @@ from gpucore.algebra.methods import BufferMethods
 from gpucore.algebra.operators import BufferOperators
 from gpucore.copying import copy_words
 from gpucore.display import buffer_html
-from gpucore.dtypes import MadeOf, T, conversion_text, u32
+from gpucore.dtypes import T, conversion_text, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.memory.borrowing import lend
@@ -64,10 +64,6 @@ class Buffer(NotCopyable, BufferOperators[T], BufferMethods[T]):
         self.size = math.prod(shape)
         self.nbytes = self.size * dtype.itemsize
         self._storage: Storage | None = storage
-
-    if TYPE_CHECKING:
-        # A kernel in Python takes it for an array of scalars, or of vectors of them.
-        def _holds(self, element: MadeOf[T] | T, /) -> None: ...
 
     @property
     def storage(self) -> Storage:
