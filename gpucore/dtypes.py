@@ -6,7 +6,7 @@ marker when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +16,7 @@ from gpucore.errors import DTypeError
 __all__ = [
     "DTYPES",
     "DType",
+    "MadeOf",
     "T",
     "c64",
     "conversion_text",
@@ -51,6 +52,8 @@ class DType:
     if TYPE_CHECKING:
         # An element of a kernel in Python is compared with literals.
         def __eq__(self, other: object, /) -> bool: ...
+
+        def _scalar(self) -> Self: ...
 
 
 if TYPE_CHECKING:
@@ -137,6 +140,14 @@ class c64(DType, like=np.complex64, wgsl=None):
 
 
 T = TypeVar("T", bound=DType)
+_S_co = TypeVar("_S_co", covariant=True)
+
+
+class MadeOf(Protocol[_S_co]):
+    """What an array of scalars holds, for checkers: these scalars, or vectors of them."""
+
+    def _scalar(self) -> _S_co: ...
+
 
 DTYPES: dict[str, type[DType]] = {d.name: d for d in (c64, f16, f32, i32, i8, u32, u8)}
 _BY_NUMPY = {d.numpy: d for d in DTYPES.values()}

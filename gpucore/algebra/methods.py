@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from gpucore.algebra.operators import Operand
 from gpucore.algebra.provider import operation
-from gpucore.dtypes import DType, i32, u8
+from gpucore.dtypes import DType, MadeOf, i32, u8
 from gpucore.dtypes import T as Element
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class BufferMethods(Generic[Element]):
     __slots__ = ()
 
     shape: tuple[int, ...]
+
+    if TYPE_CHECKING:
+        # A kernel in Python takes a buffer for an array of scalars, or of vectors of them.
+        def _holds(self, element: MadeOf[Element] | Element, /) -> None: ...
 
     @property
     def T(self) -> Buffer[Element]:  # noqa: N802 (NumPy's name)

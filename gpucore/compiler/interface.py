@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gpucore.compiler.annotations import ArrayType, ConstantType, scalar_type
-from gpucore.compiler.errors import KernelSyntaxError
+from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError
 from gpucore.compiler.flexible import FLOATS
 from gpucore.compiler.source import FunctionSource
 
@@ -35,7 +35,8 @@ class KernelInterface:
 def read_interface(source: FunctionSource) -> KernelInterface:
     """Return what calls give.
 
-    Raises `PythonKernelError` for an annotation without a meaning, a default value, and ``*``.
+    Raises `PythonKernelError` for an annotation that is missing or has no meaning, a default value,
+    and ``*``.
     """
     arguments = source.tree.args
     defaults = [*arguments.defaults, *(each for each in arguments.kw_defaults if each is not None)]
@@ -47,7 +48,15 @@ def read_interface(source: FunctionSource) -> KernelInterface:
     names = tuple(each.arg for each in parameters_of(source))
     found = KernelInterface(names, {}, {}, {}, tuple(_floats(source)))
     for node in parameters_of(source):
-        annotation = None if node.annotation is None else source.evaluate(node.annotation)
+        if node.annotation is None:
+            raise KernelTypeError(
+                "a kernel is no method: define it outside of the class"
+                if node.arg == "self"
+                else f"the parameter {node.arg} needs a type, as in {node.arg}: f32 or "
+                f"{node.arg}: Array[f32]",
+                source.place(node),
+            )
+        annotation = source.evaluate(node.annotation)
         marker = annotation.element if isinstance(annotation, ArrayType) else annotation
         if isinstance(annotation, ConstantType):
             found.constants[node.arg] = annotation.kind

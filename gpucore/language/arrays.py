@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from gpucore.compiler import ArrayType, ConstantType
-
-if TYPE_CHECKING:
-    from gpucore.buffer import Buffer
 
 __all__ = ["Array", "Array2", "Array3", "Array4", "Const"]
 
 C = TypeVar("C", int, float, bool)
 E = TypeVar("E")
 """What an array has: a dtype, a vector, or a dataclass."""
+
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class Holds(Protocol[E_contra]):
+    """What a call gives for an array, for checkers: a buffer of such elements."""
+
+    def _holds(self, element: E_contra, /) -> None: ...
+
 
 if TYPE_CHECKING:
 
@@ -64,7 +70,7 @@ if TYPE_CHECKING:
         def __ge__(self, other: Array[E] | float) -> bool: ...
         def __float__(self) -> float: ...
         def __index__(self) -> int: ...
-        def _takes(self, argument: Buffer[E]) -> Buffer[E]: ...  # type: ignore[type-var]
+        def _takes(self, argument: Holds[E]) -> Holds[E]: ...
 
     class Array(_Elements[E]):
         """An array with one axis: ``x[i]``. In an elementwise kernel, one of any shape."""

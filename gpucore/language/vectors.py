@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from gpucore.dtypes import f16, f32, i32, u32
 from gpucore.language.outside import outside_error
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ __all__ = [
 ]
 
 
-class _Numbers:
+N = TypeVar("N")
+
+
+class _Numbers(Generic[N]):
     """What vectors and matrices have in common for checkers of types."""
 
     gpu_shape: ClassVar[tuple[int | str, ...]]
@@ -45,6 +49,7 @@ class _Numbers:
 
     if TYPE_CHECKING:
 
+        def _scalar(self) -> N: ...
         def __add__(self, other: Self | float) -> Self: ...
         def __radd__(self, other: float) -> Self: ...
         def __sub__(self, other: Self | float) -> Self: ...
@@ -75,127 +80,127 @@ class _Numbers:
         def _takes(self, argument: Any) -> Any: ...
 
 
-class vec2f(_Numbers):
+class vec2f(_Numbers[f32]):
     """Two numbers of f32."""
 
     gpu_shape = (2, "f32")
 
 
-class vec2h(_Numbers):
+class vec2h(_Numbers[f16]):
     """Two numbers of f16."""
 
     gpu_shape = (2, "f16")
 
 
-class vec2i(_Numbers):
+class vec2i(_Numbers[i32]):
     """Two numbers of i32."""
 
     gpu_shape = (2, "i32")
 
 
-class vec2u(_Numbers):
+class vec2u(_Numbers[u32]):
     """Two numbers of u32."""
 
     gpu_shape = (2, "u32")
 
 
-class vec3f(_Numbers):
+class vec3f(_Numbers[f32]):
     """Three numbers of f32."""
 
     gpu_shape = (3, "f32")
 
 
-class vec3h(_Numbers):
+class vec3h(_Numbers[f16]):
     """Three numbers of f16."""
 
     gpu_shape = (3, "f16")
 
 
-class vec3i(_Numbers):
+class vec3i(_Numbers[i32]):
     """Three numbers of i32."""
 
     gpu_shape = (3, "i32")
 
 
-class vec3u(_Numbers):
+class vec3u(_Numbers[u32]):
     """Three numbers of u32."""
 
     gpu_shape = (3, "u32")
 
 
-class vec4f(_Numbers):
+class vec4f(_Numbers[f32]):
     """Four numbers of f32."""
 
     gpu_shape = (4, "f32")
 
 
-class vec4h(_Numbers):
+class vec4h(_Numbers[f16]):
     """Four numbers of f16."""
 
     gpu_shape = (4, "f16")
 
 
-class vec4i(_Numbers):
+class vec4i(_Numbers[i32]):
     """Four numbers of i32."""
 
     gpu_shape = (4, "i32")
 
 
-class vec4u(_Numbers):
+class vec4u(_Numbers[u32]):
     """Four numbers of u32."""
 
     gpu_shape = (4, "u32")
 
 
-class mat2x2f(_Numbers):
+class mat2x2f(_Numbers[f32]):
     """A matrix of 2 columns and 2 rows of f32; it is made of its columns."""
 
     gpu_shape = (2, 2, "f32")
 
 
-class mat2x3f(_Numbers):
+class mat2x3f(_Numbers[f32]):
     """A matrix of 2 columns and 3 rows of f32; it is made of its columns."""
 
     gpu_shape = (2, 3, "f32")
 
 
-class mat2x4f(_Numbers):
+class mat2x4f(_Numbers[f32]):
     """A matrix of 2 columns and 4 rows of f32; it is made of its columns."""
 
     gpu_shape = (2, 4, "f32")
 
 
-class mat3x2f(_Numbers):
+class mat3x2f(_Numbers[f32]):
     """A matrix of 3 columns and 2 rows of f32; it is made of its columns."""
 
     gpu_shape = (3, 2, "f32")
 
 
-class mat3x3f(_Numbers):
+class mat3x3f(_Numbers[f32]):
     """A matrix of 3 columns and 3 rows of f32; it is made of its columns."""
 
     gpu_shape = (3, 3, "f32")
 
 
-class mat3x4f(_Numbers):
+class mat3x4f(_Numbers[f32]):
     """A matrix of 3 columns and 4 rows of f32; it is made of its columns."""
 
     gpu_shape = (3, 4, "f32")
 
 
-class mat4x2f(_Numbers):
+class mat4x2f(_Numbers[f32]):
     """A matrix of 4 columns and 2 rows of f32; it is made of its columns."""
 
     gpu_shape = (4, 2, "f32")
 
 
-class mat4x3f(_Numbers):
+class mat4x3f(_Numbers[f32]):
     """A matrix of 4 columns and 3 rows of f32; it is made of its columns."""
 
     gpu_shape = (4, 3, "f32")
 
 
-class mat4x4f(_Numbers):
+class mat4x4f(_Numbers[f32]):
     """A matrix of 4 columns and 4 rows of f32; it is made of its columns."""
 
     gpu_shape = (4, 4, "f32")

@@ -186,8 +186,8 @@ class StatementWriter:
             update = Assign(name, operator, number(abs(node.step), type_), at=at)
             return For(start, condition, update, body, at=at)
         step = self.expressions.write(node.step)
-        condition = _short_of(name, stop, step, type_, at)
-        return For(start, condition, Assign(name, "+=", step, at=at), body, at=at)
+        update = Assign(name, "+=", step, at=at)
+        return For(start, _short_of(name, stop, step, type_, at), update, body, at=at)
 
     def _while(self, node: ir.While, at: int) -> Iterator[Statement]:
         endless = isinstance(node.condition, ir.Constant)

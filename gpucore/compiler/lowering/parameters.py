@@ -24,12 +24,7 @@ def read_parameters(scope: Scope, variant: Variant) -> None:
     constants = dict(variant.constants)
     types = dict(variant.types)
     for node in parameters_of(scope.source):
-        if node.annotation is None:
-            raise scope.type_error(
-                f"the parameter {node.arg} needs a type, as in {node.arg}: f32 or {node.arg}: "
-                "Array[f32]",
-                node,
-            )
+        assert node.annotation is not None  # the interface was read before
         annotation = scope.source.evaluate(node.annotation)
         _note_type_variable(scope, annotation, types)
         parameter = _parameter(scope, node, annotation)

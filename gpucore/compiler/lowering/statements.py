@@ -157,7 +157,7 @@ class StatementReader:
         assert isinstance(kind, Vector)
         names = "xyzw"[: kind.count]
         if isinstance(vector, ir.Member) and isinstance(seen(vector.value.type), Vector):
-            vector, names = vector.value, vector.name
+            names, vector = vector.name, vector.value
         if not isinstance(vector, ir.BuiltIn | ir.Read):
             vector = self.scope.keep(vector)
         return Values(tuple(ir.Member(kind.scalar, vector.place, vector, n) for n in names))

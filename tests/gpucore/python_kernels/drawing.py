@@ -117,10 +117,13 @@ class Drawer:
         self.count += 1
         name, kind = f"k{self.count}", self.random.choice(["i32", "u32"])
         start, stop = self.random.randint(0, 3), self.random.randint(0, 6)
+        step = str(self.random.randint(1, 3))
+        if self.random.random() < 0.3:
+            step = f"({self.integer(kind, 1)} & 3)"  # of 0, the loop has no round
         if kind == "i32" and self.random.random() < 0.5:
-            head = f"range(i32({stop}), i32({-start}), {-self.random.randint(1, 2)})"
+            head = f"range(i32({stop}), i32({-start}), -{step})"
         else:
-            head = f"range({kind}({start}), {kind}({stop}), {self.random.randint(1, 3)})"
+            head = f"range({kind}({start}), {kind}({stop}), {step})"
         self.add(depth, f"for {name} in {head}:")
         self.locals[name] = kind
         self.loops += 1
@@ -238,9 +241,10 @@ def expected_values(text: str, name: str, rows: list[dict[str, Any]]) -> list[in
     ]
 
 
-def typed_range(start: Any, stop: Any, step: int) -> Iterator[Any]:
-    """Yield the numbers of a range in the type of its start."""
-    return (type(start)(each) for each in range(int(start), int(stop), step))
+def typed_range(start: Any, stop: Any, step: Any) -> Iterator[Any]:
+    """Yield the numbers of a range in the type of its start; none for a step of 0."""
+    numbers = range(int(start), int(stop), int(step)) if int(step) else ()
+    return (type(start)(each) for each in numbers)
 
 
 def argument_rows(random: Random) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from gpucore import Array, Array2, Buffer, Const, Device, atomic_add, barrier, bitcast, f32
 from gpucore import global_id, gpu_function, gpu_kernel, i32, local_id, shared, static_range
-from gpucore import local, subgroup_add, subgroup_any, subgroup_ballot, subgroup_lane, u32, vec2f
+from gpucore import local, subgroup_add, subgroup_any, subgroup_ballot, subgroup_lane, u32
+from gpucore import vec2f, vec3f
 
 @gpu_kernel
 def saxpy(a: f32, x: Array[f32], y: Array[f32]) -> None:
@@ -64,6 +65,10 @@ class Settings:
 def scale(x: Array[f32], settings: Settings) -> None:
     x[global_id.x] *= settings.gain
 
+@gpu_kernel
+def shift(points: Array[vec3f], by: f32) -> None:
+    points[global_id.x] += vec3f(by)
+
 device = Device.null()
 floats: Buffer[f32] = device.buffer(f32, 4)
 table: Buffer[f32] = device.buffer(f32, (4, 4))
@@ -76,8 +81,10 @@ saxpy(a=2.0, x=floats, y=floats)
 made: Buffer[f32] = vector_add(floats, floats)
 tiles(table, words, 3)
 scale(floats, Settings(f32(2)))
+shift(table, 2)
 """
 WRONG = {
+    "shift(words, 2)": "Buffer[u32]",
     "saxpy(2.0, floats, integers)": "Buffer[i32]",
     "saxpy('two', floats, floats)": "",
     "saxpy(2.0, floats)": "",

@@ -169,6 +169,14 @@ def no_annotation(x, n):
     x[0] = n
 
 
+class Ball:
+    def method(self, x: Array[f32]):
+        x[0] = 1
+
+
+method = Ball.method
+
+
 def wrong_annotation(x: list):
     x[0] = 1
 

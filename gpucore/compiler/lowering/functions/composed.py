@@ -6,7 +6,6 @@ Their arguments are written several times, so a caller gives variables and liter
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
 from typing import Final
 
 from gpucore.compiler import ir
@@ -58,7 +57,7 @@ def call_composed(name: str, arguments: list[ir.Expression], place: Place) -> ir
 
 
 def _operator(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
-    return binary(_OPERATORS[name], *arguments, place)
+    return binary(_OPERATORS[name], arguments[0], arguments[1], place)
 
 
 def _truth(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
@@ -70,7 +69,7 @@ def _truth(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expres
             )
     if name == "logical_not":
         return logical_not(arguments[0], place)
-    return binary(_TRUTHS[name], *arguments, place)
+    return binary(_TRUTHS[name], arguments[0], arguments[1], place)
 
 
 def _negative(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
@@ -116,11 +115,10 @@ def _cbrt(name: str, arguments: list[ir.Expression], place: Place) -> ir.Express
 
 def _series(x: ir.Expression, factors: list[float], place: Place) -> ir.Expression:
     """Return ``factors[0] + x * (factors[1] + x * ...)``."""
-
-    def step(rest: ir.Expression, factor: float) -> ir.Expression:
-        return binary("+", constant(factor, place), binary("*", x, rest, place), place)
-
-    return reduce(step, reversed(factors[:-1]), constant(factors[-1], place))
+    result: ir.Expression = constant(factors[-1], place)
+    for factor in reversed(factors[:-1]):
+        result = binary("+", constant(factor, place), binary("*", x, result, place), place)
+    return result
 
 
 def _if_small(
@@ -151,8 +149,8 @@ def _log1p(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expres
 
 def _mod(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
     """Return the remainder of Python and NumPy, which has the sign of the right side."""
-    _, divisor = arguments
-    rest = binary("%", *arguments, place)
+    number, divisor = arguments
+    rest = binary("%", number, divisor, place)
     if seen(rest.type) == U32:
         return rest
     zero = constant(0, place)
