@@ -103,7 +103,7 @@ def test_pictures_say_whose_they_are() -> None:
         (ONE + ("--ip-type", "bold"), "--ip-type cannot be 'bold'"),
         (ONE + ("--ip-weight", "1", "--ip-weight", "2"), "must be given 1 times at most"),
         (ONE + ("--ip-layers", "1;2"), "must be numbers between commas"),
-        (ONE + ("--ip-encoder", "other"), "no such control network"),
+        (ONE + ("--ip-encoder", "other"), "no such image encoder"),
         (("--ip-adapter", "othr", "--ip-image", "in.png", "--controls", "nets"), "no such"),
     ],
 )

@@ -205,7 +205,7 @@ def test_the_infotext_reads_back(pipeline: Pipeline) -> None:
         ({"layer_weights": 1.0}, "must be a tuple of numbers"),
         ({"combine": "or"}, "ip combine"),
         ({"resize": "pad"}, "must be crop, stretch or fill"),
-        ({"model": "none"}, "no such control network"),
+        ({"model": "none"}, "no such IP-Adapter"),
         ({"encoder": ""}, "must be a name or a path"),
     ],
 )

@@ -34,9 +34,11 @@ export function fieldControl(field) {
   const kind = `field ${field.kind} ${field.wide ? "wide" : ""}`;
   const element = h("div", { class: kind }, field.kind !== "switch" && h("label", { for: id }, field.label), body, hint);
   const { needs } = field;
-  const showIfNeeded = () => element.classList.toggle("absent", Boolean(needs) && !choicesOf(needs ?? "").length && get(field.key) === null);
-  arrived.on(showIfNeeded);
-  showIfNeeded(); // before the lists are there, it would push what follows down and up again
+  if (needs) {
+    const showIfNeeded = () => element.classList.toggle("absent", !choicesOf(needs).length && get(field.key) === null);
+    arrived.on(showIfNeeded);
+    showIfNeeded(); // before the lists are there, it would push what follows down and up again
+  }
   return element;
 }
 
