@@ -144,7 +144,7 @@ _S_co = TypeVar("_S_co", covariant=True)
 
 
 class MadeOf(Protocol[_S_co]):
-    """What an array of scalars holds, for checkers: these scalars, or vectors of them."""
+    """Elements of an array of scalars, for checkers: these scalars, or vectors of them."""
 
     def _scalar(self) -> _S_co: ...
 

@@ -85,7 +85,7 @@ MEASUREMENTS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its status, or why it was stopped or left out."""
+    """The end of a command: its status, or why it was stopped or left out."""
 
     name: str
     status: str

@@ -16,7 +16,7 @@ E_contra = TypeVar("E_contra", contravariant=True)
 
 
 class Holds(Protocol[E_contra]):
-    """What a call gives for an array, for checkers: a buffer of such elements."""
+    """A buffer of such elements, as checkers let a call give it for an array."""
 
     def _holds(self, element: E_contra, /) -> None: ...
 

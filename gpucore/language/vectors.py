@@ -40,7 +40,7 @@ N = TypeVar("N")
 
 
 class _Numbers(Generic[N]):
-    """What vectors and matrices have in common for checkers of types."""
+    """The common part of vectors and matrices, for checkers of types."""
 
     gpu_shape: ClassVar[tuple[int | str, ...]]
 
