@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -101,6 +103,7 @@ def measure(each: Measurement, out: Path, folder: Path, device: str) -> Outcome:
     with (out / f"{each.name}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -143,11 +146,12 @@ def main() -> None:
     wanted = options.only.split(",") if options.only else names
     if unknown := [name for name in wanted if name not in names]:
         parser.error(f"--only must be among {', '.join(names)}, got {', '.join(unknown)}")
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
     chosen = [each for each in MEASUREMENTS if each.name in wanted]
     with tempfile.TemporaryDirectory() as folder:
         place, seconds = Path(folder), options.minutes * 60
-        found = measure_all(chosen, options.out, place, options.device, seconds)
+        found = measure_all(chosen, out, place, options.device, seconds)
     print()
     for each in found:
         print(f"{each.name:16} {each.status:10} {each.seconds:6.0f} s  {each.name}.log")
