@@ -107,8 +107,12 @@ HOPPER_TILES = (
 )
 
 
-def choose_hopper_tile(matmul: Matmul, slices: int) -> HopperTile:
-    """Return the likely quickest tile. Raises `ShapeError` for a forced tile that does not fit."""
+def choose_hopper_tile(matmul: Matmul, slices: int, *, narrow: bool = False) -> HopperTile:
+    """Return the likely quickest tile. Raises `ShapeError` for a forced tile that does not fit.
+
+    ``narrow``: the half of a low-rank update whose columns are ranks. The parts of K are then those
+    for one group, however many zeros fill a slot up.
+    """
     gates = matmul.activation == "geglu"
     forced = forced_tile("matmul")
     if isinstance(forced, HopperTile):
@@ -118,7 +122,7 @@ def choose_hopper_tile(matmul: Matmul, slices: int) -> HopperTile:
         return forced
     rows = matmul.m // max(matmul.images, 1)
     sizes = _Sizes(matmul.m, matmul.columns, slices, matmul.batch)
-    return _best_tile(sizes, rows, gates=gates)
+    return _best_tile(sizes, (rows, GROUP if narrow else matmul.columns), gates=gates)
 
 
 class _Sizes(NamedTuple):
@@ -131,12 +135,13 @@ class _Sizes(NamedTuple):
 
 
 @functools.lru_cache(4096)
-def _best_tile(sizes: _Sizes, rows: int, *, gates: bool) -> HopperTile:
-    """Return the quickest tile with the parts of K that suit one image of ``rows`` rows."""
+def _best_tile(sizes: _Sizes, image: tuple[int, int], *, gates: bool) -> HopperTile:
+    """Return the quickest tile with the parts of K that suit one image's rows and columns."""
     m, columns, slices, batch = sizes
     fitting = [tile for tile in HOPPER_TILES if tile.fits(gates=gates, batched=batch is not None)]
     # With two images, as guidance has them, the parts are quickest.
     able = [tile for tile in fitting if tile.parts == 1 or slices >= 2 * tile.parts]
-    parts = min(able, key=lambda tile: tile.cost(2 * rows, columns, slices)).parts
+    rows, width = image
+    parts = min(able, key=lambda tile: tile.cost(2 * rows, width, slices)).parts
     same = (tile for tile in fitting if tile.parts == parts)
     return min(same, key=lambda tile: tile.cost(m, columns, slices, batch or 1))

@@ -22,9 +22,12 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import Window, conv_matmul, result_shape
+from gpustd.matmul.epilogue import NO_EPILOGUE
+from gpustd.matmul.hopper_tiles import SLICE
 from gpustd.matmul.launching import adds_updates
-from gpustd.matmul.operation import Matmul
+from gpustd.matmul.operation import Matmul, Operands
 from gpustd.matmul.rank_update import RankUpdate
+from gpustd.matmul.variants.hopper import plan_hopper, takes_hopper
 
 __all__ = [
     "NO_UPDATE",
@@ -46,6 +49,8 @@ _first_slot: PerDevice[Buffer[u32]] = PerDevice(
 _BLOCK_ROWS: Final = 32
 _BLOCK_COLUMNS: Final = 64
 _SUBGROUPS: Final = 4
+# Rows of a tile of `hopper`.
+_HOPPER_ROWS: Final = 128
 # Rows and columns of a matrix that they multiply.
 _MATRIX: Final = 16
 # Operands of 16 x 16 that a subgroup has under way.
@@ -140,12 +145,20 @@ class _Update:
         """Tell the variant, which follows from the sizes of one image."""
         forced = forced_variant("low_rank")
         if forced is not None:
-            return forced == "matrix"
+            return forced in ("matrix", "hopper")
         halves = x.device.has_matrix_units and x.dtype is f16
         plain = second is None and not self.matmul.has_window
         whole = not (self.matmul.k % 16 or self._ranks % 16 or self._columns % 8)
         filled = self._rows >= _BLOCK_ROWS and self._columns >= _BLOCK_COLUMNS
         return halves and plain and whole and filled
+
+    def _takes_hopper(self, x: Buffer[Any]) -> bool:
+        """Tell whether the narrow half is a product of `hopper`, by the sizes of one image."""
+        forced = forced_variant("low_rank")
+        if forced is not None:
+            return forced == "hopper"
+        whole = not (self._rows % _HOPPER_ROWS or self.matmul.k % SLICE)
+        return whole and takes_hopper(x.device, self.matmul, x.dtype.name)
 
     def _down(self, x: Buffer[Any], second: Buffer[Any] | None) -> Buffer[f32]:
         ranks = x.device.buffer(f32, (self.matmul.m, self.matmul.n))
@@ -166,6 +179,12 @@ class _Update:
 
     def _down_on_matrix_units(self, x: Buffer[Any]) -> Buffer[f16]:
         ranks, k = x.device.buffer(f16, (self.matmul.m, self.matmul.n)), self.matmul.k
+        if self._takes_hopper(x):
+            operands = Operands(x, None, self.down, NO_EPILOGUE, ranks, slots=self.chosen)
+            for launch in plan_hopper(self.matmul, operands):
+                record = kernel(x.device, launch.shader, **launch.spec)
+                record(*launch.arguments, grid=launch.grid, work=launch.work)
+            return ranks
         columns = next(each for each in (96, 64, 48, 32, 16) if self.matmul.n % each == 0)
         teams = next(each for each in (8, 4, 2, 1) if k // 16 % each == 0)
         most = max(1, _MOST_MATRICES // (2 + columns // 16))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gpucore import Buffer, Work
+from gpucore import Buffer, Work, u32
 from gpustd.launch.template import Value
 from gpustd.matmul.epilogue import Epilogue
 from gpustd.matmul.quantized.weight import QuantizedPart
@@ -97,7 +97,8 @@ class Operands(NamedTuple):
     """Buffers of one launch: image and weights, the epilogue's, and the result ``y``.
 
     ``second`` is the source whose channels follow those of ``x``. ``quantized``: what ``w`` holds
-    the words of, where the kernel expands them. ``update``: what is added to the sums.
+    the words of, where the kernel expands them. ``update``: what is added to the sums. ``slots``:
+    the slot of each image, where ``w`` is (slots, K, columns), which `hopper` alone takes.
     """
 
     x: Buffer[Any]
@@ -107,6 +108,7 @@ class Operands(NamedTuple):
     y: Buffer[Any]
     quantized: QuantizedPart | None = None
     update: RankUpdate | None = None
+    slots: Buffer[u32] | None = None
 
     @property
     def factors(self) -> list[Buffer[Any]]:

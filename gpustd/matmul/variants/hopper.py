@@ -79,7 +79,7 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
     if matmul.channels[0] % SLICE and _is_written_out(matmul):
         return _plan_written_out(matmul, operands)
     slices = sum(ceil_div(c, SLICE) for c in matmul.channels) * matmul.taps
-    tile = choose_hopper_tile(matmul, slices)
+    tile = choose_hopper_tile(matmul, slices, narrow=operands.slots is not None)
     gates = matmul.activation == "geglu"
     pixels = matmul.source == _PIXELS and (matmul.has_window or matmul.batch is not None)
     width = tile.width(gates=gates)
@@ -96,12 +96,14 @@ def plan_hopper(matmul: Matmul, operands: Operands) -> list[Launch]:
         "memory": tile.memory(gates=gates),
         **epilogue_spec(matmul, operands.epilogue),
         **operands.update_spec,
+        **({} if operands.slots is None else {"slots": True}),
     }
     spec["label"] = _label(spec)
     sources = [b for b in (operands.x, operands.second) if b is not None]
     arguments: list[Any] = [
         *(_left_tiles(matmul, source, pixels=pixels) for source in sources),
         _weight_tiles(matmul, operands.w),
+        *([] if operands.slots is None else [operands.slots]),
         *operands.epilogue.buffers,
         *_update_tiles(operands.update),
         operands.y,
@@ -146,7 +148,7 @@ def _label(spec: dict[str, Value]) -> str:
     if spec["parts"] != 1:
         words.append(f"in {spec['parts']}")
     words += [name for name in ("pixels", "enlarging", "two", *NO_EPILOGUE._fields) if spec[name]]
-    words += ["update"] if "update" in spec else []
+    words += [name for name in ("update", "slots") if name in spec]
     words += [
         str(spec[name]) for name in ("activation", "out") if spec[name] not in ("none", "f16")
     ]

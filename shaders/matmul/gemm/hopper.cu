@@ -21,6 +21,9 @@
 // A low-rank update is more of K: `ranks` (rows, groups * ranks), the narrow half, and `up` (slots, ranks,
 // columns), of the slot that `chosen` has for an image; a group of columns reads its own ranks.
 //
+// With `slots`, w is (slots, K, columns), and rows of an image take the slot that it chose. Where it chose none,
+// results are of slot 0, for nobody to read.
+//
 // A thread has 2 neighbouring columns of rows r and r + 8 in each 8 columns: {0, 1} and {2, 3} of 4.
 //
 // Memory: as in matmul/gemm/operands.wgsl. Shared memory: STAGES slices, a place for results on their way
@@ -30,8 +33,8 @@
 // 4096x4096x4096 191 (201, 427); 3 x 3 convolutions 2x64x64x320 29 (27.9), 2x32x32x640 30 (32.8),
 // 2x16x16x1280 36 (33.4), 2x8x8x1280 16 (20), 1x128x128x512 106 (115). Tiles whose columns are no
 // multiple of 64 take a third longer than with weights that lie (columns, K).
-// Limits: columns multiples of 8; channels of a convolution, and rows of weights of a batch, multiples of
-// 64; K of a matrix a multiple of 8.
+// Limits: columns multiples of 8; channels of a convolution, and rows of weights of a batch or a slot,
+// multiples of 64; K of a matrix a multiple of 8; rows of an image with slots multiples of 128.
 //% include "matmul/hopper.cuh"
 //% include "nn/activation/activations.cuh"
 //% from "matmul/hopper.cuh" import product
@@ -71,6 +74,9 @@ w_kernel(
     const __grid_constant__ TensorMap x2,
 //% endif
     const __grid_constant__ TensorMap w,
+//% if slots is defined
+    const u32* slots, u64 slots_bytes,
+//% endif
 //% if bias
     const float* bias, u64 bias_bytes,
 //% endif
@@ -164,17 +170,24 @@ w_kernel(
                 return column + g * GROUP;
 //% endif
             };
+//% if slots is not defined
             if (first < tiles) {
                 const Place place = place_of(first);
                 for (int i = 0; i < min(steps, STAGES); i++)
                     for (int g = 0; g < GROUPS; g++)
                         prefetch_2d(&w, column_of(place.column, g), place.batch * params.depth + (from + i) * 64);
             }
+//% endif
             wait_for_launch_ahead();
             int s = 0, parity = 1;
             for (int tile = first; tile < tiles; tile += stride) {
                 const Place place = place_of(tile);
+//% if slots is defined
+                const u32 chosen = global_word(slots + place.row / params.rows_of_image);
+                const int depth = chosen == 0xffffffffu ? 0 : (int)(chosen * params.depth);
+//% else
                 const int depth = place.batch * params.depth;
+//% endif
 //% if pixels
                 const int pixel = place.row % (params.out_width * params.out_height);
                 const int image = place.row / (params.out_width * params.out_height);

@@ -1,7 +1,8 @@
 // The bindings of products in CUDA C++, whose Params a file above declares, and a body that names them.
 //
 // Memory: as in matmul/gemm/operands.wgsl: x, and x2 where there are two sources; weights w (K,
-// columns); bias, per_image, residual and a low-rank update where they are given; the result y.
+// columns), or (slots, K, columns) and the slot of each image; bias, per_image, residual and a low-rank
+// update where they are given; the result y.
 // Limits: those of the file that includes it.
 @group(0) @binding(0) var<storage, read> x: array<f16>;
 //% set at = 1
@@ -10,6 +11,10 @@
 //% set at = 2
 //% endif
 @group(0) @binding({{ at }}) var<storage, read> w: array<f16>;
+//% if slots is defined
+//% set at = at + 1
+@group(0) @binding({{ at }}) var<storage, read> slots: array<u32>;
+//% endif
 //% if bias
 //% set at = at + 1
 @group(0) @binding({{ at }}) var<storage, read> bias: array<f32>;
@@ -38,6 +43,9 @@ fn main() {
     _ = &x2;
 //% endif
     _ = &w;
+//% if slots is defined
+    _ = &slots;
+//% endif
 //% if bias
     _ = &bias;
 //% endif

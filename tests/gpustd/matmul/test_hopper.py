@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore import Device, ShapeError, f16, f32
+from gpucore import Device, ShapeError, f16, f32, u32
 from gpucore.backends import TileMap
 from gpustd import fused_conv2d, gemm, upsampling_conv2d, upsampling_weights, wide_gemm
 from gpustd.launch.template import native_code
@@ -95,6 +95,41 @@ def test_one_of_each_kind_compiles(
         code = native_code(launch.shader, launch.spec)
         assert (code.threads, code.cluster) == (384, tile.parts)
         assert b"w_kernel" in compiler.compile(code.text, ARCHITECTURE)
+
+
+def test_narrow_half_of_a_low_rank_update(
+    card: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is a product with the weights of a slot, in as many parts of K for any number of ranks."""
+    compiler = compiler_or_skip(monkeypatch, tmp_path)
+    parts = set()
+    for ranks in (16, 32, 96, 256):
+        matmul = conv_matmul(
+            "low_rank_update",
+            card.buffer(f16, (2, 1024, 1, 1280)),
+            None,
+            (1, 1, 1280, ranks),
+            Window(),
+            None,
+            0,
+        )
+        operands = Operands(
+            card.buffer(f16, (2, 1024, 1, 1280)),
+            None,
+            card.buffer(f16, (3, 1280, ranks)),
+            Epilogue(),
+            card.buffer(f16, (2048, ranks)),
+            slots=card.buffer(u32, 2),
+        )
+        (launch,) = plan_hopper(matmul, operands)
+        parts.add(launch.spec["parts"])
+        assert launch.arguments[1].tiles.extents == (ranks, 3 * 1280)
+        assert launch.arguments[-1]["rows_of_image"] == 1024
+        assert launch.arguments[-1]["depth"] == 1280
+    assert len(parts) == 1
+    code = native_code(launch.shader, launch.spec)
+    assert "u32* slots" in code.text
+    assert b"w_kernel" in compiler.compile(code.text, ARCHITECTURE)
 
 
 def windows_of(tiles: TileMap, image: Array, count: int, tap: tuple[int, int]) -> Array:

@@ -26,6 +26,7 @@ from gpustd.matmul.low_rank import (
 from gpustd.matmul.rank_slots import Region, Source, place_matrix
 from tests.conftest import skip_without_f16
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
+from tests.gpustd.hopper_cards import skip_without_wgmma
 from tests.gpustd.matmul.small_tiles import SMALL_MATRIX
 from tests.gpustd.reference.low_rank import CASES, NONE, Case, bound, reference
 
@@ -46,6 +47,13 @@ ACTIVATED: dict[str | None, Callable[[Array], Array]] = {
 }
 _MOST_EMULATED = 1 << 20
 FOR_MATRIX_UNITS = [case for case in CASES if case.rows >= 32 and case.k % 16 == 0]
+# Rows of whole tiles, K in one part and in several, columns of less and of more than one tile.
+FOR_HOPPER = [
+    Case((2, NONE, 0, 1), 128, 320, 16, 72),
+    Case((1, 0), 256, 1280, 32, 3 * 80, 3),
+    Case((0, NONE, 2), 128, 5120, 32, 64),
+    Case((2, 1), 384, 128, 144, 128),
+]
 WINDOWS = {
     "padded": Window(1, Padding(1, 1, 1, 1)),
     "stride": Window(2, Padding(0, 1, 0, 1)),
@@ -108,6 +116,27 @@ def test_matrix_units(device: Device, case: Case, monkeypatch: pytest.MonkeyPatc
     operands = draw(case, f16)
     with force_variant("low_rank", "matrix"):
         check(case, operands, run(device, case, operands), f16)
+
+
+@pytest.mark.parametrize("case", FOR_HOPPER, ids=lambda case: case.name)
+def test_narrow_halves_for_hopper(device: Device, case: Case) -> None:
+    skip_without_wgmma(device)
+    operands = draw(case, f16)
+    operands["down"] = (operands["down"] / case.k**0.5).astype(np.float16)
+    found = run(device, case, operands)
+    check(case, operands, found, f16)
+    for image, slot in enumerate(case.chosen):
+        if slot == NONE:
+            continue
+        down, up = operands["down"][[slot]], operands["up"][[slot]]
+        parts = np.split(down, case.groups, 2)
+        wider = {
+            "x": operands["x"][[image]],
+            "down": np.concatenate([each for part in parts for each in (part, 0 * part)], 2),
+            "up": np.concatenate([up, np.ones_like(up)], 1),
+        }
+        alone = Case((0,), case.rows, case.k, 2 * case.ranks, case.n, case.groups)
+        np.testing.assert_array_equal(run(device, alone, wider)[0], found[image])
 
 
 @pytest.mark.parametrize("matrix", [False, True])
