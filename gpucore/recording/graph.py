@@ -87,6 +87,7 @@ class Graph(NotCopyable):
         assert self._arena is not None
         try:
             if error is None:
+                self._list.arrange()
                 pool.assign_memory(self._arena)
                 self._bind(self._arena)
                 return
