@@ -41,9 +41,10 @@ class CommandList:
                 planned.append(storage.handle)
         self._steps.append(Step(make, tuple(planned), fills))
 
-    def arrange(self) -> None:
-        """Put copies from the host ahead of their place, and note when memory is used."""
-        self._steps = with_copies_ahead(self._steps)
+    def arrange(self, *, ahead: bool) -> None:
+        """Note when memory is used; put copies from the host ``ahead`` of their place before."""
+        if ahead:
+            self._steps = with_copies_ahead(self._steps)
         for number, step in enumerate(self._steps):
             for handle in step.handles:
                 handle.use(number)
