@@ -39,7 +39,8 @@ class AdapterInfo:
     """One adapter as one engine describes it.
 
     ``features`` are names of ours: ``f16``, ``subgroups``, ``matrix-units``, ``timestamps``,
-    ``subgroup-size-control``, ``cuda-kernels`` (native kernels run), ``ampere`` (on
+    ``subgroup-size-control``, ``async-copies`` (a graph's copies from memory of the host run
+    beside its launches), ``cuda-kernels`` (native kernels run), ``ampere`` (on
     NVIDIA's compute capability 8.x), ``wgmma`` (those for Hopper run).
     ``limits`` have WebGPU's names, with underscores. ``memory_size`` is in bytes; None where the
     engine does not report it.
