@@ -140,7 +140,8 @@ class Launch:
     """Run a program over a grid of workgroups with bound buffers.
 
     ``bound`` are the handles in ``group``, each with its bytes, in the order of the bindings.
-    Profiles sort it by its ``region`` and make rates from its ``work``.
+    Profiles sort it by its ``region`` and make rates from its ``work``. ``beside``: it may run
+    beside all launches that do not use what it writes, since what it reads never changes.
     """
 
     program: Any
@@ -149,6 +150,7 @@ class Launch:
     grid: tuple[int, int, int]
     region: str
     work: Work
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

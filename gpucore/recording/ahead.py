@@ -21,16 +21,21 @@ __all__ = ["Step", "with_copies_ahead"]
 class Step(NamedTuple):
     """A command of a graph: what makes it, and the memory of the graph that it uses.
 
-    ``fills``: it copies from memory of the host to the one handle, ahead of all others that use it.
+    ``fills``: it fills the one handle with what never changes, ahead of all others that use it, by
+    a copy from memory of the host or by a launch (``computes``).
     """
 
     make: Callable[[], Command]
     handles: tuple[PlannedHandle, ...]
     fills: bool = False
+    computes: bool = False
 
 
 def with_copies_ahead(steps: Sequence[Step]) -> list[Step]:
     """Return the steps with each copy from the host as early as its memory allows.
+
+    Without copies, launches that fill memory with what never changes come as early, one at a time:
+    what they wrote should still be in a cache.
 
     One copy is always ahead of the step that is next, and more are where all that was copied and is
     still needed takes no more than the largest. Copies stay in their order, as all others do.
@@ -38,13 +43,15 @@ def with_copies_ahead(steps: Sequence[Step]) -> list[Step]:
     For SDXL's UNet at 1024x1024 with a third of it on the host that takes 47 MB, and comes within
     3 % of what four times the memory gives.
     """
-    copies = deque(step for step in steps if step.fills)
+    copies = deque(step for step in steps if step.fills and not step.computes)
     most = max((_size(step) for step in copies), default=0)
+    copies = copies or deque(step for step in steps if step.fills)
+    moved = set(copies)
     last = {handle: at for at, step in enumerate(steps) for handle in step.handles}
     targets = {step.handles[0] for step in copies}
     filled, begun, found, taken = set[PlannedHandle](), set[PlannedHandle](), list[Step](), 0
     for at, step in enumerate(steps):
-        if step.fills:
+        if step in moved:
             continue
         used = targets.intersection(step.handles)
         begun |= used

@@ -27,11 +27,17 @@ class CommandList:
         self._steps: list[Step] = []
 
     def add(
-        self, make: Callable[[], Command], storages: tuple[Storage, ...], *, fills: bool = False
+        self,
+        make: Callable[[], Command],
+        storages: tuple[Storage, ...],
+        *,
+        fills: bool = False,
+        computes: bool = False,
     ) -> None:
         """Append a command, which ``make`` makes later, and pin its storages.
 
-        ``fills``: it copies from memory of the host to new memory, so it may as well run earlier.
+        ``fills``: it writes new memory alone, from what never changes, so it may as well run
+        earlier. A launch (``computes``) does not where it reads memory of the graph, too.
         """
         planned: list[PlannedHandle] = []
         for storage in storages:
@@ -39,7 +45,8 @@ class CommandList:
                 self.storages.add(storage)
             else:
                 planned.append(storage.handle)
-        self._steps.append(Step(make, tuple(planned), fills))
+        fills = fills and len(planned) == 1
+        self._steps.append(Step(make, tuple(planned), fills, computes))
 
     def arrange(self, *, ahead: bool) -> None:
         """Note when memory is used; put copies from the host ``ahead`` of their place before."""

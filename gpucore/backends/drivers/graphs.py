@@ -1,7 +1,7 @@
 """Making a driver's graph of commands, by capturing them from a stream.
 
-Copies from memory of the host are captured from a stream of their own, so that the card makes them
-while it computes: see `sides`.
+Copies from memory of the host, or launches that are ``beside`` the others, are captured from a
+stream of their own, so that the card makes them while it computes: see `sides`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from gpucore.backends.drivers.driver import Driver
-from gpucore.backends.drivers.sides import has_host_copies, with_sides
+from gpucore.backends.drivers.sides import has_sides, with_sides
 from gpucore.backends.interface import Command
 
 __all__ = ["make_graph"]
@@ -31,7 +31,7 @@ class Run(Protocol):
 def make_graph(driver: Driver, stream: int, commands: Sequence[Command], run: Run) -> int:
     """Return the address of a graph that can be launched. Raises `DriverError`, and as ``run``."""
     graph, plan = c.c_void_p(), c.c_void_p()
-    side = _Side(driver) if has_host_copies(commands) else None
+    side = _Side(driver) if has_sides(commands) else None
     try:
         driver("begin_capture", stream, _RELAXED)
         try:

@@ -1,7 +1,8 @@
-"""Commands of a graph beside its copies from memory of the host.
+"""Commands of a graph, and what may run beside them.
 
-The copies run one after another, and so does all else. A copy waits for whatever used the memory
-that it fills, and a launch for what fills the memory that it uses. Nothing else waits.
+That is its copies from memory of the host, or, without these, its launches that are ``beside``.
+They run one after another, and so does all else. Each waits for whatever used the memory that it
+fills, and a launch for what fills the memory that it uses. Nothing else waits.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from gpucore.backends.drivers.memory import CardBuffer, PinnedMemory
-from gpucore.backends.interface import Command, Copy
+from gpucore.backends.interface import Command, Copy, Launch
 
-__all__ = ["Sided", "has_host_copies", "with_sides"]
+__all__ = ["Sided", "has_sides", "with_sides"]
 
 
 class Sided(NamedTuple):
@@ -28,19 +29,20 @@ class Sided(NamedTuple):
     awaited: bool = False
 
 
-def has_host_copies(commands: Iterable[Command]) -> bool:
-    """Tell whether anything is copied from memory of the host."""
-    return any(map(_is_host_copy, commands))
+def has_sides(commands: Iterable[Command]) -> bool:
+    """Tell whether anything may run beside the rest."""
+    return any(_is_host_copy(each) or _is_launch_beside(each) for each in commands)
 
 
 def with_sides(commands: Sequence[Command]) -> list[Sided]:
     """Return commands, in their order, with their sides."""
+    is_beside = _is_host_copy if any(map(_is_host_copy, commands)) else _is_launch_beside
     found: list[Sided] = []
     used: dict[CardBuffer, int] = {}
     filled: dict[CardBuffer, int] = {}
     seen = {True: -1, False: -1}  # of the other side, by each
     for number, command in enumerate(commands):
-        beside = _is_host_copy(command)
+        beside = is_beside(command)
         before = used if beside else filled
         own = filled if beside else used
         after = -1
@@ -56,6 +58,10 @@ def with_sides(commands: Sequence[Command]) -> list[Sided]:
 
 def _is_host_copy(command: Command) -> bool:
     return isinstance(command, Copy) and isinstance(command.source, PinnedMemory)
+
+
+def _is_launch_beside(command: Command) -> bool:
+    return isinstance(command, Launch) and command.beside
 
 
 def _memory_of(command: Command) -> Iterator[CardBuffer]:
