@@ -218,7 +218,7 @@ class Device(NotCopyable):
 
     @property
     def features(self) -> frozenset[str]:
-        """Some of f16, subgroups, matrix-units, timestamps, subgroup-size-control."""
+        """Some of f16, subgroups, matrix-units, timestamps, and others: see `AdapterInfo`."""
         return self.info.features
 
     @property

@@ -4,10 +4,13 @@
         [--dtype f16] [--weights f16,fp8,q8_0,q4_k] [--steps 20] [--measure] [--json FILE]
 
 ``FOLDER``: a model. Without --measure nothing is computed and no weight is read, so that a folder
-of holes will do (`tools.full_size.random_folder`). With it each row loads the model anew, draws
-two pictures and times the second. *Card* is what the driver says (nvidia-smi) beyond what it said
-before, with what the driver takes for itself. *Host* is the most that the process had of memory of
-its own while it loaded, beyond what lies there on purpose.
+of holes will do (`tools.full_size.random_folder`). With it each row loads the model anew and draws
+three pictures: the second is timed, and each step of the third. *Card* is what the driver says
+(nvidia-smi) beyond what it said before, with what the driver takes for itself. *Host* is the most
+that the process had of memory of its own while it loaded, beyond what lies there on purpose.
+*Call* is the time of a step, *copy* that of its copies from the host alone, by the rate that
+`avila plan` measures, and *rate* their bytes by the time of the step. Where copies run beside what
+computes, a call takes little more than the longer of both.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ _MB = 1e6
 
 @dataclass
 class Row:
-    """A run within a budget (None: all). Bytes in MB, seconds; None where it was not measured.
+    """A run within a budget (None: all). Bytes in MB; None where it was not measured.
 
     ``weights``: their format, None for the file's own. ``equal``: the bits of the picture with all
     on the device.
@@ -61,6 +64,9 @@ class Row:
     load_s: float | None = None
     first_step_s: float | None = None
     picture_s: float | None = None
+    call_ms: float | None = None
+    copy_ms: float | None = None
+    rate_gb_s: float | None = None
     equal: bool | None = None
 
     def text(self) -> str:
@@ -115,12 +121,16 @@ def measured_row(
             steps.append(time.perf_counter())
 
         first = pipeline.draw(settings, note_step)
-        card = _card_bytes() - before
+        card, first_step = _card_bytes() - before, steps[0] - begun
         again = time.perf_counter()
         second = pipeline.draw(settings)
         seconds = time.perf_counter() - again
+        steps.clear()
+        pipeline.draw(settings, note_step)
+        call = (steps[-1] - steps[0]) / (len(steps) - 1) if len(steps) > 1 else None
         assert np.array_equal(np.asarray(first[0]), np.asarray(second[0]))
         plan = pipeline.plan(settings)
+        copy = plan.seconds_per_call if plan.moved_per_call else None
         row = Row(
             weights,
             text,
@@ -131,8 +141,11 @@ def measured_row(
             card / _MB,
             (max(host) - host[0] - host_bytes(device)) / _MB,
             loaded - begun,
-            steps[0] - begun,
+            first_step,
             seconds,
+            None if call is None else 1e3 * call,
+            None if copy is None else 1e3 * copy,
+            plan.moved_per_call / call / 1e9 if call and plan.moved_per_call else None,
         )
         return row, second[0]
 

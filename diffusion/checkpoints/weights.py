@@ -1,13 +1,14 @@
 """The tensors of one part of a model, from one file or several, under the model's own names."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -16,13 +17,15 @@ from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.parameter_names import NameTable, translate_name
 from diffusion.checkpoints.parameters import check_parameters
 from diffusion.checkpoints.safetensors import SafetensorsFile, TensorEntry, open_safetensors
-from diffusion.checkpoints.safetensors.element_types import BLOCKS
+from diffusion.checkpoints.safetensors.element_types import BLOCKS, STORED
 from diffusion.checkpoints.safetensors.scales import with_scales
 from diffusion.errors import ModelFormatError, Shape, quote
 from gpustd.quantization import QuantizedTensor
 
 _MOST_AHEAD = 96 << 20
-"""Bytes of tensors, as f32, that are read before they are asked for."""
+"""Bytes of tensors that are read before they are asked for."""
+_READERS: Final = min(4, max(1, (os.cpu_count() or 1) // 2))
+"""Threads that read. One copies out of the system's cache less quickly than devices take it."""
 MAX_SHARDS = 256
 """How many files the weights of one part may be split into."""
 
@@ -69,12 +72,16 @@ class Weights:
     def reading(self, *, quantized: bool = False) -> Iterator[_Read]:
         """Return `read` for a context in which the tensors are asked for in their `order`.
 
-        ``quantized``: return `read_quantized`. The next ones are read by a thread meanwhile, at
-        most some 100 MB. Others than the next are read when they are asked for.
+        ``quantized``: return `read_quantized`. The next ones are read by threads meanwhile, at most
+        some 100 MB. Others than the next are read when they are asked for.
         """
-        with ThreadPoolExecutor(1) as reader:
+
+        def size(name: str) -> int:
+            return _bytes_read(self.entries[name], quantized=quantized)
+
+        with ThreadPoolExecutor(_READERS) as readers:
             read = self.read_quantized if quantized else self.read
-            ahead = _Ahead(self, read, reader)
+            ahead = _Ahead(self.order, read, size, readers)
             try:
                 yield ahead.read
             finally:
@@ -106,12 +113,27 @@ class Weights:
         return BLOCKS.get(entry.dtype) if plain else None
 
 
-class _Ahead:
-    """Tensors that a thread reads before they are asked for."""
+def _bytes_read(entry: TensorEntry, *, quantized: bool) -> int:
+    """Return the bytes of a tensor that was read, as it was stored where it is ``quantized``."""
+    if quantized and entry.dtype in BLOCKS:
+        return entry.nbytes
+    stored = STORED.get(entry.dtype)
+    width = 4 if stored is None or entry.dtype == "BF16" else max(2, stored.itemsize)
+    return math.prod(entry.shape) * (width if entry.scale is None else 4)
 
-    def __init__(self, weights: Weights, read: _Read, reader: ThreadPoolExecutor) -> None:
-        self._weights, self._read_one, self._reader = weights, read, reader
-        self._left = deque(weights.order)
+
+class _Ahead:
+    """Tensors that threads read before they are asked for, in an order; ``size`` tells bytes."""
+
+    def __init__(
+        self,
+        order: Iterable[str],
+        read: _Read,
+        size: Callable[[str], int],
+        readers: ThreadPoolExecutor,
+    ) -> None:
+        self._read_one, self._size, self._readers = read, size, readers
+        self._left = deque(order)
         self._names = set(self._left)
         self._coming: deque[tuple[str, Future[QuantizedTensor | NDArray[Any]]]] = deque()
         self._bytes = 0
@@ -138,10 +160,7 @@ class _Ahead:
                 return
             name = self._left.popleft()
             self._bytes += size
-            self._coming.append((name, self._reader.submit(self._read_one, name)))
-
-    def _size(self, name: str) -> int:
-        return 4 * math.prod(self._weights.entries[name].shape)
+            self._coming.append((name, self._readers.submit(self._read_one, name)))
 
     def cancel(self) -> None:
         """Read no more."""

@@ -23,6 +23,8 @@ class MemoryPlan:
         least: the most that is in use at any time, loading included. The pool gives idle memory
             back when it comes to its limit, so a run may need no more.
         staging: memory of the host through which results are read.
+        for_prompt: the part of ``host`` that makes keys and values of the prompt: networks that
+            each step calls have it, but no step takes it.
         copy_rate: bytes a second of copies from the host; None where there are none, or none are
             made.
     """
@@ -34,6 +36,7 @@ class MemoryPlan:
     activations: int
     least: int
     staging: int
+    for_prompt: int = 0
     copy_rate: float | None = field(default=None, compare=False)
 
     @property
@@ -50,11 +53,12 @@ class MemoryPlan:
     @property
     def moved_per_call(self) -> int:
         """Bytes that go from the host to the device at each call of the UNet."""
-        return sum(each for name, each in self.host.items() if _is_repeated(name))
+        repeated = sum(each for name, each in self.host.items() if _is_repeated(name))
+        return repeated - self.for_prompt
 
     @property
     def moved_once(self) -> int:
-        """Bytes that go there for each batch of pictures: text encoders and VAE."""
+        """Bytes that go there for each batch of pictures: text encoders, VAE, keys of prompts."""
         return sum(self.host.values()) - self.moved_per_call
 
     @property

@@ -39,7 +39,8 @@ class AdapterInfo:
     """One adapter as one engine describes it.
 
     ``features`` are names of ours: ``f16``, ``subgroups``, ``matrix-units``, ``timestamps``,
-    ``subgroup-size-control``, ``cuda-kernels`` (native kernels run), ``ampere`` (on
+    ``subgroup-size-control``, ``async-copies`` (a graph's copies from memory of the host run
+    beside its launches), ``cuda-kernels`` (native kernels run), ``ampere`` (on
     NVIDIA's compute capability 8.x), ``wgmma`` (those for Hopper run).
     ``limits`` have WebGPU's names, with underscores. ``memory_size`` is in bytes; None where the
     engine does not report it.
@@ -139,7 +140,8 @@ class Launch:
     """Run a program over a grid of workgroups with bound buffers.
 
     ``bound`` are the handles in ``group``, each with its bytes, in the order of the bindings.
-    Profiles sort it by its ``region`` and make rates from its ``work``.
+    Profiles sort it by its ``region`` and make rates from its ``work``. ``beside``: it may run
+    beside all launches that do not use what it writes, since what it reads never changes.
     """
 
     program: Any
@@ -148,6 +150,7 @@ class Launch:
     grid: tuple[int, int, int]
     region: str
     work: Work
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ def host_bytes(device: Device) -> int:
 class HostArray(NotCopyable):
     """An array in memory of the host that a device reads by itself; it never changes.
 
-    `upload` records a copy like any other command. So a captured graph may take what it needs from
-    the host at each replay, into memory that other commands use before and after.
+    `upload` records a copy. So a captured graph may take what it needs from the host at each
+    replay, into memory that other commands use before and after. It does so ahead of what needs it:
+    see `gpucore.recording.ahead`.
 
     >>> x = HostArray(device, device.buffer_from_array(np.arange(4, dtype=np.float32)))
     >>> x.upload().read().tolist()
@@ -90,5 +91,6 @@ class HostArray(NotCopyable):
         """Return a new buffer on the device, and record the copy into it."""
         buffer = self.device.buffer(self.dtype, self.shape)
         with self.device.lock:
-            self.device.stream.copy(self._storage, buffer.storage, storage_size(self.nbytes))
+            nbytes = storage_size(self.nbytes)
+            self.device.stream.copy(self._storage, buffer.storage, nbytes, from_host=True)
         return buffer

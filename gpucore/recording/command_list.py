@@ -7,6 +7,8 @@ from collections.abc import Callable
 from gpucore.backends import Command
 from gpucore.errors import CaptureError
 from gpucore.memory.pool import Arena, Storage
+from gpucore.memory.sharing import PlannedHandle
+from gpucore.recording.ahead import Step, with_copies_ahead
 
 __all__ = ["CommandList"]
 
@@ -22,20 +24,41 @@ class CommandList:
         self.commands: list[Command] = []
         self.storages: set[Storage] = set()
         self.arena: Arena | None = None
-        self._makers: list[Callable[[], Command]] = []
+        self._steps: list[Step] = []
 
-    def add(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
-        """Append a command, which ``make`` makes later, and pin its storages."""
+    def add(
+        self,
+        make: Callable[[], Command],
+        storages: tuple[Storage, ...],
+        *,
+        fills: bool = False,
+        computes: bool = False,
+    ) -> None:
+        """Append a command, which ``make`` makes later, and pin its storages.
+
+        ``fills``: it writes new memory alone, from what never changes, so it may as well run
+        earlier. A launch (``computes``) does not where it reads memory of the graph, too.
+        """
+        planned: list[PlannedHandle] = []
         for storage in storages:
             if storage.arena is not self.arena:
                 self.storages.add(storage)
             else:
-                storage.handle.use(len(self._makers))
-        self._makers.append(make)
+                planned.append(storage.handle)
+        fills = fills and len(planned) == 1
+        self._steps.append(Step(make, tuple(planned), fills, computes))
+
+    def arrange(self, *, ahead: bool) -> None:
+        """Note when memory is used; put copies from the host ``ahead`` of their place before."""
+        if ahead:
+            self._steps = with_copies_ahead(self._steps)
+        for number, step in enumerate(self._steps):
+            for handle in step.handles:
+                handle.use(number)
 
     def bind(self) -> None:
         """Make the commands, with the memory that their buffers have now."""
-        self.commands = [make() for make in self._makers]
+        self.commands = [step.make() for step in self._steps]
 
     def forbid_host_access(self) -> None:
         """Raise `CaptureError`: host access would run before the commands that it follows."""

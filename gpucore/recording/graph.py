@@ -87,6 +87,7 @@ class Graph(NotCopyable):
         assert self._arena is not None
         try:
             if error is None:
+                self._list.arrange(ahead="async-copies" in self._device.features)
                 pool.assign_memory(self._arena)
                 self._bind(self._arena)
                 return

@@ -192,26 +192,46 @@ class Stream(NotCopyable):
         grid: tuple[int, int, int],
         storages: tuple[Storage, ...],
         work: Work,
+        *,
+        ahead: bool = False,
     ) -> None:
         """Record a launch with the bind group that ``bind`` makes, and what is bound.
 
         While a graph is captured, ``storages`` are pinned, and ``bind`` is called when the capture
-        ends. The caller has the lock.
+        ends. The caller has the lock. ``ahead``: as for a `Kernel`.
         """
         region = self._regions.get(get_ident(), "") if self._regions else ""  # as `region`, quicker
-        self._record(lambda: Launch(program, *bind(), grid, region, work), storages)
+        self._record(
+            lambda: Launch(program, *bind(), grid, region, work, ahead),
+            storages,
+            fills=ahead,
+            computes=True,
+        )
 
-    def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
-        """Record a copy of ``nbytes`` between two storages."""
+    def copy(
+        self, source: Storage, target: Storage, nbytes: int, *, from_host: bool = False
+    ) -> None:
+        """Record a copy of ``nbytes`` between two storages.
+
+        ``from_host``: of what never changes there, to new memory. A graph may make it earlier.
+        """
         source_handle, target_handle = source.handle, target.handle
         self._record(
             lambda: Copy(resolve_handle(source_handle), resolve_handle(target_handle), nbytes),
             (source, target),
+            fills=from_host,
         )
 
-    def _record(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
+    def _record(
+        self,
+        make: Callable[[], Command],
+        storages: tuple[Storage, ...],
+        *,
+        fills: bool = False,
+        computes: bool = False,
+    ) -> None:
         if self._captured is not None:
-            self._captured.add(make, storages)
+            self._captured.add(make, storages, fills=fills, computes=computes)
             return
         self._commands.append(make())
         self._used_handles.update([storage.handle for storage in storages])

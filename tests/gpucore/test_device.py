@@ -209,6 +209,7 @@ def test_properties(device: Device) -> None:
         "matrix-units",
         "timestamps",
         "subgroup-size-control",
+        "async-copies",
         "cuda-kernels",
         "ampere",
         "wgmma",

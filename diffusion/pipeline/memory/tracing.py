@@ -10,6 +10,7 @@ from typing import Protocol
 from diffusion.memory import MemoryPlan
 from diffusion.models.layers import Conv2d
 from diffusion.models.module import Module, buffers_of, parked_bytes
+from diffusion.models.transformer import CrossAttention
 from diffusion.pipeline.events import Event, Stage
 from diffusion.pipeline.networks import Networks
 from diffusion.settings import Settings
@@ -61,6 +62,7 @@ def trace_run(pipeline: Traced, settings: Settings) -> MemoryPlan:
         activations=max(peaks.live[1:]) - sum(weights.values()),
         least=max(peaks.live),
         staging=device.staging.nbytes,
+        for_prompt=sum(map(_prompt_bytes, modules.values())),
     )
 
 
@@ -85,6 +87,12 @@ class _Peaks:
 def module_bytes(module: Module) -> int:
     """Return the bytes of a network's weights on the device, as the pool counts them."""
     return sum(storage_size(buffer.nbytes) for buffer in buffers_of(module))
+
+
+def _prompt_bytes(module: Module) -> int:
+    """Return the bytes on the host of the weights that make keys and values of a prompt."""
+    attentions = (each for each in module.modules() if isinstance(each, CrossAttention))
+    return sum(parked_bytes(part) for each in attentions for part in (each.to_k, each.to_v))
 
 
 def _transformed_bytes(module: Module) -> int:

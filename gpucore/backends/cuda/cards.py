@@ -98,7 +98,7 @@ def describe(driver: CudaDriver, index: int) -> AdapterInfo:
         kind=kind,
         features=frozenset(
             (
-                *("f16", "subgroups", "timestamps"),
+                *("f16", "subgroups", "timestamps", "async-copies"),
                 *(("matrix-units", "cuda-kernels") if has_units else ()),
                 *(("ampere",) if number // 10 == _AMPERE else ()),
                 *(("wgmma",) if number == _HOPPER else ()),

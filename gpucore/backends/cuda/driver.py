@@ -7,7 +7,7 @@ import functools
 import sys
 from typing import Final
 
-from gpucore.backends.cuda.launching import CudaFunction, LaunchSettings
+from gpucore.backends.cuda.launching import CudaFunction
 from gpucore.backends.cuda.tensor_map import TensorMap
 from gpucore.backends.drivers.driver import Driver, Entry, LaunchShape
 from gpucore.backends.drivers.errors import DriverError
@@ -90,7 +90,7 @@ class CudaDriver(Driver):
     def prepare(self, address: int, shape: LaunchShape) -> CudaFunction:
         if shape.memory:
             self("set_function", address, _DYNAMIC_MEMORY, shape.memory)
-        return CudaFunction(address, LaunchSettings.of(shape), self.function("launch"))
+        return CudaFunction(address, shape, self.function("launch"))
 
     def tile_map(self, address: int, tiles: TileMap) -> TensorMap:
         return TensorMap.encode(self, address, tiles)

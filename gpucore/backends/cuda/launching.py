@@ -33,6 +33,7 @@ class LaunchSettings(c.Structure):
     grid: Any
     memory: int
     stream: int | None
+    count: int
 
     @classmethod
     def of(cls, shape: LaunchShape) -> Self:
@@ -50,15 +51,23 @@ class LaunchSettings(c.Structure):
 class CudaFunction:
     """A kernel that was loaded: its address, and how it is launched."""
 
-    __slots__ = ("_address", "_call", "_settings")
+    __slots__ = ("_address", "_call", "_count", "_count_alone", "_settings")
 
-    def __init__(self, address: int, settings: LaunchSettings, call: Any) -> None:
+    def __init__(self, address: int, shape: LaunchShape, call: Any) -> None:
         self._address = address
-        self._settings = settings
+        self._settings = LaunchSettings.of(shape)
         self._call = call
+        self._count = self._settings.count
+        self._count_alone = self._count - shape.follows  # the last attribute
 
-    def launch(self, grid: tuple[int, int, int], pointers: Any, stream: int) -> int:
-        """Launch it in a stream with an array of its parameters' addresses; return the code."""
+    def launch(
+        self, grid: tuple[int, int, int], pointers: Any, stream: int, *, follows: bool = True
+    ) -> int:
+        """Launch it in a stream with an array of its parameters' addresses; return the code.
+
+        Without ``follows`` it begins when all before it is done, whatever its shape says.
+        """
+        self._settings.count = self._count if follows else self._count_alone
         self._settings.grid[:] = grid
         self._settings.stream = stream
         code: int = self._call(c.byref(self._settings), self._address, pointers, None)

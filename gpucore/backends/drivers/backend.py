@@ -14,6 +14,7 @@ from gpucore.backends.compilers import Compilers
 from gpucore.backends.drivers.compiler import Toolchain
 from gpucore.backends.drivers.driver import Driver, Function, LaunchShape
 from gpucore.backends.drivers.errors import DriverError
+from gpucore.backends.drivers.graphs import make_graph
 from gpucore.backends.drivers.kernel_cache import compile_text, compile_wgsl
 from gpucore.backends.drivers.lanes import Lane, Lanes, Plan
 from gpucore.backends.drivers.memory import CardBuffer, Group, PinnedMemory
@@ -47,7 +48,6 @@ _MAX_COMPILERS: Final = 16
 # Numbers that CUDA and HIP share.
 _REGISTERS: Final = 4
 _NO_TIMING: Final = 2
-_RELAXED: Final = 2  # a capture that does not mind what other threads do
 _NOT_READY: Final = 600
 _FEW: Final = 4  # commands that are not worth a graph
 
@@ -245,31 +245,28 @@ class CardBackend:
         for command in commands:
             self._run(action, command, stream)
 
-    def _run(self, action: str, command: Command, stream: int) -> None:
+    def _run(self, action: str, command: Command, stream: int, *, follows: bool = True) -> None:
+        """Give a stream a command. Without ``follows`` it begins when all before it is done."""
         if isinstance(command, Copy):
             source, target = command.source.address, command.target.address
             call = "copy_in" if isinstance(command.source, PinnedMemory) else "copy"
             self._do(action, call, target, source, command.nbytes, stream)
             return
-        code = command.program.function.launch(command.grid, command.group.pointers, stream)
+        function, pointers = command.program.function, command.group.pointers
+        code = function.launch(command.grid, pointers, stream, follows=follows)
         if code:
             self._raise(action, "launch", code)
 
     def _plan(self, action: str, commands: Sequence[Command]) -> Plan:
-        """Make a graph of commands, by capturing them from the stream."""
+        """Make a graph of commands."""
         for command in commands:
             if isinstance(command, Launch):
                 command.program.wait()
-        graph, plan = c.c_void_p(), c.c_void_p()
-        self._do(action, "begin_capture", self._stream, _RELAXED)
         try:
-            for command in commands:
-                self._run(action, command, self._stream)
-        finally:
-            self._do(action, "end_capture", self._stream, c.byref(graph))
-        self._do(action, "instantiate_graph", c.byref(plan), graph)
-        self._do(action, "destroy_graph", graph)
-        return Plan(plan.value or 0, self._doomed)
+            address = make_graph(self._driver, self._stream, commands, partial(self._run, action))
+        except DriverError as error:
+            raise self.failure(action, error) from None
+        return Plan(address, self._doomed)
 
     def submit_timed(self, commands: Sequence[Command]) -> CardTimes:
         action = "submitting timed commands"

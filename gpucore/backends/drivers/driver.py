@@ -40,8 +40,13 @@ class LaunchShape(NamedTuple):
 class Function(Protocol):
     """A kernel that was loaded."""
 
-    def launch(self, grid: tuple[int, int, int], pointers: Any, stream: int) -> int:
-        """Launch it in a stream with an array of its parameters' addresses; return the code."""
+    def launch(
+        self, grid: tuple[int, int, int], pointers: Any, stream: int, *, follows: bool = True
+    ) -> int:
+        """Launch it in a stream with an array of its parameters' addresses; return the code.
+
+        Without ``follows`` it begins when all before it is done, whatever its shape says.
+        """
 
 
 class Driver(ABC):

@@ -63,7 +63,7 @@ def describe(driver: HipDriver, index: int) -> AdapterInfo:
         vendor="AMD",
         driver=f"HIP {version.value // 10_000_000}.{version.value // 100_000 % 100}",
         kind=kind,
-        features=frozenset(("f16", "subgroups", "timestamps")),
+        features=frozenset(("f16", "subgroups", "timestamps", "async-copies")),
         limits=_limits(memory.value),
         subgroup_size=(lanes, lanes),
         memory_size=memory.value,

@@ -115,7 +115,9 @@ class HipFunction:
         self._settings = (*shape.block, shape.memory)
         self._call = call
 
-    def launch(self, grid: tuple[int, int, int], pointers: Any, stream: int) -> int:
+    def launch(
+        self, grid: tuple[int, int, int], pointers: Any, stream: int, *, follows: bool = True
+    ) -> int:
         """Launch it in a stream with an array of its parameters' addresses; return the code."""
         code: int = self._call(self._address, *grid, *self._settings, stream, pointers, None)
         return code

@@ -197,4 +197,5 @@ def _expand(part: QuantizedPart, y: Buffer[Any], first: int) -> None:
     if y.device.is_cpu:
         kernel(y.device, shader, **spec)(part.words, y, sizes, grid=grid)
     else:
-        kernel(y.device, shader, **spec, sizes=constants(sizes))(part.words, y, grid=grid)
+        expanding = kernel(y.device, shader, **spec, sizes=constants(sizes))
+        expanding(part.words, y, grid=grid, ahead=part.columns == pitch)

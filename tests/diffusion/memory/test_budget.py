@@ -300,6 +300,22 @@ def test_the_quickest_that_fits_is_taken() -> None:
     assert asked == [EVERYTHING]
 
 
+def test_copies_ahead_change_no_bit(device: Device, own: Device) -> None:
+    """As on an engine whose copies run beside its launches; their memory is in the plan."""
+    own.engine.info = replace(own.info, features=own.features | {"async-copies"})
+    placement = PLACEMENTS["all"]
+    first = Pipeline.load(None, own)
+    twins = [first.twin(traced_device(each), placement) for each in (device, own)]
+    plans = [trace_run(twin, SMALL) for twin in twins]
+    placed = first.twin(own, placement)
+    first.close()
+    del first
+    own.trim()
+    own.pool.reset_peak()
+    np.testing.assert_array_equal(pixels(placed, SMALL), expected(device))
+    assert own.memory.peak_reserved == plans[1].run_peak > plans[0].run_peak
+
+
 def test_an_array_of_the_host_is_copied_at_each_replay(device: Device) -> None:
     given = np.random.default_rng(1).standard_normal((1001, 3)).astype(np.float32)
     before = host_bytes(device)

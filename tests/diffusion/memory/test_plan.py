@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from PIL import Image
 from diffusion import Pipeline, Settings
 from diffusion.errors import SettingsError
 from diffusion.memory import Placement
+from diffusion.models import module
 from diffusion.models.module import buffers_of
+from diffusion.models.weights import parameters
 from diffusion.pipeline.memory import trace_run, traced_device
 from diffusion.tasks import Hires, InitImage
 from gpucore import Device, DType, f16, f32
+from gpucore.backends import Copy
+from gpucore.backends.null import NullBackend
 from tests.diffusion.cli.fake_pipeline import run
 from tools.full_size.models import MODELS
 from tools.full_size.random_folder import write_random_folder
@@ -70,6 +75,36 @@ def test_a_plan_tells_how_long_its_copies_take(device: Device) -> None:
     found = null.plan(SMALL)
     assert found.moved_per_call > 0
     assert found.seconds_per_call is None
+
+
+def test_a_plan_tells_what_each_call_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that make keys and values of the prompt are copied once for all calls."""
+    monkeypatch.setattr(module, "_LEAST_PARKED_NUMBERS", 512)
+    monkeypatch.setattr(parameters, "LEAST_PARKED", 1024)
+    with closing(Device.null()) as own:
+        engine = own.engine
+        assert isinstance(engine, NullBackend)
+        allocate, kept = engine.allocate_host, list[object]()
+
+        def keep(nbytes: int, fill: Callable[[memoryview], object]) -> object:
+            kept.append(allocate(nbytes, fill))
+            return kept[-1]
+
+        monkeypatch.setattr(engine, "allocate_host", keep)
+        pipeline = Pipeline.load(None, own)
+        pipeline.lay(Placement(transformed=False, text=True, vae=True, unet=1.0))
+        plan = pipeline.plan(SMALL)
+        pipeline.draw(SMALL)
+        of_host = set(map(id, kept))
+        copies = [
+            sum(c.nbytes for c in commands if isinstance(c, Copy) and id(c.source) in of_host)
+            for commands in engine.submitted
+        ]
+        # A call is one submission or two, alike in each step.
+        call = sum(each for each in copies if copies.count(each) == SMALL.steps) // SMALL.steps
+        units = 256 * len(kept)  # copies are in units of 256 bytes
+        assert 0 <= call - plan.moved_per_call < units
+        assert 8 * units < plan.for_prompt < plan.moved_once
 
 
 def test_planning_leaves_the_model_as_it_was(device: Device) -> None:

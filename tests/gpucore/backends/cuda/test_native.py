@@ -9,6 +9,7 @@ import pytest
 
 from gpucore import ArgumentError, Device, FeatureError, f16, f32
 from gpucore.backends import NativeCode, TileMap
+from gpucore.memory.host import HostArray
 from gpucore.tiled import Tiled
 from tests.gpucore.backends.cuda.fake_cuda import FakeDriverLibrary, fake_backend
 
@@ -55,6 +56,23 @@ def test_a_launch_has_maps_addresses_and_attributes(
     assert tensor.address == address_of(library, x)
     assert (tensor.extents, tensor.strides, tensor.box) == ((64, 8), (128,), (64, 4))
     assert launch.parameters[1:] == (address_of(library, y), y.nbytes, 3 | 4 << 32)
+
+
+def test_a_launch_that_a_copy_from_the_host_is_for_begins_when_it_is_done(
+    card: Device, library: FakeDriverLibrary
+) -> None:
+    """It must not begin early: what it loads ahead of its wait is what was copied."""
+    kernel, y = card.compile_kernel(DECLARED, native=CODE), card.buffer(f16, (8, 64))
+    kept = [HostArray(card, card.buffer(f16, (8, 64))) for _ in range(3)]
+    with card.capture() as graph:
+        for each in kept:
+            weight = each.upload()
+            kernel(weight, y, {"n": 0, "m": 0}, grid=2)
+            kernel(weight, y, {"n": 1, "m": 0}, grid=2)
+    graph.replay()
+    card.synchronize()
+    assert [6 in launch.attributes for launch in library.launches] == [False, True] * 3
+    assert all(launch.attributes[4] == (2, 1, 1) for launch in library.launches)
 
 
 def address_of(library: FakeDriverLibrary, buffer: object) -> int:

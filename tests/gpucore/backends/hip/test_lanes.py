@@ -1,116 +1,24 @@
 """Streams of a card side by side: whatever it runs first, memory has what one stream would leave.
 
-The host's HIP keeps what it is given, by stream, and runs it in a random order: each stream's work
-in its own order, and nothing ahead of an event that it waits for.
+The driver runs what it is given in a random order: see `LateDriver`.
 """
 
 from __future__ import annotations
 
-import ctypes as c
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
 
 from gpucore import Buffer, Device, Stream, f32
-from tests.gpucore.backends.hip.host_hip import (
-    COMPILER,
-    NOT_READY,
-    HostDriver,
-    HostLaunch,
-    host_backend,
-)
+from tests.gpucore.backends.hip.host_hip import COMPILER, host_backend
+from tests.gpucore.backends.hip.late_driver import LateDriver
 from tests.gpucore.kernels import AFFINE
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="g++ is not installed")
 
 COUNT = 16
-
-
-class LateDriver(HostDriver):
-    """A driver that runs things as late, and in as odd an order, as it may.
-
-    ``waits`` counts the streams' waits. With ``ignores_waits`` it takes no notice of them.
-    """
-
-    def __init__(self, seed: int, *, ignores_waits: bool = False) -> None:
-        super().__init__("gfx1030")
-        self.waits = 0
-        self._ignores_waits = ignores_waits
-        self._random = Random(seed)
-        self._given: dict[int, deque[Callable[[], bool]]] = {}
-        self._reached: set[int] = set()
-
-    def _give(self, stream: Any, step: Callable[[], object]) -> None:
-        number = getattr(stream, "value", stream)
-        self._given.setdefault(number, deque()).append(lambda: step() is not False)
-
-    def _step(self) -> bool:
-        """Run the next thing of a random stream that can go on; False where none can."""
-        streams = [number for number, given in self._given.items() if given]
-        self._random.shuffle(streams)
-        for stream in streams:
-            if self._given[stream][0]():
-                self._given[stream].popleft()
-                return True
-        return False
-
-    def _record_event(self, event: Any, stream: Any) -> None:
-        number = getattr(event, "value", event)
-        self._give(stream, lambda: self._reached.add(number))
-
-    def _wait_event(self, stream: Any, event: Any, flags: int) -> None:
-        self.waits += 1
-        if not self._ignores_waits:
-            self._give(stream, lambda: event in self._reached)
-
-    def _query_event(self, event: int) -> int:
-        for _ in range(self._random.randrange(3)):
-            self._step()
-        if event in self._reached or self._step():
-            return 0 if event in self._reached else NOT_READY
-        raise AssertionError("streams wait for each other")
-
-    def _synchronize_stream(self, stream: Any) -> None:
-        while self._step():
-            pass
-
-    def _free(self, address: int, stream: Any) -> None:
-        def free() -> None:
-            del self.memory[address]
-
-        self._give(stream, free)
-
-    def _copy_in(self, target: int, source: int, nbytes: int, stream: Any) -> None:
-        data = c.string_at(source, nbytes)
-        self._give(stream, lambda: c.memmove(target, data, nbytes))
-
-    def _copy(self, target: int, source: int, nbytes: int, stream: Any) -> None:
-        self._take((target, source, nbytes), stream)
-
-    _copy_out = _copy
-
-    def _launch(self, function: int, *given: Any) -> int:
-        self._stream_of_launch = given[7]
-        return super()._launch(function, *given)
-
-    def _do(self, command: Any) -> None:
-        self._take(command, self._stream_of_launch)
-
-    def _take(self, command: Any, stream: Any) -> None:
-        if self._captured is not None:
-            self._captured.append(command)
-        elif isinstance(command, HostLaunch):
-            self._give(stream, lambda: self._run(command))
-        else:
-            self._give(stream, lambda: c.memmove(*command))
-
-    def _launch_graph(self, plan: int, stream: Any) -> None:
-        for command in self.graphs[plan]:
-            self._take(command, stream)
 
 
 @pytest.fixture(autouse=True, scope="module")

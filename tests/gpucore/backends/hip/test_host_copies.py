@@ -1,0 +1,142 @@
+"""Copies from memory of the host in graphs: beside what computes, and in order where they meet."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from random import Random
+
+import numpy as np
+import pytest
+
+from gpucore import Buffer, Device, GpuError, Graph, f32
+from gpucore.memory.host import HostArray, host_bytes
+from tests.gpucore.backends.hip.host_hip import COMPILER, HostLaunch, host_backend
+from tests.gpucore.backends.hip.late_driver import LateDriver
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="g++ is not installed")
+
+LAYERS, MOST = 24, 512
+# y = w + x over the elements of y, where both have them.
+LAYER = """\
+@group(0) @binding(0) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    for (var i = id.x; i < arrayLength(&y); i += 64u) {
+        y[i] = w[i % arrayLength(&w)] + x[i % arrayLength(&x)];
+    }
+}
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPUCORE_HIP_CACHE", str(tmp_path_factory.mktemp("hip")))
+        yield
+
+
+class Network:
+    """Layers of random sizes, some of whose weights lie in memory of the host."""
+
+    def __init__(self, device: Device, seed: int) -> None:
+        random = Random(seed)
+        self.device, self.kernel = device, device.compile_kernel(LAYER)
+        self.x = device.buffer(f32, MOST)
+        self.weights: list[Buffer[f32] | HostArray] = []
+        self.numbers = []
+        self.sizes = [random.randrange(64, MOST) for _ in range(LAYERS)]
+        for _ in range(LAYERS):
+            count = random.choice((64, 100, 300, MOST))
+            self.numbers.append(np.random.default_rng(seed).integers(9, size=count))
+            on_device = device.buffer_from_array(self.numbers[-1].astype(np.float32))
+            is_kept = random.random() < 0.3
+            self.weights.append(on_device if is_kept else HostArray(device, on_device))
+
+    def capture(self) -> tuple[Graph, Buffer[f32]]:
+        with self.device.capture() as graph:
+            x = self.x
+            for weight, count in zip(self.weights, self.sizes, strict=True):
+                y = self.device.buffer(f32, count)
+                w = weight.upload() if isinstance(weight, HostArray) else weight
+                self.kernel(w, x, y, grid=1)
+                x = y
+        return graph, x
+
+    def expected(self, x: np.ndarray) -> np.ndarray:
+        for weight, count in zip(self.numbers, self.sizes, strict=True):
+            at = np.arange(count)
+            x = weight[at % len(weight)] + x[at % len(x)]
+        return x
+
+
+def agrees(driver: LateDriver, seed: int) -> bool:
+    """Replay a network whose memory is poisoned; tell whether it computed what it should."""
+    device = Device(host_backend(driver))
+    network = Network(device, seed)
+    graph, y = network.capture()
+    same = True
+    for turn in range(3):
+        x = np.arange(MOST, dtype=np.float32) * turn
+        network.x.write(x)
+        graph.replay()
+        same &= bool((y.read() == network.expected(x)).all())
+    device.close()
+    return same
+
+
+@pytest.mark.parametrize("hurries", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_copied_is_there_in_time(seed: int, hurries: bool) -> None:
+    assert agrees(LateDriver(seed, hurries=hurries), seed)
+
+
+def test_it_would_tell_what_does_not_wait() -> None:
+    assert not any(agrees(LateDriver(seed, ignores_waits=True), seed) for seed in range(6))
+
+
+def test_copies_run_while_layers_before_them_compute() -> None:
+    driver = LateDriver(1, hurries=True)
+    device = Device(host_backend(driver))
+    network = Network(device, 1)
+    graph, y = network.capture()
+    graph.replay()
+    y.read()
+    launches = [isinstance(each, HostLaunch) for each in driver.done]
+    copies = launches.count(False)
+    assert copies > LAYERS / 2
+    # Each but the first few was made ahead of the layer before the one that needs it.
+    needs = [at for at, each in enumerate(network.weights) if isinstance(each, HostArray)]
+    computed = [sum(launches[:at]) for at, is_launch in enumerate(launches) if not is_launch]
+    assert all(done <= need - 1 for done, need in zip(computed[1:], needs[1:], strict=True))
+    assert max(computed) > LAYERS / 2, "memory bounds how far ahead"
+    device.close()
+
+
+@pytest.mark.parametrize("failing", ["hipModuleLaunchKernel", "hipGraphInstantiate"])
+def test_nothing_stays_of_a_graph_that_fails(failing: str) -> None:
+    driver = LateDriver(2)
+    device = Device(host_backend(driver))
+    network = Network(device, 2)
+    graph, y = network.capture()
+    before, made = set(driver.memory), driver.calls.count("hipStreamCreateWithFlags")
+    driver.failing[failing] = 2 if failing == "hipGraphInstantiate" else 1
+    with pytest.raises(GpuError):
+        graph.replay()
+    assert set(driver.memory) == before
+    assert driver.calls.count("hipStreamDestroy") == 1
+    assert driver.calls.count("hipStreamCreateWithFlags") == made + 1
+    assert driver.calls.count("hipStreamBeginCapture") == driver.calls.count("hipStreamEndCapture")
+    driver.failing.clear()
+    network.x.write(np.zeros(MOST, np.float32))
+    graph.replay()
+    assert (y.read() == network.expected(np.zeros(MOST))).all()
+    graph.release()
+    del network, graph, y
+    gc.collect()
+    assert host_bytes(device) == 0
+    device.close()
+    assert driver.memory == {}
