@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,8 @@ from gpucore import ArgumentError, Buffer, DType, DTypeError
 from gpucore.compiler import FunctionSource, read_function
 from gpucore.compiler.dependencies import Dependencies
 from gpucore.compiler.device_code import DeviceCall, DeviceCode, compile_functions
+from gpucore.compiler.emission.beyond_numbers import beyond_word
+from gpucore.compiler.known_numbers import known_number
 from gpucore.dtypes import DTYPES, c64, f16
 from gpustd.arrays.expressions.parameters import COMPUTED
 from gpustd.arrays.folds.operator import Operator
@@ -173,8 +176,9 @@ class FormFunctions:
         mapped = names.pop(0) if self._given[1] is not None else ""
         finished = names.pop() if self._given[2] is not None else ""
         acc = code.results[0] if mapped else COMPUTED[kinds[0]]
-        identity = _identity_text(self.name, self._identity, acc)
-        operator = Operator(self.name, code.wgsl, names[0], identity, mapped, finished)
+        identity, declared = _identity_text(self.name, self._identity, acc)
+        text = code.wgsl + declared
+        operator = Operator(self.name, text, names[0], identity, mapped, finished)
         result = _result_dtype(self.name, kinds, code.results[-1])
         return BoundForm(operator, kinds, acc, result)
 
@@ -197,24 +201,45 @@ def _kind_of_number(op: str, value: Any) -> str:
     return "i32" if isinstance(value, int) else "f32"
 
 
-def _identity_text(op: str, identity: Any, acc: str) -> str:
-    """Return the identity in WGSL. Raises `ArgumentError` unless it is of the type ``acc``."""
-    parts = identity if isinstance(identity, tuple) else (identity,)
+def _identity_text(op: str, identity: Any, acc: str) -> tuple[str, str]:
+    """Return the identity in WGSL, and the functions that it calls.
+
+    Raises `ArgumentError` unless it is of the type ``acc``.
+    """
+    given = identity if isinstance(identity, tuple) else (identity,)
     scalar = acc.partition("<")[2].rstrip(">") or acc
     count = int(acc[3]) if "<" in acc else 1
-    if len(parts) != count or not all(_is_of(each, scalar) for each in parts):
-        noun = "a finite number" if scalar == "f32" else f"an integer of {scalar}"
+    parts = [number for each in given if _is_of(number := known_number(each), scalar)]
+    if len(given) != count or len(parts) != count:
+        noun = "a number of f32" if scalar == "f32" else f"an integer of {scalar}"
         wanted = noun if count == 1 else f"{count} of those that {acc} has, as a tuple"
-        advice = f"; for infinity take {_LARGEST:.8g}" if scalar == "f32" else ""
-        raise ArgumentError(f"{op}: identity must be {wanted}, got {identity!r}{advice}")
-    return ", ".join(f"{scalar}({each!r})" for each in parts)
+        raise ArgumentError(f"{op}: identity must be {wanted}, got {identity!r}")
+    names = [_function_name(each) for each in parts]
+    texts = [f"{name}()" if name else repr(each) for name, each in zip(names, parts, strict=True)]
+    declared = {name: each for name, each in zip(names, parts, strict=True) if name}
+    functions = "".join(_bits_function(*each) for each in declared.items())
+    return ", ".join(f"{scalar}({each})" for each in texts), functions
+
+
+def _function_name(value: Any) -> str | None:
+    """Return the name of the function that gives a float without a literal in WGSL, or None."""
+    word = beyond_word(value)
+    if word is None:
+        return None
+    return f"identity_{'minus_' if value < 0 else ''}{word}_"
+
+
+def _bits_function(name: str, value: float) -> str:
+    """Return the function that gives a float by its bits, which no compiler looks into."""
+    (bits,) = struct.unpack("<I", struct.pack("<f", value))
+    return f"\nfn {name}() -> f32 {{\n    var bits = {bits}u;\n    return bitcast<f32>(bits);\n}}\n"
 
 
 def _is_of(value: Any, scalar: str) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or value is None:
         return False
     if scalar == "f32":
-        return math.isfinite(value) and abs(value) <= _LARGEST
+        return math.isinf(value) or abs(value) <= _LARGEST
     low, high = _LIMITS[scalar]
     return isinstance(value, int) and low <= value <= high
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Protocol
 
 from gpucore.compiler import ir
 from gpucore.compiler.emission.atomics import needs_function as needs_atomic_function
+from gpucore.compiler.emission.beyond_numbers import beyond_word
 from gpucore.compiler.emission.division import needs_function
 from gpucore.compiler.emission.trees import call, literal, number, type_name
 from gpucore.compiler.errors import KernelTypeError, Place
@@ -51,8 +51,8 @@ class Outside(Protocol):
     def division(self, operator: str, type_: Type) -> str | None:
         """Return the name of the function that divides integers; None for WGSL's operator."""
 
-    def beyond_numbers(self, value: float) -> str:
-        """Return the name of the function that gives infinity, or NaN."""
+    def beyond_number(self, word: str) -> str:
+        """Return the name of the function that gives a float without a literal."""
 
     def atomic(self, node: ir.Atomic) -> str:
         """Return the name of the function of an atomic function that WGSL does not have."""
@@ -87,13 +87,14 @@ class ExpressionWriter:
                 return self._compound(node, at)
 
     def _constant(self, node: ir.Constant, at: int) -> Expression:
-        """Return a number; of infinity and NaN, WGSL has no literal."""
+        """Return a number; of infinity, NaN and -0, WGSL has no literal."""
         type_, value = close(node.type), node.value
-        if math.isfinite(value):
+        word = beyond_word(value)
+        if word is None or (word == "minus_zero" and type_ not in FLOATS):
             return literal(node, at)
         if type_ not in FLOATS:
             raise KernelTypeError(f"{value} does not fit {describe_type(type_)}", node.place)
-        written: Expression = call(self.outside.beyond_numbers(value), at=at)
+        written: Expression = call(self.outside.beyond_number(word), at=at)
         if value < 0:
             written = Unary("-", written, at=at)
         return written if type_ == F32 else Call(type_name(type_), (written,), at=at)

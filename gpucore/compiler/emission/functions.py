@@ -49,8 +49,8 @@ class _Inside:
     def function(self, function: ir.Function) -> str:
         return self._kernel.function(function)
 
-    def beyond_numbers(self, value: float) -> str:
-        return self._kernel.beyond_numbers(value)
+    def beyond_number(self, word: str) -> str:
+        return self._kernel.beyond_number(word)
 
     def atomic(self, node: ir.Atomic) -> str:
         return self._kernel.atomic(node)

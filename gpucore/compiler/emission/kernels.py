@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -202,9 +201,8 @@ class _KernelWriter:
             known[operator, type_] = self._names.unique(f"{word}_{shape}{scalar.name}")
         return known[operator, type_]
 
-    def beyond_numbers(self, value: float) -> str:
-        """Return the name of the function that gives infinity, or NaN."""
-        word = "nan" if math.isnan(value) else "infinity"
+    def beyond_number(self, word: str) -> str:
+        """Return the name of the function that gives a float without a literal."""
         known = self._known.beyond_numbers
         if word not in known:
             known[word] = self._names.unique(word)

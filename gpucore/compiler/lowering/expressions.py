@@ -13,9 +13,9 @@ from gpucore.compiler.known_numbers import is_known, known_number
 from gpucore.compiler.lowering.arguments import make_structure, named_values
 from gpucore.compiler.lowering.calls import call_known, expression_of, extent
 from gpucore.compiler.lowering.choices import Choice, choose
-from gpucore.compiler.lowering.device_functions import call_device_function
 from gpucore.compiler.lowering.functions.composed import COMPOSED
 from gpucore.compiler.lowering.functions.names import function_name, function_names
+from gpucore.compiler.lowering.library_calls import call_written
 from gpucore.compiler.lowering.members import is_swizzle, no_field, no_member
 from gpucore.compiler.lowering.neighbours import neighbour
 from gpucore.compiler.lowering.operators import (
@@ -458,11 +458,11 @@ class ExpressionReader:
             return make_structure(scope, function, node, self.read_in_order)
         if isinstance(function, Known) and function_name(function.object) == "print":
             return read_print(scope, node)
-        source = getattr(getattr(function, "object", None), "gpu_source", None)
-        if callable(source):
-            values = self.in_order([*node.args, *(each.value for each in node.keywords)])
-            given = named_values(scope, node, values)
-            return call_device_function(scope, source(), given, scope.place(node))
+        values = self.in_order([*node.args, *(each.value for each in node.keywords)])
+        given = named_values(scope, node, values)
+        target = getattr(function, "object", None)
+        if (found := call_written(scope, target, given, scope.place(node))) is not None:
+            return found
         if node.keywords:
             name = node.keywords[0].arg
             raise scope.syntax_error(
@@ -471,8 +471,8 @@ class ExpressionReader:
         if not isinstance(function, Known):
             shown = ast.unparse(node.func)
             raise scope.type_error(f"{shown} cannot be called: it is no function", node.func)
-        arguments = self.in_order(node.args)
-        if (name := function_name(function.object)) in ("hypot", "square") or name in COMPOSED:
+        arguments = values
+        if (name := function_name(function.object)) == "square" or name in COMPOSED:
             arguments = [self._simple(e) if isinstance(e, ir.Expression) else e for e in arguments]
         return call_known(scope, function, arguments, scope.place(node))
 

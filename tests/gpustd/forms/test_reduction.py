@@ -96,6 +96,68 @@ def test_sums(device: Device, shape: tuple[int, ...], axis: Any, variant: str) -
     assert np.all(np.abs(found - wanted) <= bound)
 
 
+@gpu_reduce(identity=math.inf)
+def lowest(a: f32, b: f32) -> f32:
+    """Return the less."""
+    if b < a:
+        return b
+    return a
+
+
+@gpu_reduce(identity=np.float32(-np.inf))
+def highest(a: f32, b: f32) -> f32:
+    """Return the greater."""
+    return max(a, b)
+
+
+def both(x: f32) -> vec2f:
+    """Return a number as the least and the greatest."""
+    return vec2f(x, x)
+
+
+def range_of(ends: vec2f) -> f32:
+    """Return the distance of the ends."""
+    return ends.y - ends.x
+
+
+@gpu_reduce(identity=(math.inf, -math.inf), map=both, finish=range_of)
+def width(a: vec2f, b: vec2f) -> vec2f:
+    """Return the least and the greatest."""
+    return vec2f(min(a.x, b.x), max(a.y, b.y))
+
+
+@pytest.mark.parametrize("variant", FOLDS)
+@pytest.mark.parametrize(("shape", "axis"), SHAPES[1:6:2])
+def test_infinity_as_identity(
+    device: Device, shape: tuple[int, ...], axis: Any, variant: str
+) -> None:
+    x = floats(*shape) * np.float32(1e38) * 3
+    x.reshape(-1)[::5] = np.inf
+    buffer = device.buffer_from_array(x)
+    with force_variant("fold", variant):
+        found = lowest(buffer, axis=axis).read(), highest(-buffer, axis=axis).read()
+    wanted = x.min(axis=axis, initial=np.inf)
+    np.testing.assert_array_equal(found[0], wanted)
+    np.testing.assert_array_equal(found[1], -wanted)
+
+
+def test_two_infinities_as_identity(device: Device) -> None:
+    x = floats(23, 517)
+    found = width(device.buffer_from_array(x), axis=1).read()
+    np.testing.assert_array_equal(found, np.ptp(x, axis=1))
+
+
+@gpu_reduce(identity=-0.0)
+def total(a: f32, b: f32) -> f32:
+    """Add."""
+    return a + b
+
+
+def test_minus_zero_as_identity(device: Device) -> None:
+    minus = device.buffer_from_array(np.full((3, 70), -0.0, np.float32))
+    assert np.signbit(total(minus, axis=1).read()).all()
+
+
 @pytest.mark.parametrize("variant", ["runs", "subgroups"])
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
 def test_map_and_finish(device: Device, shape: tuple[int, ...], axis: Any, variant: str) -> None:
@@ -245,7 +307,8 @@ WRONG: list[tuple[GpuReduction, Any, type[Exception], str]] = [
     (gpu_reduce(identity=0.0)(shares), np.float32, PythonKernelError, "has no global_invocation"),
     (gpu_reduce(identity=0.0)(nothing), np.float32, PythonKernelError, "must return a value"),
     (gpu_reduce(identity=0.0)(other), np.float32, DTypeError, "must return what it takes, f32"),
-    (gpu_reduce(identity=math.inf)(least), np.float32, ArgumentError, "take 3.4028235e"),
+    (gpu_reduce(identity=math.nan)(least), np.float32, ArgumentError, "a number of f32, got nan"),
+    (gpu_reduce(identity=math.inf)(least), np.int32, ArgumentError, "an integer of i32, got inf"),
     (gpu_reduce(identity=0.5)(least), np.int32, ArgumentError, "an integer of i32, got 0.5"),
     (gpu_reduce(identity=-1)(least), np.uint32, ArgumentError, "an integer of u32, got -1"),
     (gpu_reduce(identity=0.0, map=as_vector)(least), np.float32, ArgumentError, "as a tuple"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,6 +52,24 @@ def add(a: f32, b: f32) -> f32:
 def largest(a: i32, b: i32) -> i32:
     """Return the larger."""
     return max(a, b)
+
+
+@gpu_scan(identity=-math.inf, commutative=True)
+def highest(a: f32, b: f32) -> f32:
+    """Return the larger."""
+    return max(a, b)
+
+
+@pytest.mark.parametrize(("variant", "shape", "axis"), [CASES[3], *CASES[-3::2]])
+def test_infinity_as_identity(
+    device: Device, variant: str, shape: tuple[int, ...], axis: int | None
+) -> None:
+    x = RNG.uniform(-3e38, -1e38, shape).astype(np.float32)
+    x.reshape(-1)[::7] = -np.inf
+    with forced(device, variant):
+        found = highest(device.buffer_from_array(x), axis=axis).read()
+    wanted = x if axis is not None else x.reshape(-1)
+    np.testing.assert_array_equal(found, np.maximum.accumulate(wanted, axis=axis or 0))
 
 
 @gpu_scan(identity=0)

@@ -43,6 +43,14 @@ _OPERATORS: Final = {
     "left_shift": "<<",
     "right_shift": ">>",
 }
+_COMPARISONS: Final = {
+    "equal": "==",
+    "not_equal": "!=",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+}
 _TRUTHS: Final = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
 _SMALL: Final = 0.25  # below, a series is more exact than the difference of two numbers
 
@@ -70,6 +78,14 @@ def _truth(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expres
     if name == "logical_not":
         return logical_not(arguments[0], place)
     return binary(_TRUTHS[name], arguments[0], arguments[1], place)
+
+
+def _comparison(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
+    return compare(_COMPARISONS[name], arguments[0], arguments[1], place)
+
+
+def _positive(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
+    return arguments[0]
 
 
 def _negative(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
@@ -106,13 +122,6 @@ def _copysign(name: str, arguments: list[ir.Expression], place: Place) -> ir.Exp
     return call_function("where", [below, negate(size, place), size], place)
 
 
-def _cbrt(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
-    (x,) = arguments
-    size = call_function("abs", [x], place)
-    root = call_function("pow", [size, constant(1 / 3, place)], place)
-    return binary("*", call_function("sign", [x], place), root, place)
-
-
 def _series(x: ir.Expression, factors: list[float], place: Place) -> ir.Expression:
     """Return ``factors[0] + x * (factors[1] + x * ...)``."""
     result: ir.Expression = constant(factors[-1], place)
@@ -128,13 +137,6 @@ def _if_small(
     return call_function(
         "where", [compare("<", size, constant(_SMALL, place), place), small, other], place
     )
-
-
-def _expm1(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
-    (x,) = arguments
-    whole = binary("-", call_function("exp", [x], place), constant(1.0, place), place)
-    factors = [1.0, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040]
-    return _if_small(x, binary("*", x, _series(x, factors, place), place), whole, place)
 
 
 def _log1p(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
@@ -153,31 +155,39 @@ def _mod(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expressi
     rest = binary("%", number, divisor, place)
     if seen(rest.type) == U32:
         return rest
+    other = _is_beyond(rest, divisor, place)
+    return call_function("where", [other, binary("+", rest, divisor, place), rest], place)
+
+
+def _is_beyond(rest: ir.Expression, divisor: ir.Expression, place: Place) -> ir.Expression:
+    """Return whether a remainder has the other sign than its divisor."""
     zero = constant(0, place)
     signs = binary("^", compare("<", rest, zero, place), compare("<", divisor, zero, place), place)
-    other = binary("&", compare("!=", rest, zero, place), signs, place)
-    return call_function("where", [other, binary("+", rest, divisor, place), rest], place)
+    return binary("&", compare("!=", rest, zero, place), signs, place)
 
 
 def _floor_divide(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
     """Return the quotient of Python and NumPy, which is rounded down."""
     number, divisor = arguments
-    if not is_integer(number.type):
-        return binary("//", number, divisor, place)
-    return binary("//", binary("-", number, _mod(name, arguments, place), place), divisor, place)
+    quotient = binary("//", number, divisor, place)
+    if not is_integer(number.type) or seen(quotient.type) == U32:
+        return quotient
+    other = _is_beyond(binary("%", number, divisor, place), divisor, place)
+    less = binary("-", quotient, constant(1, place), place)
+    return call_function("where", [other, less, quotient], place)
 
 
 _Make = Callable[[str, list[ir.Expression], Place], ir.Expression]
 COMPOSED: Final[Mapping[str, tuple[int, _Make]]] = {
     **dict.fromkeys(_OPERATORS, (2, _operator)),
+    **dict.fromkeys(_COMPARISONS, (2, _comparison)),
     **dict.fromkeys(_TRUTHS, (2, _truth)),
     **dict.fromkeys(("isnan", "isinf", "isfinite"), (1, _kind)),
     "logical_not": (1, _truth),
+    "positive": (1, _positive),
     "negative": (1, _negative),
     "invert": (1, _invert),
     "copysign": (2, _copysign),
-    "cbrt": (1, _cbrt),
-    "expm1": (1, _expm1),
     "log1p": (1, _log1p),
     "mod": (2, _mod),
     "floor_divide": (2, _floor_divide),

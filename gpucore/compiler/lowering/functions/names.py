@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 from typing import Final
 
+from gpucore.compiler.library import LIBRARY
 from gpucore.compiler.lowering.functions.composed import COMPOSED
 from gpucore.compiler.lowering.functions.numbers import FUNCTIONS
 
 __all__ = ["function_name", "function_names"]
 
-_COMPOSED: Final = ("log10", "hypot", "fmod", "square", "reciprocal", "where")
-_SAME: Final = frozenset((*FUNCTIONS, *_COMPOSED, *COMPOSED))
+_COMPOSED: Final = ("log10", "fmod", "square", "reciprocal", "where")
+_SAME: Final = frozenset((*FUNCTIONS, *_COMPOSED, *COMPOSED, *LIBRARY))
 _ALIASES: Final = {
     "fabs": "abs",
     "absolute": "abs",
@@ -30,13 +31,14 @@ _ALIASES: Final = {
     "power": "pow",
     "float_power": "pow",
     "rint": "round",
-    "remainder": "mod",
     "true_divide": "divide",
     "bitwise_not": "invert",
     "fix": "trunc",
     "deg2rad": "radians",
     "rad2deg": "degrees",
+    "bitwise_count": "count_ones",
 }
+_NUMPY: Final = {"remainder": "mod", "isclose": "numpy_isclose", "divmod": "floor_divmod"}
 _BUILTINS: Final = {
     builtins.abs: "abs",
     builtins.min: "min",
@@ -46,6 +48,7 @@ _BUILTINS: Final = {
     builtins.len: "len",
     builtins.range: "range",
     builtins.print: "print",
+    builtins.divmod: "floor_divmod",
 }
 
 
@@ -61,9 +64,9 @@ def function_name(value: object) -> str | None:
         return None
     module = getattr(value, "__module__", None) or type(value).__module__
     name = getattr(value, "__name__", "")
-    if module == "math" and name == "remainder":
-        return None  # to the nearest even quotient, which NumPy's is not
-    if module == "math" or module.partition(".")[0] == "numpy":
+    numpy = module.partition(".")[0] == "numpy"
+    if module == "math" or numpy:
+        name = _NUMPY.get(name, name) if numpy else name
         name = _ALIASES.get(name, name)
         return name if name in _SAME else None
     return None
@@ -71,4 +74,4 @@ def function_name(value: object) -> str | None:
 
 def function_names() -> tuple[str, ...]:
     """Return the functions of Python itself that kernels have, such as abs and len."""
-    return tuple(_BUILTINS.values())
+    return tuple(each.__name__ for each in _BUILTINS)

@@ -157,12 +157,6 @@ def _log10(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expres
     return binary("*", call_function("log", [x], place), constant(1 / math.log(10), place), place)
 
 
-def _hypot(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
-    x, y = _exactly(name, arguments, 2, place)
-    squares = binary("+", binary("*", x, x, place), binary("*", y, y, place), place)
-    return call_function("sqrt", [squares], place)
-
-
 def _fmod(name: str, arguments: list[ir.Expression], place: Place) -> ir.Expression:
     x, y = _exactly(name, arguments, 2, place)
     return binary("%", x, y, place)
@@ -205,7 +199,6 @@ def _exactly(
 
 _COMPOSED: Final[Mapping[str, Callable[[str, list[ir.Expression], Place], ir.Expression]]] = {
     "log10": _log10,
-    "hypot": _hypot,
     "fmod": _fmod,
     "square": _square,
     "reciprocal": _reciprocal,
