@@ -28,8 +28,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import psutil
@@ -50,6 +51,7 @@ from tests.processes import environment
 SIDE = 512
 BODY = {"prompt": "a red apple", "steps": 20, "width": SIDE, "height": SIDE, "seed": 3}
 PATIENCE = 120.0
+EVERY = 0.02
 
 
 class InstantEngine:
@@ -141,10 +143,21 @@ def percentile(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))] * 1e3
 
 
+async def watch_health(port: int, is_over: Callable[[], bool]) -> list[float]:
+    """Ask ``/healthz`` 50 times a second until it is over; return the latencies in seconds."""
+    times: list[float] = []
+    async with Connection(port) as connection:
+        while not is_over():
+            start = time.monotonic()
+            assert (await connection.ask("GET", "/healthz"))[0] == 200
+            times.append(time.monotonic() - start)
+            await asyncio.sleep(EVERY)
+    return times
+
+
 async def measure_speed(port: int, server: int, clients: int, seconds: float) -> None:
     """Print requests a second, the server's own time for each, and latencies."""
     times: list[float] = []
-    health: list[float] = []
     end = time.monotonic() + seconds
 
     async def draw() -> None:
@@ -155,20 +168,14 @@ async def measure_speed(port: int, server: int, clients: int, seconds: float) ->
                 assert status == 200, answer[:300]
                 times.append(time.monotonic() - start)
 
-    async def look() -> None:
-        async with Connection(port) as connection:
-            while time.monotonic() < end:
-                start = time.monotonic()
-                assert (await connection.ask("GET", "/healthz"))[0] == 200
-                health.append(time.monotonic() - start)
-                await asyncio.sleep(0.02)
-
     async with Connection(port) as connection:  # the first one makes the picture
         answer = json.loads((await connection.ask("POST", "/sdapi/v1/txt2img", BODY))[1])
     print(f"{len(base64.b64decode(answer['images'][0])) / 1024:.0f} KiB a picture")
     process = psutil.Process(server)
     before, busy_before = time.monotonic(), sum(process.cpu_times()[:2])
-    await asyncio.gather(look(), *(draw() for _ in range(clients)))
+    watching = watch_health(port, lambda: time.monotonic() > end)
+    drawing = asyncio.gather(*(draw() for _ in range(clients)))
+    health, _ = await asyncio.gather(watching, drawing)
     rate = len(times) / (time.monotonic() - before)
     busy = (sum(process.cpu_times()[:2]) - busy_before) / len(times) * 1e3
     print(f"{rate:.1f} requests a second with {clients} clients, {busy:.2f} ms of a core for each")
@@ -213,12 +220,17 @@ async def run_jobs(port: int, count: int, server: int) -> bool:
     return adds_up and set(refused) <= {422}
 
 
-async def wait_until_ready(connection: Connection) -> None:
-    """Return once the server is ready to draw."""
+async def wait_until_ready(connection: Connection, workers: int = 1) -> None:
+    """Return once so many workers of the server are ready to draw."""
     deadline = time.monotonic() + PATIENCE
-    while (await connection.ask("GET", "/readyz"))[0] != 200:
-        assert time.monotonic() < deadline, "the worker does not come back"
+    while await _count_ready(connection) < workers:
+        assert time.monotonic() < deadline, "a worker does not come, or does not come back"
         await asyncio.sleep(0.05)
+
+
+async def _count_ready(connection: Connection) -> int:
+    engines = json.loads((await connection.ask("GET", "/readyz"))[1])["engines"]
+    return sum(each["state"] == "ready" for each in engines)
 
 
 def worker_of(server: psutil.Process) -> psutil.Process | None:
@@ -253,23 +265,23 @@ async def _ends(connection: Connection, jobs: list[str]) -> Counter[str]:
 def start_server(
     folder: Path, kind: str, device: str | None = None
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a server as a process of its own; return it and its port."""
+    """Start a server of a kind as a process of its own; return it and its port."""
+    tail = [kind, *([device] if device else [])]
+    return start_program(lambda port: ["tools.load_server", "serve", str(folder), str(port), *tail])
+
+
+def start_program(
+    command: Callable[[int], list[str]], log: int | BinaryIO = subprocess.DEVNULL
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a module of Python with arguments; return it and its port, once it listens.
+
+    ``command`` takes the port. ``log``: what it prints goes there.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "tools.load_server",
-        "serve",
-        str(folder),
-        str(port),
-        kind,
-        *([device] if device else []),
-    ]
     process = subprocess.Popen(
-        command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [sys.executable, "-P", "-m", *command(port)], env=environment(), stderr=log, stdout=log
     )
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
@@ -278,6 +290,7 @@ def start_server(
             return process, port
         except OSError:
             time.sleep(0.1)
+    process.kill()
     raise RuntimeError("the server does not start")
 
 

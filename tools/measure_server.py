@@ -37,16 +37,21 @@ from typing import Any, Final, NamedTuple
 
 from bench.machine import description
 from gpucore import Device
-from tools.load_server import PATIENCE, Connection, percentile, start_server, wait_until_ready
+from tools.load_server import (
+    PATIENCE,
+    Connection,
+    percentile,
+    start_server,
+    wait_until_ready,
+    watch_health,
+)
 
 SIDE: Final = 256
-EVERY: Final = 0.02
 PARTS: Final = ("health", "bodies", "cancel", "cancel-without-previews")
 
 
 async def measure_health(port: int, seconds: float, *, large: bool) -> dict[str, object]:
     """Return latencies of ``/healthz`` while pictures are drawn; ``large``: and bodies come in."""
-    times: list[float] = []
     drawn = 0
     end = time.monotonic() + seconds
 
@@ -59,17 +64,10 @@ async def measure_health(port: int, seconds: float, *, large: bool) -> dict[str,
                 assert status == 200, answer[:300]
                 drawn += 1
 
-    async def look() -> None:
-        async with Connection(port) as connection:
-            while time.monotonic() < end:
-                start = time.monotonic()
-                assert (await connection.ask("GET", "/healthz"))[0] == 200
-                times.append(time.monotonic() - start)
-                await asyncio.sleep(EVERY)
-
     before = await _loop_lag(port)
     sending = asyncio.to_thread(_send_bodies, port, end) if large else asyncio.sleep(0, 0)
-    *_, bodies = await asyncio.gather(look(), draw(), draw(), sending)
+    watching = watch_health(port, lambda: time.monotonic() > end)
+    times, _, _, bodies = await asyncio.gather(watching, draw(), draw(), sending)
     after = await _loop_lag(port)
     return {
         "requests": len(times),

@@ -20,9 +20,11 @@ SIDE: Final = 512
 def images_of_512(settings: Settings) -> float:
     """Return how many images of 512x512 each call of a drawing is worth; 1 or more."""
     width, height = settings.width or SIDE, settings.height or SIDE
-    scale = 1.0 if settings.hires is None else settings.hires.scale
+    pixels = width * height
+    if settings.hires is not None:
+        pixels = max(pixels, math.prod(settings.hires.size(width, height)))
     images = min(settings.batch or 1, settings.count)
-    return images * max(1.0, width * height * scale**2 / SIDE**2)
+    return images * max(1.0, pixels / SIDE**2)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from diffusion.infotext.guidance_fields import write_guidance
 from diffusion.infotext.to_settings import (
     AXIS,
     DTYPE,
+    HIRES_RESIZE,
     NOISE,
     SAMPLING_KEYS,
     WEIGHTS,
@@ -174,7 +175,11 @@ def _hires_fields(hires: Hires, sampler: SamplerChoice, schedule: ScheduleChoice
     sampler_label, schedule_label = _labels(*hires.sampler_and_schedule(sampler, schedule))
     pairs: Pairs = {
         "Denoising strength": hires.strength,
-        "Hires upscale": hires.scale,
+        **(
+            {"Hires upscale": hires.scale}
+            if hires.resize is None
+            else {HIRES_RESIZE: "{}x{}".format(*hires.resize)}
+        ),
         "Hires upscaler": _upscaler_label(hires.upscaler),
     }
     if hires.first is not None:

@@ -69,7 +69,7 @@ FIRST_PASS: Final = "First pass size"
 """The WebUI's of 2022: ``Size`` is the result's. 0x0 stands for about 512 by 512 pixels."""
 
 HIRES_RESIZE: Final = "Hires resize"
-"""The size of the result, where it was given instead of ``Hires upscale``."""
+"""The size of the result, where it was given instead of ``Hires upscale``; 0 for a free side."""
 
 MOST_SIDE: Final = 1 << 20
 OLD_FIRST_PIXELS: Final = 512 * 512
@@ -170,15 +170,12 @@ def _hires(fields: Fields, size: Size | None) -> tuple[Size | None, Hires | None
     first = fields.get(FIRST_PASS, _read_size)
     if size is not None and first is not None and min(size) > 0:
         first = first if min(first) else _old_first_pass(size)
-        size, scale = first, _scale(first, size, FIRST_PASS)
-    elif size is not None and result is not None and min(size) > 0 and scale is None:
-        # A1111 writes 0 for the side that follows from the other.
-        scale = _scale(size, result, HIRES_RESIZE)
-    if scale is None:
+        size, scale = first, _scale(first, size)
+    if scale is None and result is None:
         return size, None
     strength = fields.get("Denoising strength", read_float)
     return size, Hires(
-        scale,
+        2.0 if scale is None else scale,
         fields.get("Hires upscaler", str) or "latent",
         0.7 if strength is None else strength,
         fields.get("Hires steps", read_int) or None,
@@ -187,6 +184,7 @@ def _hires(fields: Fields, size: Size | None) -> tuple[Size | None, Hires | None
         fields.get("Hires prompt", str),
         fields.get("Hires negative prompt", str),
         fields.get("Hires CFG Scale", read_float),
+        resize=result if scale is None else None,
     )
 
 
@@ -197,12 +195,12 @@ def _old_first_pass(size: Size) -> Size:
     return Size(width, height)
 
 
-def _scale(first: Size, result: Size, key: str) -> float:
+def _scale(first: Size, result: Size) -> float:
     """Return the factor between two sizes. Raises `SettingsError` for two factors."""
-    scales = [r / f for f, r in zip(first, result, strict=True) if r]
-    if not scales or max(scales) - min(scales) > 8 / min(first):
+    scales = [r / f for f, r in zip(first, result, strict=True)]
+    if max(scales) - min(scales) > 8 / min(first):
         hint = "the picture was cut to another shape, which cannot be drawn again"
-        raise SettingsError(key, f"{result.width}x{result.height}", hint)
+        raise SettingsError(FIRST_PASS, f"{first.width}x{first.height}", hint)
     return max(scales)
 
 

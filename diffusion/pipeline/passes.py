@@ -78,7 +78,8 @@ class Pass:
     numbered on from there. ``words``: those whose embeddings come from files. ``controls``:
     pictures that lead it. ``image_prompts``: pictures that are read as a prompt. ``loras``:
     adapters beside the layers, if there are any. ``upscaler``: the network that enlarges the
-    pass before for a hires pass.
+    pass before for a hires pass. ``enlarged``: the size that it is enlarged to, whose middle is
+    drawn.
     """
 
     kind: PassKind
@@ -96,6 +97,7 @@ class Pass:
     image_prompts: tuple[ImagePromptUnit, ...] = ()
     loras: RunLoras | None = None
     upscaler: UpscalerNetwork | None = None
+    enlarged: tuple[int, int] = (0, 0)
     _conditionings: dict[Hashable, Conditioning] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -290,6 +292,7 @@ def hires_pass(base: Pass, hires: Hires, upscaler: UpscalerNetwork | None = None
         scale,
         words=base.words,
         upscaler=upscaler,
+        enlarged=hires.enlarged_size(*base.size),
     )
 
 

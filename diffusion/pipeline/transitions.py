@@ -42,14 +42,11 @@ def start_from_picture(hires: Pass, picture: Image.Image, seeds: tuple[int, ...]
     enlarge = _enlarger(hires)
     if enlarge is None:
         whole = fit_image(image, drawn_size(image), "stretch")
-        latents = _encode(hires, [whole] * len(seeds), _noise_of(noise, whole, hires))
-        kernel = _kernel(hires)
-        assert kernel is not None
-        larger = resample(
-            hires.networks.device.buffer_from_array(latents), (noise.height, noise.width), kernel
-        )
-        return PassStart(noise, noise.initial(), larger)
-    return PassStart(noise, noise.initial(), _encode(hires, [enlarge(image)] * len(seeds), noise))
+        latents = _encode(hires, [whole] * len(seeds), _noise_of(noise, whole.size, hires))
+        given = hires.networks.device.buffer_from_array(latents)
+        return PassStart(noise, noise.initial(), _resample(hires, given, noise))
+    larger = _encode_middle(hires, [enlarge(image)] * len(seeds), noise)
+    return PassStart(noise, noise.initial(), larger)
 
 
 def _enlarge(hires: Pass, latents: Latents, seeds: tuple[int, ...]) -> PassStart:
@@ -57,39 +54,54 @@ def _enlarge(hires: Pass, latents: Latents, seeds: tuple[int, ...]) -> PassStart
     noise, enlarge = hires.noise(seeds), _enlarger(hires)
     larger: NDArray[np.float32] | Latents
     if enlarge is None:
-        kernel = _kernel(hires)
-        assert kernel is not None
-        larger = resample(latents, (noise.height, noise.width), kernel)
+        larger = _resample(hires, latents, noise)
     else:
         drawn = decode(hires.networks, latents, hires.settings.vae_tiling)
-        larger = _encode(hires, (enlarge(each.image) for each in drawn), noise)
+        larger = _encode_middle(hires, (enlarge(each.image) for each in drawn), noise)
     return PassStart(noise, noise.initial(), larger)
 
 
-def _kernel(hires: Pass) -> str | None:
-    """Return the kernel that enlarges latents; None where pixels are enlarged."""
-    chosen = hires.settings.hires
+def _resample(hires: Pass, latents: Latents, noise: LatentNoise) -> Latents:
+    """Return latents enlarged by the kernel of a hires pass, and cut to the size of its noise."""
+    chosen, whole = hires.settings.hires, _noise_of(noise, hires.enlarged, hires)
     assert chosen is not None
-    return None if hires.upscaler is not None else UPSCALERS.find(str(chosen.upscaler)).kernel
+    kernel = UPSCALERS.find(str(chosen.upscaler)).kernel
+    assert kernel is not None
+    larger = resample(latents, (whole.height, whole.width), kernel)
+    return larger if whole == noise else larger[_middle(whole, noise)]
+
+
+def _encode_middle(
+    hires: Pass, pictures: Iterable[Image.Image], noise: LatentNoise
+) -> NDArray[np.float32]:
+    """Return the latents of enlarged pictures, cut to the size of the noise."""
+    whole = _noise_of(noise, hires.enlarged, hires)
+    return _encode(hires, pictures, whole)[_middle(whole, noise)]
+
+
+def _middle(whole: LatentNoise, part: LatentNoise) -> tuple[slice, ...]:
+    """Return the key of the middle of latents (B, h, w, C); an odd rest is cut at the end."""
+    top, left = (whole.height - part.height) // 2, (whole.width - part.width) // 2
+    return slice(None), slice(top, top + part.height), slice(left, left + part.width)
 
 
 def _enlarger(hires: Pass) -> Callable[[Image.Image], Image.Image] | None:
-    """Return what enlarges a picture to the size of a hires pass; None where latents are."""
+    """Return what enlarges a picture for a hires pass; None where latents are enlarged."""
     network, wrap = hires.upscaler, hires.settings.seamless
     if network is not None:
-        return lambda image: enlarge_image(image, hires.size, network, wrap)
+        return lambda image: enlarge_image(image, hires.enlarged, network, wrap)
     chosen = hires.settings.hires
     assert chosen is not None
     resampling = UPSCALERS.find(str(chosen.upscaler)).filter
     if resampling is None:
         return None
-    return lambda image: resize_seamless(image, hires.size, resampling, wrap)
+    return lambda image: resize_seamless(image, hires.enlarged, resampling, wrap)
 
 
-def _noise_of(noise: LatentNoise, picture: Image.Image, hires: Pass) -> LatentNoise:
-    """Return noise for a picture of another size."""
-    downscale = hires.networks.folder.vae.downscale
-    return replace(noise, height=picture.height // downscale, width=picture.width // downscale)
+def _noise_of(noise: LatentNoise, size: tuple[int, int], hires: Pass) -> LatentNoise:
+    """Return noise for a picture of another size (width, height)."""
+    width, height = (side // hires.networks.folder.vae.downscale for side in size)
+    return replace(noise, height=height, width=width)
 
 
 def _encode(

@@ -66,6 +66,8 @@ class Hires:
 
     Args:
         scale: of both sides; the result's sides are rounded down to multiples of 8.
+        resize: width and height of the result, in place of ``scale``; a side of 0 follows from the
+            other. For another shape, what covers it is cut on two opposite sides, as in the WebUI.
         upscaler: name or label in `UPSCALERS`; those of latents need a strength of 0.5 and more.
             Or a network: a name in the pipeline's folder of upscalers, or a path.
         strength: how much is drawn anew, 0.05 to 1.
@@ -84,10 +86,13 @@ class Hires:
     negative: str | None = None
     guidance: float | None = None
     first: Image.Image | None = None
+    resize: tuple[int, int] | None = None
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
         check_number("hires scale", self.scale, 1, 8)
+        if self.resize is not None:
+            self._check_resize(*self.resize)
         if self.first is not None and not isinstance(self.first, Image.Image):
             raise SettingsError("hires first", self.first, "give a picture")
         check_network("upscaler", self.upscaler)
@@ -104,12 +109,47 @@ class Hires:
         if self.schedule is not None:
             find_schedule(self.schedule)
 
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        """Return width and height of the second pass. Raises `SettingsError`."""
-        sides = tuple(int(side * self.scale) // GRAIN * GRAIN for side in (width, height))
-        if max(sides) > MOST_SIDE:
-            raise SettingsError("hires scale", self.scale, f"{sides[0]}x{sides[1]} is too large")
+    def _check_resize(self, *sides: int) -> None:
+        for side in sides:
+            check_integer("hires resize", side, 0, MOST_SIDE)
+            if 0 < side < GRAIN:
+                raise SettingsError("hires resize", side, f"must be 0, or at least {GRAIN}")
+        if not any(sides):
+            raise SettingsError("hires resize", "0x0", "give a width, a height or both")
+
+    def enlarged_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size that the first picture is enlarged to. Raises `SettingsError`."""
+        cover = self._cover(width, height)
+        sides = tuple(side // GRAIN * GRAIN for side in cover)
+        if not GRAIN <= min(sides) <= max(sides) <= MOST_SIDE:
+            name, given = "hires scale", str(self.scale)
+            if self.resize is not None:
+                name, given = "hires resize", "{}x{}".format(*self.resize)
+            hint = f"enlarges it to {cover[0]}x{cover[1]}; sides must be {GRAIN} to {MOST_SIDE}"
+            raise SettingsError(name, given, hint)
         return sides[0], sides[1]
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height of the second pass: the middle of what was enlarged.
+
+        Raises `SettingsError`.
+        """
+        enlarged, cover = self.enlarged_size(width, height), self._cover(width, height)
+        wanted = self.resize or cover
+        across, down = (
+            side - (whole - (target or whole)) // GRAIN * GRAIN
+            for side, whole, target in zip(enlarged, cover, wanted, strict=True)
+        )
+        return across, down
+
+    def _cover(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size that covers the result with the first picture's shape."""
+        if self.resize is None:
+            return int(width * self.scale), int(height * self.scale)
+        across, down = self.resize
+        if not down or (across and width * down < height * across):
+            return across, across * height // width
+        return down * width // height, down
 
     def sampler_and_schedule(
         self, sampler: SamplerChoice, schedule: ScheduleChoice

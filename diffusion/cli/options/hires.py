@@ -10,6 +10,7 @@ from typer import Option
 
 from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.groups import OptionGroup, typed_values
+from diffusion.cli.options.parsing import parse_size
 from diffusion.cli.options.upscalers import find_upscaler
 from diffusion.errors import SettingsError
 from diffusion.images import read_image
@@ -31,6 +32,15 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
             metavar="SCALE",
             help="Enlarge the picture this many times and draw on it again; 1.5 to 2 is usual.",
             show_default="no second pass",
+        ),
+    ] = None
+    resize: Annotated[
+        str | None,
+        Option(
+            metavar="WxH",
+            help="Size of the result, in place of --hires. For another shape, two sides of the "
+            "enlarged picture are cut.",
+            show_default="by --hires",
         ),
     ] = None
     upscaler: Annotated[
@@ -105,10 +115,14 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         file = values.pop("first_pass", None)
         if file is not None:
             values["first"] = str(file)
-        if hires is None and self.scale is None:
+        if hires is None and self.scale is None and self.resize is None:
             for name, value in values.items():
                 raise SettingsError(f"hires {name}", value, "needs --hires SCALE")
             return None
+        if self.resize is not None:
+            values["resize"] = parse_size(self.resize, "hires resize")
+        elif self.scale is not None:
+            values["resize"] = None  # that of a picture's text
         if self.upscaler is not None:
             values["upscaler"] = find_upscaler(self.upscaler)
         if file is not None:

@@ -109,6 +109,7 @@ class HiresRequest(Part):
     negative: str | None = None
     guidance: Finite | None = None
     first: Picture | None = None
+    resize: list[int] | None = Field(default=None, min_length=2, max_length=2)
     model: str | None = Field(default=None, description="Of the second pass; null for the first's.")
 
     def clean(self) -> HiresRequest:
@@ -120,7 +121,9 @@ class HiresRequest(Part):
     def task(self) -> Hires:
         """Return it as the pipeline takes it. Its picture must be from `clean`."""
         first = decode_part(self.first, "hires first")
-        return Hires(**self.model_dump(exclude={"model", "first"}), first=first)
+        size = None if self.resize is None else (self.resize[0], self.resize[1])
+        given = self.model_dump(exclude={"model", "first", "resize"})
+        return Hires(**given, first=first, resize=size)
 
 
 class RefinerRequest(Part):
@@ -269,7 +272,7 @@ class WorkLimits(BaseModel):
         width, height = image or (1024, 1024)
         width, height = settings.width or width, settings.height or height
         if settings.hires is not None:
-            width, height = settings.hires.size(width, height)
+            width, height = settings.hires.enlarged_size(width, height)
         if width * height > self.pixels:
             side = math.isqrt(self.pixels)
             hint = f"this server draws at most {self.pixels} pixels, such as {side}x{side}"

@@ -77,6 +77,8 @@ TXT2IMG: Rows = [
     ("--size 64X32", "height", 32),
     ("", "hires", None),
     ("--hires 1.5", "hires.scale", 1.5),
+    ("--hires-resize 128x96", "hires.resize", (128, 96)),
+    ("--hires 2 --hires-resize 0x96", "hires.resize", (0, 96)),
     ("--hires 2", "hires.upscaler", "latent"),
     ("--hires 2 --hires-upscaler lanczos", "hires.upscaler", "lanczos"),
     ("--hires 2 --hires-upscaler n/4x.safetensors", "hires.upscaler", Path("n/4x.safetensors")),

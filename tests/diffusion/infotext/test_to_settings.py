@@ -85,6 +85,8 @@ HIRES = st.builds(
     prompt=st.none() | LINE,
     negative=st.none() | LINE,
     guidance=maybe(st.floats(0, 20)),
+) | st.builds(
+    Hires, upscaler=st.just("Lanczos"), resize=st.sampled_from([(0, 96), (128, 0), (72, 640)])
 )
 SHARES = st.integers(0, 1000).map(lambda n: n / 1000)
 FACTORS = st.floats(0, 10)

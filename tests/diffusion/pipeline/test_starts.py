@@ -14,6 +14,9 @@ from diffusion.errors import SettingsError
 from diffusion.images import to_pixels
 from diffusion.noise import NOISES, LatentNoise
 from diffusion.pipeline.init_image import EncodedImage
+from diffusion.pipeline.passes import base_pass, hires_pass
+from diffusion.pipeline.sampling import PassStart
+from diffusion.pipeline.transitions import start_after, start_from_picture
 from diffusion.pipeline.vae import draw_latents, moments
 from diffusion.tasks import Hires, InitImage, Inpaint
 from diffusion.tasks.init_image import PreparedImage
@@ -152,3 +155,81 @@ def test_a_first_pass_of_another_size_whose_latents_are_enlarged(pipeline: Pipel
     assert np.array_equal(pixels(pipeline, settings.part(1, 1))[0], drawn[1])
     with pytest.raises(SettingsError, match="which is not drawn"):
         replace(settings, latents=np.zeros((2, 8, 8, 4), np.float32)).check()
+
+
+@pytest.mark.parametrize("upscaler", ["latent", "lanczos"])
+@pytest.mark.parametrize("given", [False, True])
+def test_another_shape_is_the_middle_of_what_covers_it(
+    pipeline: Pipeline, upscaler: str, *, given: bool
+) -> None:
+    """As in the WebUI the latents are cut: 5 rows of 16, the larger half of them at the end."""
+    base = base_pass(pipeline.networks, pipeline.cache, SETTINGS.with_defaults(pipeline.defaults))
+    latents = np.random.default_rng(3).standard_normal((2, 8, 8, 4), np.float32)
+
+    def start(hires: Hires) -> NDArray[np.float32]:
+        own = replace(base, settings=replace(base.settings, hires=hires))
+        following = hires_pass(own, hires)
+        if given:
+            found = start_from_picture(following, noise_image(64, 64), (5, 6))
+        else:
+            buffer = pipeline.networks.device.buffer_from_array(latents)
+            found = start_after(following, buffer, PassStart(base.noise((5, 6)), latents, buffer))
+        assert found.noise.seeds == (5, 6)
+        kept = found.latents
+        return kept if isinstance(kept, np.ndarray) else kept.read()
+
+    whole = start(Hires(2.0, upscaler, 0.6))
+    assert whole.shape == (2, 16, 16, 4)
+    part = start(Hires(1.0, upscaler, 0.6, resize=(128, 88)))
+    assert np.array_equal(part, whole[:, 2:13])
+    part = start(Hires(1.0, upscaler, 0.6, resize=(88, 128)))
+    assert np.array_equal(part, whole[:, :, 2:13])
+
+
+def test_pictures_of_another_shape(pipeline: Pipeline) -> None:
+    """Each picture of a batch has the bits that it has alone; a text tells the size as asked."""
+    settings = replace(SETTINGS, hires=Hires(1.5, "latent", 0.6, resize=(0, 96)), count=2, batch=2)
+    assert np.array_equal(pixels(pipeline, settings), pixels(pipeline, usual(settings)))
+    cut = replace(settings, hires=Hires(upscaler="latent", strength=0.6, resize=(96, 64)))
+    drawn = pixels(pipeline, cut)
+    assert drawn.shape == (2, 64, 96, 3)
+    assert np.array_equal(pixels(pipeline, cut.part(1, 1))[0], drawn[1])
+    assert "Hires resize: 96x64" in pipeline.draw(replace(cut, count=1))[0].infotext
+
+
+def usual(settings: Settings) -> Settings:
+    assert settings.hires is not None
+    return replace(settings, hires=replace(settings.hires, resize=None))
+
+
+@pytest.mark.parametrize(
+    ("resize", "enlarged", "size"),
+    [
+        ((1024, 0), (1024, 1536), (1024, 1536)),
+        ((0, 1000), (664, 1000), (664, 1000)),
+        ((1024, 1024), (1024, 1536), (1024, 1024)),
+        ((700, 1300), (864, 1296), (704, 1296)),
+        ((96, 64), (96, 144), (96, 64)),
+    ],
+)
+def test_sizes_of_a_second_pass(
+    resize: tuple[int, int], enlarged: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """By hand from AUTOMATIC1111's ``processing.py``: 700 by 1300 is covered by 866 by 1300."""
+    hires = Hires(resize=resize)
+    hires.check()
+    assert hires.enlarged_size(512, 768) == enlarged
+    assert hires.size(512, 768) == size
+
+
+@pytest.mark.parametrize("resize", [(0, 0), (-8, 64), (7, 64), (64, 1 << 20)])
+def test_sizes_that_no_second_pass_has(resize: tuple[int, int]) -> None:
+    with pytest.raises(SettingsError, match="hires resize"):
+        Hires(resize=resize).check()
+
+
+def test_a_picture_that_grows_too_large_before_it_is_cut() -> None:
+    hires = Hires(resize=(4096, 64))
+    hires.check()
+    with pytest.raises(SettingsError, match="enlarges it to 4096x131072"):
+        hires.size(64, 2048)

@@ -24,6 +24,7 @@ SIZE: Final = {"width": 64, "height": 48, "steps": 2}
 INIT = picture()
 MASK = Image.fromarray(np.tile(np.repeat(np.array([0, 255], np.uint8), 32), (48, 1)))
 HIRES: Final[dict[str, object]] = {"enable_hr": True}
+FIRST: Final[dict[str, object]] = {"firstphase_width": 56, "firstphase_height": 56}
 PART: Final[dict[str, object]] = {"mask": encode(MASK)}
 CHURN: Final[dict[str, object]] = {"sampler_name": "Euler"}
 
@@ -72,8 +73,10 @@ WORKS: Final[dict[str, tuple[object, dict[str, object], Check]]] = {
     "hr_scale": (1.5, HIRES, lambda s: s.hires.scale),
     "hr_upscaler": ("Lanczos", HIRES, lambda s: s.hires.upscaler),
     "hr_second_pass_steps": (3, HIRES, lambda s: s.hires.steps),
-    "hr_resize_x": (96, HIRES, lambda s: s.hires.scale),
-    "hr_resize_y": (72, HIRES, lambda s: s.hires.scale),
+    "hr_resize_x": (96, HIRES, lambda s: s.hires.resize),
+    "hr_resize_y": (72, HIRES, lambda s: s.hires.resize),
+    "firstphase_width": (64, FIRST, lambda s: s.width),
+    "firstphase_height": (64, FIRST, lambda s: s.height),
     "hr_sampler_name": ("DDIM", HIRES, lambda s: s.hires.sampler),
     "hr_scheduler": ("Karras", HIRES, lambda s: s.hires.schedule),
     "hr_prompt": ("y", HIRES, lambda s: s.hires.prompt),
@@ -108,8 +111,6 @@ REFUSED: Final[dict[str, tuple[object, dict[str, object], int]]] = {
     "refiner_checkpoint": ("x", {}, 422),
     "refiner_switch_at": (1.5, {}, 422),
     "script_name": ("no such", {}, 422),
-    "firstphase_width": (64, {}, 501),
-    "firstphase_height": (64, {}, 501),
     "hr_checkpoint_name": ("x", HIRES, 422),
 }
 """Those whose feature is missing, or that must name what there is."""

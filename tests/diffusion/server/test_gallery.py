@@ -68,7 +68,8 @@ def test_words_are_looked_for_in_the_prompts_alone(live: Live) -> None:
     assert gallery(live, "?model=other")["total"] == 0
 
 
-def test_a_picture_shows_settings_that_draw_it_again(live: Live) -> None:
+@pytest.mark.parametrize("size", [{"scale": 1.5}, {"resize": [0, 48]}])
+def test_a_picture_shows_settings_that_draw_it_again(live: Live, size: dict[str, object]) -> None:
     asked = {
         "prompt": "a (red:1.2) apple",
         "negative": "blur, noise",
@@ -80,7 +81,7 @@ def test_a_picture_shows_settings_that_draw_it_again(live: Live) -> None:
         "width": 32,
         "height": 24,
         "clip_skip": 2,
-        "hires": {"scale": 2.0, "strength": 0.6, "steps": 2, "sampler": "euler_a"},
+        "hires": {"strength": 0.6, "steps": 2, "sampler": "euler_a", **size},
         "rng": "cpu",
         "sampling": {"order": 3},
     }
@@ -97,7 +98,9 @@ def test_a_picture_shows_settings_that_draw_it_again(live: Live) -> None:
     assert again.sampling == drawn.sampling
     assert again.hires is not None
     assert drawn.hires is not None
-    assert (again.hires.scale, again.hires.steps) == (drawn.hires.scale, drawn.hires.steps)
+    wanted = (64, 48) if "resize" in size else (48, 32)
+    assert again.hires.size(32, 24) == drawn.hires.size(32, 24) == wanted
+    assert (again.hires.resize, again.hires.steps) == (drawn.hires.resize, drawn.hires.steps)
     assert again.clip_skip == 2
 
 

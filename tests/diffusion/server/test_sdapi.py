@@ -228,7 +228,8 @@ def test_hires_variation_tiling_and_formats(live: Live) -> None:
     answer = live.post("/sdapi/v1/txt2img", body).json()
     (settings,) = live.engine.drawn
     assert settings.hires is not None
-    assert (settings.hires.scale, settings.hires.steps, settings.hires.strength) == (2.0, 3, 0.5)
+    assert settings.hires.size(64, 48) == (128, 96)
+    assert (settings.hires.steps, settings.hires.strength) == (3, 0.5)
     assert settings.variation is not None
     assert (settings.variation.seed, settings.variation.strength) == (3, 0.25)
     assert (settings.seamless, settings.rng) == ("xy", "cpu")
@@ -242,7 +243,13 @@ def test_hires_variation_tiling_and_formats(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("size", "asked"),
-    [((704, 704), (784, 0)), ((704, 512), (0, 608)), ((832, 1216), (1248, 1824))],
+    [
+        ((704, 704), (784, 0)),
+        ((704, 512), (0, 608)),
+        ((832, 1216), (1248, 1824)),
+        ((512, 512), (768, 1024)),
+        ((512, 768), (768, 512)),
+    ],
 )
 def test_hires_fix_has_the_asked_size(
     live: Live, size: tuple[int, int], asked: tuple[int, int]
@@ -255,8 +262,21 @@ def test_hires_fix_has_the_asked_size(
     assert hires is not None
     pairs = zip(asked, hires.size(*size), strict=True)
     assert all(wanted in (0, made) for wanted, made in pairs)
-    body |= {"hr_resize_x": 2 * size[0], "hr_resize_y": size[1]}
-    assert live.post("/sdapi/v1/txt2img", body).status_code == 501
+
+
+def test_the_first_pass_may_have_a_size_of_its_own(live: Live) -> None:
+    """As in AUTOMATIC1111 it counts in place of width and height; ``hr_scale`` multiplies it."""
+    body = {"prompt": "x", "steps": 1, "width": 256, "height": 128}
+    first = {"firstphase_width": 64, "firstphase_height": 48}
+    assert live.post("/sdapi/v1/txt2img", body | first | {"enable_hr": True, "hr_scale": 1.5}).ok
+    assert live.post("/sdapi/v1/txt2img", body | first).ok
+    with_hires, without = live.engine.drawn
+    assert with_hires.hires is not None
+    assert (with_hires.width, with_hires.height) == (without.width, without.height) == (64, 48)
+    assert with_hires.hires.size(64, 48) == (96, 72)
+    answer = live.post("/sdapi/v1/txt2img", body | {"firstphase_width": 64})
+    assert answer.status_code == 422
+    assert "firstphase_height" in answer.text
 
 
 def test_an_infotext_fills_what_a_request_leaves_out(live: Live) -> None:

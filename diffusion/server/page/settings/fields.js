@@ -84,6 +84,8 @@ export const FIELDS = [
   { key: "init_image.inpaint.soft", label: "Soft mask at each step", kind: "switch", group: "mask", standard: false, modes: ["inpaint"], wide: true },
 
   { key: "hires.scale", label: "Scale", kind: "slider", group: "hires", min: 1, max: 4, step: 0.05, standard: 2 },
+  { key: "hires.to_width", label: "To width", kind: "integer", group: "hires", min: 8, max: 16384, step: 8, unset: "by scale", hint: "In place of the scale. Two sides are cut for another shape." },
+  { key: "hires.to_height", label: "To height", kind: "integer", group: "hires", min: 8, max: 16384, step: 8, unset: "by scale" },
   { key: "hires.strength", label: "Strength", kind: "slider", group: "hires", min: 0.05, max: 1, step: 0.01, standard: 0.7 },
   { key: "hires.upscaler", label: "Upscaler", kind: "choice", group: "hires", choices: "upscaler", standard: "latent", hint: "Those of latents need a strength of 0.5 and more." },
   { key: "hires.steps", label: "Steps", kind: "integer", group: "hires", min: 1, max: 1000, unset: "as above" },

@@ -28,6 +28,7 @@ export function buildRequest(values, source, pictures) {
     put(body, field.key, value);
   }
   if (body.variation) finishVariation(body);
+  if (body.hires) finishHires(body);
   for (const [part, own] of Object.entries(pictures)) {
     if (body[part]) body[part] = Object.entries(body[part]).map(([place, each]) => ({ ...each, ...own[place] }));
   }
@@ -52,6 +53,13 @@ function finishVariation(body) {
   const { from_width, from_height, ...rest } = body.variation;
   body.variation = { seed: randomSeed(), ...rest };
   if (from_width && from_height) body.variation.resize_from = [from_width, from_height];
+}
+
+/** A side that is left out is 0: it follows from the other. @param {any} body */
+function finishHires(body) {
+  const { to_width, to_height, ...rest } = body.hires;
+  body.hires = rest;
+  if (to_width || to_height) body.hires.resize = [to_width ?? 0, to_height ?? 0];
 }
 
 /** @param {any} body @param {any} values @param {Source} source */
@@ -97,6 +105,9 @@ export function valuesOf(settings) {
   const from = settings.variation?.resize_from;
   values["variation.from_width"] = from?.[0] ?? null;
   values["variation.from_height"] = from?.[1] ?? null;
+  const to = settings.hires?.resize;
+  values["hires.to_width"] = to?.[0] || null;
+  values["hires.to_height"] = to?.[1] || null;
   if (settings.model === undefined) delete values.model;
   if (!isExact(settings.seed)) delete values.seed;
   delete values.batch;

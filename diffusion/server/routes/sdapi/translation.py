@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from typing import Any, Final
 
 from PIL import Image
@@ -57,8 +56,7 @@ def check_body(body: DrawBody, options: OptionValues) -> None:
 
 def txt2img_job(body: Txt2ImgBody, options: OptionValues) -> JobRequest:
     """Return the job of a ``txt2img`` request. Raises `SettingsError` and `ServerError`."""
-    _require(not (body.firstphase_width or body.firstphase_height), "firstphase_width and _height")
-    fields = _shared_fields(body, options)
+    fields = _shared_fields(body, options) | _first_size(body)
     if body.enable_hr:
         fields["hires"] = _hires(body)
     return JobRequest(**fields)
@@ -255,10 +253,26 @@ def _sampling(body: DrawBody, chosen: OptionValues) -> SamplingRequest:
     )
 
 
+def _first_size(body: Txt2ImgBody) -> dict[str, int]:
+    """Return the size that AUTOMATIC1111 draws instead of ``width`` and ``height``, if any.
+
+    The second pass starts from it: ``hr_scale`` is a factor of these sides. Raises `SettingsError`.
+    """
+    width, height = body.firstphase_width, body.firstphase_height
+    if not (width or height):
+        return {}
+    for name, side in (("firstphase_width", width), ("firstphase_height", height)):
+        if side <= 0:
+            raise SettingsError(name, side, "give both sides of the first pass, or neither")
+    return {"width": width, "height": height}
+
+
 def _hires(body: Txt2ImgBody) -> HiresRequest:
     strength = DEFAULT_STRENGTH if body.denoising_strength is None else body.denoising_strength
+    resize = [body.hr_resize_x, body.hr_resize_y]
     return HiresRequest(
-        scale=_hires_scale(body),
+        scale=body.hr_scale,
+        resize=resize if any(resize) else None,
         upscaler=body.hr_upscaler or "Latent",
         strength=strength,
         steps=body.hr_second_pass_steps or None,
@@ -273,24 +287,6 @@ def _hires(body: Txt2ImgBody) -> HiresRequest:
 
 def _unless_same(name: str | None, same: str) -> str | None:
     return None if name in (None, "", same) else name
-
-
-def _hires_scale(body: Txt2ImgBody) -> float:
-    """Return the factor between the passes. Raises `NotBuiltError` for a change of shape."""
-    sides = ((body.hr_resize_x, body.width), (body.hr_resize_y, body.height))
-    given = [(new, old) for new, old in sides if new > 0 and old > 0]
-    if not given:
-        return body.hr_scale
-    scale = max(_quotient(new, old) for new, old in given)
-    same = all(int(old * scale) // 8 == new // 8 for new, old in given)
-    _require(same, "hr_resize to another shape")
-    return scale
-
-
-def _quotient(new: int, old: int) -> float:
-    """Return the factor that makes ``old`` at least ``new``, although a side is rounded down."""
-    factor = new / old
-    return factor if int(old * factor) == new else math.nextafter(factor, math.inf)
 
 
 def _inpaint(body: Img2ImgBody, mask: str, image: str) -> InpaintRequest | None:

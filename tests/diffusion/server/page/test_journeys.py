@@ -125,6 +125,7 @@ def test_settings_reach_the_engine(page: Any, live: Live) -> None:
     page.get_by_text("Hires fix", exact=True).click()
     page.get_by_label("Use hires fix").check()
     page.get_by_label("Hires fix: upscaler").select_option("lanczos")
+    page.get_by_label("Hires fix: to height").fill("96")
     page.get_by_text("Rare", exact=True).click()
     page.get_by_label("Churn", exact=True).fill("0.5")
     draw(page, "two pears")
@@ -134,7 +135,7 @@ def test_settings_reach_the_engine(page: Any, live: Live) -> None:
     assert (drawn.steps, drawn.guidance, drawn.sampler, size) == (3, 2.5, "euler_a", (48, 32))
     assert (drawn.seed, drawn.count, drawn.sampling.s_churn) == (77, 2, 0.5)
     assert drawn.hires is not None
-    assert drawn.hires.upscaler == "lanczos"
+    assert (drawn.hires.upscaler, drawn.hires.resize) == ("lanczos", (0, 96))
     page.reload()
     expect(page.get_by_label("Seed", exact=True)).to_have_value("77")
 

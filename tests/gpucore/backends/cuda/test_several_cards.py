@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpucore import Device, DeviceLostError, f32
+from gpucore import Device, DeviceLostError, DeviceNotFoundError, f32
+from gpucore.adapters import names_of_equals
 from gpucore.backends.cuda import cards
 from gpucore.backends.cuda.compiler import CudaCompiler
 from gpucore.backends.cuda.driver import CudaDriver
@@ -19,6 +21,7 @@ from tests.gpucore.kernels import INCREMENT
 from tests.gpucore.losing import lose
 
 ALL = ("first", "second", "third")
+INTEGRATED = 18
 CONTEXTS = 1000
 """The number of the first card's context."""
 
@@ -27,11 +30,13 @@ class SeveralCards(FakeDriverLibrary):
     """A driver of three cards: it shows those of CUDA_VISIBLE_DEVICES, as CUDA's does.
 
     A stream is used in the context that it was made in alone. ``work``: cards, by what was done.
+    ``integrated``: the names of cards that are no cards of their own.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.names = list(ALL)
+        self.integrated: set[str] = set()
         self.work: list[tuple[str, str]] = []
         self._current = threading.local()
         self._owners: dict[int, int] = {}
@@ -46,6 +51,11 @@ class SeveralCards(FakeDriverLibrary):
 
     def _device_get_name(self, name: Any, size: int, index: int) -> None:
         name.value = self.names[index].encode()
+
+    def _device_get_attribute(self, value: Any, which: int, index: int) -> None:
+        super()._device_get_attribute(value, which, index)
+        if which == INTEGRATED:
+            value._obj.value = self.names[index] in self.integrated
 
     def _device_primary_ctx_retain(self, context: Any, index: int) -> None:
         context._obj.value = CONTEXTS + index
@@ -113,6 +123,38 @@ def test_the_variable_chooses_and_orders(
     assert library.work == [("allocate", name) for name in reversed(names)]
     for device in devices:
         device.close()
+
+
+def test_a_name_opens_a_card_of_its_own(library: SeveralCards) -> None:
+    names = ["cuda:0", "cuda:1", "cuda:2"]
+    assert names_of_equals("cuda") == names_of_equals("cuda:2") == names
+    assert names_of_equals() == names
+    assert opened_by(library, names) == list(ALL)
+    with pytest.raises(DeviceNotFoundError, match="no device fits 'cuda:3'"):
+        opened_by(library, ["cuda:3"])
+
+
+def test_names_count_the_best_cards_first(
+    library: SeveralCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's order is another: its first card is not a card of its own."""
+    library.integrated = {"first"}
+    assert names_of_equals("cuda") == ["cuda:0", "cuda:1"]
+    assert opened_by(library, ["cuda:0", "cuda:1", "cuda:2"]) == ["second", "third", "first"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,1")
+    assert opened_by(library, names_of_equals("cuda")) == ["third", "second"]
+
+
+def opened_by(library: SeveralCards, names: list[str]) -> list[str]:
+    """Return the cards that names open, by where their memory is."""
+    found = []
+    for name in names:
+        with closing(Device.by_name(name)) as device:
+            library.work.clear()
+            device.buffer(f32, 4)
+            assert library.work == [("allocate", device.name)]
+            found.append(device.name)
+    return found
 
 
 def test_cards_take_turns_in_one_thread(library: SeveralCards) -> None:
