@@ -29,6 +29,7 @@ from diffusion.checkpoints.hub import find_model
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity
 from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.errors import SettingsError
+from diffusion.infotext.to_settings import LORA_MODE
 from diffusion.pipeline.events import Stage
 from diffusion.pipeline.lora.chosen import ChosenLora
 from diffusion.pipeline.lora.mode import LoraMode, is_short
@@ -156,10 +157,15 @@ class Loras:
         return [each.path for _, each in self._choose(settings)]
 
     def fields(self, settings: Settings) -> dict[str, str]:
-        """Return the field of an infotext with the hashes of a run's adapters."""
+        """Return the fields of an infotext about a run's adapters: hashes, and how they count."""
         hashes = {name: self._hash(each) for name, each in self._choose(settings)}
         pairs = ", ".join(f"{name}: {digest}" for name, digest in hashes.items())
-        return {"Lora hashes": pairs} if pairs else {}
+        fields = {"Lora hashes": pairs} if pairs else {}
+        plan = self._plan(settings)
+        if plan.merged or plan.beside:
+            mode: LoraMode = "merge" if plan.merged else "runtime"
+            fields[LORA_MODE] = mode
+        return fields
 
     def _choose(self, settings: Settings) -> list[tuple[str, ChosenLora]]:
         """Return names and files. Raises `SettingsError` for names that are not found."""
