@@ -8,17 +8,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from diffusion import Pipeline, Settings
 from diffusion.control import PREPROCESSORS, Control
-from diffusion.control.hints import make_map
-from tools.guide_pictures import COLOURS, strip
+from diffusion.control.hints import make_map, map_pixels
+from tools.guide_pictures import COLOURS, oval, strip
 
-LEFT_OUT = ("none", "invert", "inpaint_only", "recolor_intensity")
-"""Those that show nothing new here."""
 THRESHOLDS = {"tile_resample": 6.0, "blur_gaussian": 5.0, "threshold": 180.0, "shuffle": 1.0}
-COLUMNS = 6
+COLUMNS = 5
+QUALITY = 80
 THINGS = ("cat", "red heart", "house")
 
 
@@ -28,9 +28,12 @@ def draw_maps() -> Image.Image:
     picture = pipeline.txt2img("a red apple")
     parts = [(Image.Image.copy(picture), "a red apple")]
     for name in PREPROCESSORS.names:
-        if name not in LEFT_OUT:
+        if name != "none":
             control = Control("x", picture, name, threshold_a=THRESHOLDS.get(name))
-            parts.append((make_map(pipeline.device, control, picture, picture.size), name))
+            made = make_map(pipeline.device, control, picture, picture.size)
+            hole = oval(made.size, (96, 96, 192, 192))
+            pixels = map_pixels(control, made, hole)[0].clip(0, 1)  # -1 in the hole is black
+            parts.append((Image.fromarray(np.uint8(255 * pixels + 0.5)), name))
     rows = [strip(parts[n : n + COLUMNS]) for n in range(0, len(parts), COLUMNS)]
     result = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     top = 0
@@ -82,9 +85,10 @@ def _sketch() -> Image.Image:
 
 def main() -> None:
     """Write the pictures into the folder named on the command line."""
-    for name, draw in (("control-maps.png", draw_maps), ("control-edges.png", draw_led)):
-        found = draw().quantize(COLOURS, dither=Image.Dither.NONE)
-        found.save(Path(sys.argv[1]) / name, optimize=True)
+    folder = Path(sys.argv[1])
+    draw_maps().save(folder / "control-maps.webp", quality=QUALITY, method=6)
+    led = draw_led().quantize(COLOURS, dither=Image.Dither.NONE)
+    led.save(folder / "control-edges.png", optimize=True)
 
 
 if __name__ == "__main__":

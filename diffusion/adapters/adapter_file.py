@@ -12,7 +12,7 @@ from typing import Final
 
 from diffusion.adapters.adapter import Adapter, Change, Parameter
 from diffusion.adapters.decomposition import MAGNITUDE, check_magnitude
-from diffusion.adapters.family import family_title, text_tensors
+from diffusion.adapters.family import family_title, foreign_title, text_tensors
 from diffusion.adapters.kinds import find_kind
 from diffusion.adapters.module_spellings import AdaptedModule, spell_modules
 from diffusion.adapters.noted_alphas import read_noted_alphas
@@ -75,7 +75,9 @@ def open_adapter(path: Path, model: AdaptedModel) -> Adapter:
     _check_family(file, model)
     tensors, unknown = _sort_tensors(file, model)
     if unknown:
-        raise ModelMismatchError(path, _OTHER, extra=unknown)
+        title = foreign_title(unknown)
+        hint = _OTHER if title is None else f"it is {title}; {_OTHER}"
+        raise ModelMismatchError(path, hint, extra=unknown)
     if not tensors:
         raise ModelFormatError(path, "names", "must have tensors, got none", "give another file")
     alphas = read_noted_alphas(file)

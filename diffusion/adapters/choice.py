@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusion.checks import check_integer, check_number
+from diffusion.adapters.element_weights import MOST_STRENGTH, read_elements
+from diffusion.checks import check_integer, check_number, check_text
 from diffusion.errors import SettingsError
 
 __all__ = ["MOST_LORAS", "Lora", "Moment", "check_loras", "is_active"]
 
 MOST_LORAS = 100
 """Adapters that one picture is drawn with."""
-MOST_STRENGTH = 100.0
 MOST_RANK = 1 << 20
 MOST_STEP = 1 << 20
 Moment = int | float
@@ -28,15 +28,18 @@ class Lora:
     either may be a file in the Hub's cache, ``owner/name/FILE.safetensors``.
     ``weight``: its strength in the text encoders. ``unet``: in the UNet; None for ``weight``.
     ``blocks``: factors of the strengths in the model's blocks, 12 or 20 for SDXL and 17 or 26 for
-    other models; see `block_ratio`. ``rank``: of low-rank matrices, only so many of the first rows
-    count, as the WebUI's ``dyn``. ``start`` and ``stop``: the UNet has it from one step on, and up
-    to before another: whole numbers of steps from 1, or shares of the steps from 0.0 to 1.0.
+    other models; see `block_ratio`. ``elements``: factors by layers' names in their place, such as
+    ``IN05-OUT05:attn:0.5``; see `element_ratio`. ``rank``: of low-rank matrices, only so many of
+    the first rows count, as the WebUI's ``dyn``. ``start`` and ``stop``: the UNet has it from one
+    step on, and up to before another: whole numbers of steps from 1, or shares of the steps from
+    0.0 to 1.0.
     """
 
     file: str | Path
     weight: float = 1.0
     unet: float | None = None
     blocks: tuple[float, ...] | None = None
+    elements: str | None = None
     rank: int | None = None
     start: Moment | None = None
     stop: Moment | None = None
@@ -71,6 +74,9 @@ class Lora:
                 raise SettingsError("lora blocks", self.blocks, "must be 12, 17, 20 or 26 numbers")
             for each in self.blocks:
                 check_number("lora blocks", each, -MOST_STRENGTH, MOST_STRENGTH)
+        if self.elements is not None:
+            check_text("lora elements", self.elements)
+            read_elements(self.elements)
 
 
 def is_active(start: Moment | None, stop: Moment | None, step: int, steps: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from diffusion.adapters.adapter import Adapter, Parameter
-from diffusion.adapters.block_weights import block_ratio
+from diffusion.adapters.element_weights import WHOLE, LayerWeights
 from diffusion.checkpoints import Weights
 from diffusion.checkpoints.single_file.name_pairs import NamePairs
 from diffusion.errors import ModelFormatError
@@ -27,24 +27,24 @@ class AdaptedPart(NamedTuple):
 class MergedAdapter(NamedTuple):
     """An adapter and its strengths in the text encoders and in the UNet.
 
-    ``blocks``: factors of these in the model's blocks. ``rank``: how many ranks count. ``names``:
+    ``layers``: factors of these in the model's layers. ``rank``: how many ranks count. ``names``:
     the names of the UNet's parameters in single files, which number the blocks.
     """
 
     adapter: Adapter
     text: float
     unet: float
-    blocks: tuple[float, ...] | None = None
+    layers: LayerWeights = WHOLE
     rank: int | None = None
     names: NamePairs | None = None
 
     def strength(self, parameter: Parameter) -> float:
         """Return the strength in a parameter of the model."""
         whole = self.unet if parameter.part == "unet" else self.text
-        if self.blocks is None or self.names is None:
+        if self.layers == WHOLE or self.names is None:
             return whole
         single = self.names.single(parameter.name) if parameter.part == "unet" else None
-        return whole * block_ratio(self.blocks, single)
+        return whole * self.layers.ratio(parameter.name, single)
 
     def changes(self) -> set[Parameter]:
         """Return the parameters that it changes."""

@@ -1,10 +1,11 @@
 """``<lora:name:te:unet:dyn>`` in prompts, as the WebUI reads it (its ``extra_networks.py``).
 
 Arguments stand between colons: ``key=value`` by name, others by place. ``te`` is 1 by default, and
-``unet`` is ``te``. ``dyn`` is the number of ranks that count, ``lbw`` weighs blocks. ``start``,
-``stop`` and ``step=start-stop`` are steps from 1 on, as in hako-mikan/sd-webui-lora-block-weight;
-with a point they are shares of the steps: ``start=0.2``. A tag is removed from what is encoded and
-stays in the infotext.
+``unet`` is ``te``. ``dyn`` is the number of ranks that count. The rest is as in
+hako-mikan/sd-webui-lora-block-weight: ``lbw`` (or ``w``) weighs blocks, X in it stands for ``x``,
+and ``lbwe`` weighs kinds of layers; ``<lora:name:1:IND:0.7>`` is an older form of ``lbw`` and
+``x``. ``start``, ``stop`` and ``step=start-stop`` are steps from 1 on; with a point they are shares
+of the steps: ``start=0.2``. A tag is removed from what is encoded and stays in the infotext.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from diffusion.adapters.block_weights import read_blocks
+from diffusion.adapters.block_weights import has_blocks, read_blocks
 from diffusion.adapters.choice import MOST_RANK, Lora, Moment
 from diffusion.errors import SettingsError
 
@@ -22,7 +23,10 @@ __all__ = ["add_tags", "read_tags", "remove_tags", "replace_names"]
 _TAG: Final = re.compile(r"<(?:lora|lyco):([^<>\n]+)>")
 _MOST_DIGITS: Final = 40
 _NAMED: Final = ("te", "unet", "dyn")
-_BLOCKS: Final = "lbw"
+_BLOCKS: Final = ("lbw", "w")
+_INHERITED: Final = "x"
+_ELEMENTS: Final = "lbwe"
+_OLD_FORM: Final = (3, 4)
 _MOMENTS: Final = ("start", "stop")
 _BOTH: Final = "step"
 _HINT: Final = "write <lora:name>, <lora:name:weight> or <lora:name:text:unet>"
@@ -64,7 +68,11 @@ def _read_tag(text: str, arguments: str) -> Lora:
             by_name[key.strip()] = value
         else:
             by_place.append(each)
-    blocks = by_name.pop(_BLOCKS, None)
+    if len(by_place) in _OLD_FORM and has_blocks(by_place[2]):
+        by_name |= dict(zip((_BLOCKS[0], _INHERITED), by_place[2:], strict=False))
+        del by_place[2:]
+    blocks = _read_blocks(text, by_name)
+    elements = by_name.pop(_ELEMENTS, None)
     if _BOTH in by_name:
         first, dash, last = by_name.pop(_BOTH).partition("-")
         by_name |= {"start": first, "stop": last} if dash else {"start": first}
@@ -80,13 +88,21 @@ def _read_tag(text: str, arguments: str) -> Lora:
         by_place[0].strip(),
         numbers.get("te", 1.0),
         numbers.get("unet"),
-        None if blocks is None else read_blocks(text, blocks),
+        blocks,
+        elements,
         _rank(text, numbers["dyn"]) if "dyn" in numbers else None,
         moments.get("start"),
         moments.get("stop"),
     )
     lora.check()
     return lora
+
+
+def _read_blocks(text: str, by_name: dict[str, str]) -> tuple[float, ...] | None:
+    """Return the weights of blocks, and take their arguments out. Raises `SettingsError`."""
+    inherited = _number(text, by_name.pop(_INHERITED, "1"))
+    found = [by_name.pop(key) for key in _BLOCKS if key in by_name]
+    return read_blocks(text, found[0], inherited) if found else None
 
 
 def _number(text: str, value: str) -> float:
@@ -110,11 +126,19 @@ def _rank(text: str, number: float) -> int:
 
 def _write_tag(lora: Lora) -> str:
     strengths = [lora.weight] if lora.unet is None else [lora.weight, lora.unet]
-    arguments = [lora.name, *(f"{each:g}" for each in strengths)]
+    arguments = [lora.name, *map(_write_number, strengths)]
     if lora.rank is not None:
         arguments.append(f"dyn={lora.rank}")
     if lora.blocks is not None:
-        arguments.append(f"{_BLOCKS}={','.join(f'{each:g}' for each in lora.blocks)}")
+        arguments.append(f"{_BLOCKS[0]}={','.join(map(_write_number, lora.blocks))}")
+    if lora.elements is not None:
+        arguments.append(f"{_ELEMENTS}={lora.elements.replace(':', ';')}")
     moments = zip(_MOMENTS, (lora.start, lora.stop), strict=True)
     arguments += [f"{key}={moment}" for key, moment in moments if moment is not None]
     return f"<lora:{':'.join(arguments)}>"
+
+
+def _write_number(number: float) -> str:
+    """Return the shortest text that is read as the same number."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))

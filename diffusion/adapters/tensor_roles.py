@@ -23,7 +23,7 @@ _LYCORIS: Final = "|".join(
         *("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
         *("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
         *("oft_blocks", "oft_diag", "rescale", "on_input"),
-        *("alpha", "scale", "dora_scale", "diff", "diff_b", "w_norm", "b_norm"),
+        *("alpha", "scale", "dora_scale", "diff", "diff_b", "set_weight", "w_norm", "b_norm"),
     )
 )
 _DOWN, _UP = r"(?:down|A)", r"(?:up|B)"

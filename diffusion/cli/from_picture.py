@@ -18,7 +18,7 @@ from diffusion.errors import SettingsError, quote
 from diffusion.infotext.controls import CONTROL_KEY, is_image_prompt, pictures_of
 from diffusion.infotext.files import read_infotext
 from diffusion.infotext.grammar import parse_infotext
-from diffusion.infotext.to_settings import DTYPE, WEIGHTS
+from diffusion.infotext.to_settings import DTYPE, LORA_MODE, WEIGHTS
 from diffusion.infotext.unreproduced import unreproduced_settings
 from diffusion.settings import Settings
 from diffusion.tasks import is_network_upscaler
@@ -32,6 +32,7 @@ __all__ = [
     "find_earlier_inversions",
     "find_earlier_loras",
     "find_earlier_upscaler",
+    "lora_mode_of",
     "read_picture_text",
     "refiner_switch_of",
     "report_earlier_pictures",
@@ -57,6 +58,11 @@ def dtype_of(text: str) -> str | None:
 def weights_of(text: str) -> str | None:
     """Return the ``--weights`` that a picture's text names, if any; it is not checked."""
     return parse_infotext(text).settings.get(WEIGHTS)
+
+
+def lora_mode_of(text: str) -> str | None:
+    """Return the ``--lora-mode`` that a picture's text names, if any; it is not checked."""
+    return parse_infotext(text).settings.get(LORA_MODE)
 
 
 def refiner_switch_of(text: str) -> float | None:

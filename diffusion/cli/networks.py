@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffusion.cli.from_picture import dtype_of, refiner_switch_of, weights_of
+from diffusion.cli.from_picture import dtype_of, lora_mode_of, refiner_switch_of, weights_of
 from diffusion.cli.options.model import ModelOptions, Refiner
 from diffusion.cli.requests import Request
 from diffusion.errors import SettingsError
@@ -56,12 +56,13 @@ class LoadedNetworks:
 
 def find_networks(request: Request) -> Networks:
     """Return the networks that a request names. Raises `SettingsError`."""
-    model, usual_switch = request.options.model, None
+    model, usual_switch, usual_mode = request.options.model, None, None
     if request.earlier_text is not None:
         text = request.earlier_text
         model = replace(model, dtype=model.dtype or dtype_of(text))
         model = replace(model, weights=model.weights or weights_of(text))
         usual_switch = refiner_switch_of(text)
+        usual_mode = lora_mode_of(text)
     refiner = request.options.refiner.refiner(usual_switch)
     model.check()
     if refiner is not None and request.settings.hires is not None:
@@ -73,7 +74,7 @@ def find_networks(request: Request) -> Networks:
         options.loras.loras,
         options.inversion.embeddings,
         options.controls.controls,
-        options.loras.mode(),
+        options.loras.mode(usual_mode),
         options.upscaling.upscalers,
     )
 

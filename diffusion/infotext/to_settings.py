@@ -25,6 +25,7 @@ __all__ = [
     "DTYPE",
     "FIRST_PASS",
     "HIRES_RESIZE",
+    "LORA_MODE",
     "SAMPLING_KEYS",
     "WEIGHTS",
     "seamless_axes",
@@ -64,6 +65,9 @@ DTYPE: Final = "Compute dtype"
 
 WEIGHTS: Final = "Weights"
 """Our own: the format that weights were quantised in, where one was chosen."""
+
+LORA_MODE: Final = "Lora mode"
+"""Our own: whether LoRAs were merged into the weights or applied at run time."""
 
 FIRST_PASS: Final = "First pass size"
 """The WebUI's of 2022: ``Size`` is the result's. 0x0 stands for about 512 by 512 pixels."""

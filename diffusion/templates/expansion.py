@@ -9,6 +9,7 @@ from typing import Final
 
 from diffusion.checks import MOST_PROMPT, check_text
 from diffusion.errors import SettingsError
+from diffusion.templates.block_draws import draw_block_weights
 from diffusion.templates.draws import Draws
 from diffusion.templates.grammar import (
     Choice,
@@ -122,7 +123,8 @@ def draw_prompt(template: str, seed: int, wildcards: Wildcards = NO_WILDCARDS) -
     are missing or name each other without end, and for a prompt of more than 65,536 characters.
     """
     check_text("prompt", template)
-    text = _Expander(wildcards).draw(parse_template(template), Draws(seed))
+    draws = Draws(seed)
+    text = draw_block_weights(_Expander(wildcards).draw(parse_template(template), draws), draws)
     check_text("prompt", text)
     return text
 

@@ -16,7 +16,7 @@ from bench.models import GOALS, decoded_sizes, image_row, unet_row, vae_row
 from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.verify import check_finite, check_weights
 from diffusion.pipeline.loading import load_tokenizers
-from tools.full_size import control
+from tools.full_size import control, lora
 from tools.full_size.memory import draw
 from tools.full_size.models import MODELS, Model
 from tools.full_size.random_folder import write_random_folder
@@ -109,3 +109,12 @@ def test_the_cost_of_a_control_network_is_measured(capsys: pytest.CaptureFixture
     alone, led, share = re.findall(r"([\d.]+) (?:ms|of a call)", capsys.readouterr().out)
     assert float(led) > 0 < float(alone)
     assert float(share) == pytest.approx(float(led) / float(alone) - 1, abs=0.01)
+
+
+def test_a_lora_is_measured_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(__file__).parents[2] / "models" / "emoji"
+    lora.main(["--folder", str(folder), "--size", "64", "--rank", "2", "--device", "cpu"])
+    text = capsys.readouterr().out
+    assert text.count("same bits: True") == 2
+    for line in ("call with a LoRA beside", "switch to a LoRA", "merge a LoRA", "take it out"):
+        assert re.search(rf"^{line}.*: [\d.]+ ms", text, re.MULTILINE), line

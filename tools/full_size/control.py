@@ -10,23 +10,20 @@ share of the first. Its picture is read once a run, and is not in it.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from bench.measure import open_device, replay_seconds
+from bench.measure import replay_seconds
 from diffusion.models.control_config import ControlNetConfig
 from diffusion.models.controlnet import ControlNet
 from diffusion.models.module import load
 from diffusion.models.unet import Residuals, time_features
 from gpucore import Buffer, Device, Graph
 from gpustd import multiply
-from tools.full_size.lora import Loaded, opened
 from tools.full_size.random_folder import draw_weight
+from tools.full_size.unets import Loaded, chosen_unet, unet_parser
 
 __all__ = ["main"]
 
@@ -100,20 +97,8 @@ class Calls:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure as the command line says."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.full_size.control",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--folder", type=Path, help="a model's folder")
-    parser.add_argument("--model", choices=["sdxl", "sd15"], default="sd15")
-    parser.add_argument("--size", type=int, help="pixels of a side (1024 for sdxl, else 512)")
-    parser.add_argument("--device", default="")
-    options = parser.parse_args(arguments)
-    device = open_device(options.device)
-    size = options.size or (1024 if options.model == "sdxl" else 512)
-    with opened(options.folder, options.model, device) as loaded:
-        print(json.dumps({"device": device.info.name, "size": size}), flush=True)
+    options = unet_parser("tools.full_size.control", __doc__, "sd15").parse_args(arguments)
+    with chosen_unet(options) as (device, loaded, size):
         calls = Calls(device, loaded, size)
         alone, led = calls.seconds(led=False), calls.seconds(led=True)
         print(f"call of the UNet alone: {1e3 * alone:.2f} ms")

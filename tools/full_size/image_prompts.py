@@ -4,7 +4,7 @@
 
 Writes the model, ``ip-adapter.safetensors`` and ``image_encoder/`` into ``FOLDER`` unless they are
 there, by NumPy alone. Prints the time of a step without and with the adapter, and how long the
-picture takes to be encoded.
+picture takes to be encoded. With ``--device cpu --size 64 --steps 2`` it shows that all of it runs.
 """
 
 from __future__ import annotations
@@ -106,9 +106,8 @@ def main() -> None:
         for name, settings in (("without", plain), ("with", prompted)):
             cold, _ = time_steps(pipeline, settings)
             first, step = time_steps(pipeline, settings)
-            print(
-                f"{name}: step {1e3 * step:.2f} ms, first {1e3 * first:.0f} ms, cold {cold:.1f} s"
-            )
+            told = f"step {1e3 * step:.2f} ms, " if chosen.steps > 1 else ""
+            print(f"{name}: {told}first {1e3 * first:.0f} ms, cold {cold:.1f} s", flush=True)
         ((_, loaded),) = pipeline.image_prompts.load((prompt,), pipeline.controls.folder)
         loaded.known.clear()
         start = time.perf_counter()

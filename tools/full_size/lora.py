@@ -11,70 +11,29 @@ device; other times are the least of some turns, up to when the device is done.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from bench.measure import open_device, replay_seconds
+from bench.measure import replay_seconds
 from diffusion.adapters import AdaptedModel, AdaptedPart, MergedAdapter, Merger, open_adapter
 from diffusion.adapters.rank_bank import RankBank, bank_layers, size_of
-from diffusion.checkpoints import ModelFolder, Weights
 from diffusion.checkpoints.safetensors import write_safetensors
-from diffusion.checkpoints.weights import open_weights
 from diffusion.models.low_rank import updates
-from diffusion.models.module import load
 from diffusion.models.unet import UNet, time_features
-from diffusion.models.unet_config import UNetConfig
-from gpucore import Buffer, Device, DType, Graph, f16, f32, u32
+from gpucore import Buffer, Device, Graph, u32
 from gpustd.matmul.low_rank import NO_UPDATE
-from tools.full_size.models import BLOCKS, MODELS
 from tools.full_size.random_folder import draw_weight
+from tools.full_size.unets import Loaded, chosen_unet, unet_parser
 
 __all__ = ["main"]
 
 _TURNS = 3
-
-
-class Loaded(NamedTuple):
-    """A UNet on a device, its config and its file."""
-
-    network: UNet
-    config: UNetConfig
-    weights: Weights
-    dtype: type[DType]
-
-
-@contextmanager
-def opened(folder: Path | None, model: str, device: Device) -> Iterator[Loaded]:
-    """Open a folder's UNet, or one with random weights, whose file lasts as long as the context."""
-    dtype = f16 if device.has_f16 else f32
-    if folder is not None:
-        found = ModelFolder(folder)
-        yield load_unet(found.unet, found.weights("unet"), device, dtype)
-        return
-    with tempfile.TemporaryDirectory() as place:
-        config = UNetConfig.from_json(BLOCKS | dict(MODELS[model].parts["unet"]), Path("unet"))
-        path = Path(place) / "unet.safetensors"
-        shapes = {name: ("F16", each.shape) for name, each in UNet(config).parameters()}
-        read = functools.partial(draw_weight, {name: shape for name, (_, shape) in shapes.items()})
-        write_safetensors(path, shapes, read, {"format": "pt"})
-        yield load_unet(config, open_weights(path, ()), device, dtype)
-
-
-def load_unet(config: UNetConfig, weights: Weights, device: Device, dtype: type[DType]) -> Loaded:
-    """Return the network, loaded."""
-    network = UNet(config)
-    load(network, weights.read, device, dtype)
-    device.synchronize()
-    return Loaded(network, config, weights, dtype)
 
 
 def write_lora(path: Path, network: UNet, rank: int) -> Path:
@@ -232,22 +191,11 @@ def _measure_merged(
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure as the command line says."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.full_size.lora",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--folder", type=Path, help="a model's folder")
-    parser.add_argument("--model", choices=["sdxl", "sd15"], default="sdxl")
+    parser = unet_parser("tools.full_size.lora", __doc__, "sdxl")
     parser.add_argument("--rank", type=int, default=32)
-    parser.add_argument("--size", type=int, help="pixels of a side (1024 for sdxl, else 512)")
-    parser.add_argument("--device", default="")
     parser.add_argument("--profile", action="store_true", help="show layers and kernels")
     options = parser.parse_args(arguments)
-    device = open_device(options.device)
-    size = options.size or (1024 if options.model == "sdxl" else 512)
-    with opened(options.folder, options.model, device) as loaded:
-        print(json.dumps({"device": device.info.name, "size": size}), flush=True)
+    with chosen_unet(options) as (device, loaded, size):
         measure(device, loaded, size, options.rank, profile=options.profile)
 
 

@@ -32,9 +32,10 @@ from diffusion.models.unet import UNet
 from diffusion.models.unet_config import UNetConfig
 from gpucore import Device, DType, f16, f32
 from gpustd.quantization import QuantizedTensor, block_format, dequantize, quantize
-from tools.full_size.lora import Call, Loaded
+from tools.full_size.lora import Call
 from tools.full_size.models import BLOCKS, MODELS
 from tools.full_size.random_folder import draw_weight
+from tools.full_size.unets import Loaded
 
 __all__ = ["main", "random_blocks"]
 

@@ -3,7 +3,7 @@
 Inputs of a layer, or of a convolution's windows, are cut into blocks. A file has the upper triangle
 of a skew Q for each block, or one for all. Its rotation is the Cayley transform by its first five
 terms, R = I + 2Q + 2Q² + 2Q³ + Q⁴, as PEFT computes it by default. OneTrainer's scaled form divides
-Q by 2 sqrt(size - 1).
+Q by 2 sqrt(size - 1). Magnitudes beside it (DoRA) scale the rotated weight.
 """
 
 from __future__ import annotations
@@ -74,5 +74,5 @@ def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buf
 
 
 INPUT_ROTATION: Final = Kind(
-    "OFT of inputs", (frozenset({_ROLE}),), frozenset({_SCALED}), _check, _difference
+    "OFT of inputs", (frozenset({_ROLE}),), frozenset({_SCALED, "dora_scale"}), _check, _difference
 )

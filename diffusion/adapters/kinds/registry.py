@@ -12,7 +12,7 @@ from diffusion.adapters.kinds.low_rank import LOW_RANK
 from diffusion.adapters.kinds.rotation import BUTTERFLY, ROTATION
 from diffusion.adapters.kinds.scaling import SCALING
 from diffusion.adapters.kinds.weight_dependent import WEIGHT_DEPENDENT
-from diffusion.adapters.kinds.whole import BIAS, NORM, NORM_BIAS, WHOLE
+from diffusion.adapters.kinds.whole import BIAS, NORM, NORM_BIAS, REPLACEMENT, WHOLE
 from diffusion.adapters.tensor_group import TensorGroup
 
 __all__ = ["KINDS", "find_kind"]
@@ -27,6 +27,7 @@ KINDS: Final = (
     BUTTERFLY,
     INPUT_ROTATION,
     WHOLE,
+    REPLACEMENT,
     BIAS,
     NORM,
     NORM_BIAS,

@@ -107,7 +107,7 @@ def _difference_of_stages(group: TensorGroup, weight: Buffer[f32], strength: flo
     return _finish(group, weight, rotated, strength)
 
 
-_MORE: Final = frozenset({"alpha", "rescale"})
+_MORE: Final = frozenset({"alpha", "rescale", "dora_scale"})
 ROTATION: Final = Kind(
     "OFT",
     (frozenset({"oft_blocks"}), frozenset({"oft_diag"})),

@@ -61,7 +61,7 @@ def _difference(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buf
 WEIGHT_DEPENDENT: Final = Kind(
     "GLoRA",
     (frozenset({"a1", "a2", "b1", "b2"}),),
-    frozenset({"alpha", "bm", "scale"}),
+    frozenset({"alpha", "bm", "scale", "dora_scale"}),
     _check,
     _difference,
 )

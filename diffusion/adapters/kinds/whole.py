@@ -1,4 +1,4 @@
-"""Whole differences of weights and biases, and those of norms."""
+"""Whole differences of weights and biases, and those of norms; weights that take their place."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from diffusion.adapters.kinds.kind import Kind
 from diffusion.adapters.tensor_group import TensorGroup, upload
 from gpucore import Buffer, f32
+from gpustd import linear_combination
 
-__all__ = ["BIAS", "NORM", "NORM_BIAS", "WHOLE"]
+__all__ = ["BIAS", "NORM", "NORM_BIAS", "REPLACEMENT", "WHOLE"]
 
 
 def _check_role(role: str) -> Callable[[TensorGroup], None]:
@@ -34,11 +35,22 @@ def _read_role(role: str) -> Callable[[TensorGroup, Buffer[f32], float], Buffer[
     return difference
 
 
+def _replace(group: TensorGroup, weight: Buffer[f32], strength: float) -> Buffer[f32]:
+    """Return the difference to the file's weight."""
+    new = upload(weight.device, group.read(_REPLACING, group.rows, group.columns))
+    return linear_combination([(strength, new), (-strength, weight)])
+
+
 def _kind(title: str, role: str) -> Kind:
     more = frozenset({"alpha", "scale"})
     return Kind(title, (frozenset({role}),), more, _check_role(role), _read_role(role))
 
 
+_REPLACING: Final = "set_weight"
+REPLACEMENT: Final = Kind(
+    "whole weight", (frozenset({_REPLACING}),), frozenset(), _check_role(_REPLACING), _replace
+)
+"""As ComfyUI writes it."""
 WHOLE: Final = _kind("full difference", "diff")
 BIAS: Final = _kind("difference of a bias", "diff_b")
 NORM: Final = _kind("difference of a norm", "w_norm")

@@ -47,23 +47,25 @@ class LoraOptions(OptionGroup, panel="LoRAs"):
     ] = None
 
     lora_mode: Annotated[
-        str,
+        str | None,
         Option(
             "--lora-mode",
             metavar="|".join(MODES),
             help="How LoRAs are applied: merged into the weights, or at run time beside them. "
-            "Merging takes a moment, then costs nothing. auto takes what is quicker for so many "
-            "steps.",
+            "Merging takes a moment, then costs nothing. auto, the default, takes what is quicker "
+            "for so many steps; with --from, the default is what the picture was drawn with.",
+            show_default=False,
         ),
-    ] = "auto"
+    ] = None
 
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with the LoRAs that were typed. Raises `SettingsError`."""
         return replace(settings, loras=(*settings.loras, *map(parse_lora, self.lora or ())))
 
-    def mode(self) -> LoraMode:
-        """Return the chosen mode. Raises `SettingsError`."""
-        return find_name("lora mode", self.lora_mode, {each: each for each in MODES})
+    def mode(self, usual: str | None = None) -> LoraMode:
+        """Return the chosen mode, else the ``usual`` one. Raises `SettingsError`."""
+        chosen = self.lora_mode or usual or "auto"
+        return find_name("lora mode", chosen, {each: each for each in MODES})
 
 
 def check_names(settings: Settings, folder: LoraFolder) -> None:

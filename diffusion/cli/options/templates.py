@@ -13,6 +13,8 @@ from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import parse_infotext
 from diffusion.settings import Settings
 from diffusion.templates import NO_WILDCARDS, Wildcards, all_prompts, draw_prompt
+from diffusion.templates.block_draws import draw_block_weights
+from diffusion.templates.draws import Draws
 
 __all__ = ["TemplateOptions", "Templates"]
 
@@ -31,7 +33,7 @@ class Templates:
     def fill(self, settings: Settings, number: int, seed: int) -> Settings:
         """Return ``settings`` with the prompts of picture ``number``, whose seed is ``seed``."""
         if self.prompts:
-            prompt = self.prompts[number % len(self.prompts)]
+            prompt = draw_block_weights(self.prompts[number % len(self.prompts)], Draws(seed))
         else:
             prompt = draw_prompt(self.prompt, seed, self.wildcards)
         negative = draw_prompt(self.negative, seed, self.wildcards)

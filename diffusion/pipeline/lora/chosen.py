@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from diffusion.adapters import Lora
 from diffusion.adapters.choice import Moment
+from diffusion.adapters.element_weights import LayerWeights
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity, identity_of
 from diffusion.errors import SettingsError
 
@@ -20,7 +21,7 @@ class ChosenLora(NamedTuple):
     identity: FileIdentity
     text: float
     unet: float
-    blocks: tuple[float, ...] | None
+    layers: LayerWeights
     rank: int | None
     start: Moment | None
     stop: Moment | None
@@ -33,7 +34,7 @@ class ChosenLora(NamedTuple):
             _identity(path),
             lora.weight,
             lora.unet_weight,
-            lora.blocks,
+            LayerWeights(lora.blocks, lora.elements),
             lora.rank,
             lora.start,
             lora.stop,

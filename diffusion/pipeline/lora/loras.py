@@ -21,7 +21,7 @@ from diffusion.adapters import (
     hash_of_file,
     open_adapter,
 )
-from diffusion.adapters.block_weights import check_blocks
+from diffusion.adapters.block_weights import misses_blocks
 from diffusion.adapters.rank_bank import is_low_rank
 from diffusion.adapters.rank_slots import RankSlots
 from diffusion.adapters.tags import read_tags
@@ -29,6 +29,7 @@ from diffusion.checkpoints.hub import find_model
 from diffusion.checkpoints.safetensors.regular_file import FileIdentity
 from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.errors import SettingsError
+from diffusion.infotext.to_settings import LORA_MODE
 from diffusion.pipeline.events import Stage
 from diffusion.pipeline.lora.chosen import ChosenLora
 from diffusion.pipeline.lora.mode import LoraMode, is_short
@@ -156,10 +157,15 @@ class Loras:
         return [each.path for _, each in self._choose(settings)]
 
     def fields(self, settings: Settings) -> dict[str, str]:
-        """Return the field of an infotext with the hashes of a run's adapters."""
+        """Return the fields of an infotext about a run's adapters: hashes, and how they count."""
         hashes = {name: self._hash(each) for name, each in self._choose(settings)}
         pairs = ", ".join(f"{name}: {digest}" for name, digest in hashes.items())
-        return {"Lora hashes": pairs} if pairs else {}
+        fields = {"Lora hashes": pairs} if pairs else {}
+        plan = self._plan(settings)
+        if plan.merged or plan.beside:
+            mode: LoraMode = "merge" if plan.merged else "runtime"
+            fields[LORA_MODE] = mode
+        return fields
 
     def _choose(self, settings: Settings) -> list[tuple[str, ChosenLora]]:
         """Return names and files. Raises `SettingsError` for names that are not found."""
@@ -211,6 +217,8 @@ class Loras:
         if plan == self._told:
             return
         self._told = plan
+        for each in (*plan.merged, *plan.beside):
+            self._warn_of_missing_blocks(each)
         for each in plan.beside:
             _log.info("%s is applied beside the layers, as they are called", each.path.stem)
         for each in plan.merged:
@@ -218,6 +226,15 @@ class Loras:
             if self.mode == "runtime":
                 message = f"{each.path.stem} is merged into the weights: not all is low rank"
                 warnings.warn(message, UserWarning, stacklevel=2)
+
+    def _warn_of_missing_blocks(self, chosen: ChosenLora) -> None:
+        """Warn of weights of blocks that leave out some of this model's."""
+        blocks, is_xl = chosen.layers.blocks, self._networks.folder.is_xl
+        if blocks is not None and misses_blocks(blocks, is_xl=is_xl):
+            ours = "12 or 20 are for SDXL" if is_xl else "17 or 26 are for this model"
+            message = f"lbw of {chosen.path.stem} has {len(blocks)} numbers, and {ours}: "
+            message += "blocks without a number stay as they are"
+            warnings.warn(message, UserWarning, stacklevel=2)
 
     def _hash(self, chosen: ChosenLora) -> str:
         key = chosen.path, chosen.identity
@@ -241,12 +258,9 @@ class Loras:
         names = unet_names(config.down_block_types, config.up_block_types, config.layers_per_block)
         found = []
         for each in chosen:
-            if each.blocks is not None:
-                is_xl = self._networks.folder.is_xl
-                check_blocks(each.path.stem, each.blocks, is_xl=is_xl)
             adapter = self._open_file(each)
             found.append(
-                MergedAdapter(adapter, each.text, each.unet, each.blocks, each.rank, names)
+                MergedAdapter(adapter, each.text, each.unet, each.layers, each.rank, names)
             )
         return found
 

@@ -24,10 +24,8 @@ _SHARE_OF_UPDATES: Final = 0.15
 
 
 def is_short(settings: Settings) -> bool:
-    """Tell whether a run has so few calls of the UNet that merging would take longer.
+    """Tell whether a picture has so few steps that merging for it alone would take longer.
 
-    Only complete settings are read, so that the same settings always give the same bits.
+    How many pictures a run has does not count, so that each has the bits that it has alone.
     """
-    batches = -(-settings.count // (settings.batch or 1))
-    calls = batches * (settings.steps or 1)
-    return calls * _SHARE_OF_UPDATES < _CALLS_OF_MERGING
+    return (settings.steps or 1) * _SHARE_OF_UPDATES < _CALLS_OF_MERGING

@@ -44,6 +44,8 @@ _ENCODERS: Final = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
 _BUNDLE: Final = "bundle_emb."
 _TERMS: Final = "string_to_param."
 _KOHYA: Final = "emb_params"
+_AFTER: Final = tuple(f"{key}_out" for key in _ENCODERS)
+_TRAIN: Final = "train the word without output embedding"
 _BESIDE: Final = "string_to_token."
 """The WebUI's files have the number of the token that was trained, too."""
 _HEADER_LIMIT: Final = 100_000_000
@@ -149,7 +151,7 @@ def _sort_by_encoder(
 ) -> dict[str, int]:
     """Return the keys of the tensors for each text encoder, in order, with their widths."""
     named = {key: part for key, part in _ENCODERS.items() if key in entries}
-    if not named:
+    if not named and not any(key.endswith(_AFTER) for key in entries):
         key = _only_key(file, entries)
         if len(widths) > 1:
             raise ModelMismatchError(
@@ -157,6 +159,9 @@ def _sort_by_encoder(
             )
         return dict.fromkeys([key], *widths.values())
     unread = [entries[key] for key in entries if key not in _ENCODERS]
+    if any(key.endswith(_AFTER) for key in entries):
+        hint = "vectors that replace a text encoder's output (OneTrainer) are not read; " + _TRAIN
+        raise ModelMismatchError(file.path, hint, extra=unread)
     # The refiner has the second encoder alone, and takes its share of a pair.
     idle = [entries[key] for key, part in named.items() if part not in widths]
     if unread or (idle and "text_encoder_2" not in widths):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Settings
 from diffusion.adapters import Lora, LoraFolder
-from diffusion.adapters.block_weights import block_ratio, read_blocks
+from diffusion.adapters.block_weights import block_ratio, read_blocks, slot_of
+from diffusion.adapters.element_weights import LayerWeights
 from diffusion.checkpoints.safetensors import open_safetensors
 from diffusion.checkpoints.single_file.module_names import unet_names
 from diffusion.errors import SettingsError
@@ -52,7 +53,40 @@ BLOCKS_12 = (0.5, 1.0, 0.0, 0.25, 0.0, 2.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.75)
 def test_layers_have_the_weights_of_their_blocks(
     text: str, name: str | None, expected: float
 ) -> None:
-    assert block_ratio(read_blocks("tag", text), name) == expected
+    assert block_ratio(read_blocks("tag", text), slot_of(name)) == expected
+
+
+ATTN_1 = "input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight"
+ATTN_2 = "output_blocks.5.1.transformer_blocks.0.attn2.to_k.weight"
+MLP = "middle_block.1.transformer_blocks.0.ff.net.0.proj.weight"
+TEXT = "text_model.encoder.layers.3.self_attn.q_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("rules", "ratios"),
+    [
+        ("ATTNDEEPON", (0.5, 1.0, 0.5, 0.5)),
+        ("attndeepoff", (0.5, 0.0, 0.5, 0.5)),
+        ("PROJDEEPOFF", (0.5, 0.5, 0.0, 0.5)),
+        ("::2", (2.0, 2.0, 2.0, 2.0)),
+        (":attn1:2", (2.0, 0.5, 0.5, 0.5)),
+        (":attn1 ff_net:2", (2.0, 0.5, 2.0, 0.5)),
+        (":NOT attn:2", (0.5, 0.5, 2.0, 0.5)),
+        ("BASE::2", (0.5, 0.5, 0.5, 2.0)),
+        ("NOT BASE::2", (2.0, 2.0, 2.0, 0.5)),
+        ("NOT IN00-IN11 M00::2", (0.5, 2.0, 0.5, 2.0)),
+        ("OUT05-IN05::2", (0.5, 2.0, 2.0, 0.5)),
+        ("IN::2, OUT:to_k:3", (2.0, 3.0, 0.5, 0.5)),
+        ("IN;;2,IN04;to_q;-1", (-1.0, 0.5, 0.5, 0.5)),
+    ],
+)
+def test_the_last_rule_that_fits_gives_the_weight(rules: str, ratios: tuple[float, ...]) -> None:
+    """In place of the blocks' weight, which is 0.5 here, as `ratiodealer` of the extension does."""
+    weights = LayerWeights((0.5,) * 26, rules)
+    found = [weights.ratio("", name) for name in (ATTN_1, ATTN_2, MLP)]
+    assert (*found, weights.ratio(TEXT, None)) == ratios
+    assert LayerWeights(None, ":attn9:2").ratio("", "time_embed.0.weight") == 1.0
+    assert LayerWeights(None, ":time:2").ratio("", "time_embed.0.weight") == 2.0
 
 
 @pytest.fixture
@@ -89,28 +123,43 @@ def changes(pipeline: Pipeline, lora: Lora) -> dict[str, NDArray[np.floating]]:
     }
 
 
-def test_blocks_are_weighed(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("elements", [None, "BASE::0.25,IN05-OUT05:attn1 to_k:-2"])
+def test_blocks_are_weighed(pipeline: Pipeline, elements: str | None) -> None:
     whole = changes(pipeline, Lora("a"))
-    weighed = changes(pipeline, Lora("a", blocks=BLOCKS_12))
+    weighed = changes(pipeline, Lora("a", blocks=BLOCKS_12, elements=elements))
     config = pipeline.networks.folder.unet
     names = unet_names(config.down_block_types, config.up_block_types, config.layers_per_block)
-    ratios = set()
+    weights, ratios = LayerWeights(BLOCKS_12, elements), set()
     for key, change in whole.items():
         part, _, name = key.partition("/")
-        ratio = block_ratio(BLOCKS_12, names.single(name) if part == "0" else None)
+        ratio = weights.ratio(name, names.single(name) if part == "0" else None)
         ratios.add(ratio)
         assert change.any()
         if ratio:
             assert relative_error(weighed[key], ratio * change) < 1e-4, name
         else:
             assert not weighed[key].any(), name
-    assert len(ratios) > 3
+    assert len(ratios) > 3 if elements is None else {0.25, -2.0, 0.0} == ratios
 
 
-def test_blocks_of_other_models_are_refused(pipeline: Pipeline) -> None:
-    with pytest.raises(SettingsError, match=r"12 or 20 numbers for SDXL.* got 17 numbers"):
-        next(pipeline.generate(replace(SETTINGS, prompt="<lora:a:1:lbw=IND>")))
-    for wrong in (Lora("a", blocks=(1.0,)), Lora("a", rank=0), Lora("a", blocks=(1e9,) * 12)):
+def test_blocks_of_other_models_weigh_those_that_they_name(pipeline: Pipeline) -> None:
+    """As in the extension: OUT03 has a number among the 17, and OUT00 has none."""
+    lora = Lora("a", blocks=read_blocks("tag", "ALL"))
+    with pytest.warns(UserWarning, match="lbw of a has 17 numbers, and 12 or 20 are for SDXL"):
+        found = changes(pipeline, lora)
+    changed = {bool(each.any()) for each in found.values()}
+    assert changed == {False, True}
+
+
+def test_weights_without_sense_are_refused() -> None:
+    for wrong in (
+        Lora("a", blocks=(1.0,)),
+        Lora("a", rank=0),
+        Lora("a", blocks=(1e9,) * 12),
+        Lora("a", elements="a\n"),
+        Lora("a", elements=",".join([":a:1"] * 101)),
+        Lora("a", elements=1),  # type: ignore[arg-type]
+    ):
         with pytest.raises(SettingsError, match="lora"):
             replace(SETTINGS, loras=(wrong,)).check()
 

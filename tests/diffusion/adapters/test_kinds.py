@@ -96,3 +96,45 @@ def test_scaled_rotations_of_inputs_are_smaller(device: Device, tmp_path: Path) 
     kind.check(group)
     merged = Change(kind, group).apply(upload(device, weight), 1.0).read()
     assert relative_error(merged, GOLDEN["oft_inputs.linear/merged"]) < 1e-6
+
+
+@pytest.mark.parametrize("outputs", [True, False])
+@pytest.mark.parametrize(
+    "case", ["oft.linear", "oft.conv", "boft.linear", "oft_inputs.conv", "glora.linear"]
+)
+def test_magnitudes_scale_what_rotates(
+    device: Device, case: str, outputs: bool, tmp_path: Path
+) -> None:
+    """DoRA beside OFT, BOFT and GLoRA, as ComfyUI reads it: the change of LyCORIS, then norms."""
+    weight, whole = GOLDEN[f"{case}/weight"], GOLDEN[f"{case}/merged"]
+    axes = tuple(axis for axis in range(weight.ndim) if axis != (0 if outputs else 1))
+    norms = np.sqrt((whole.astype(np.float64) ** 2).sum(axes, keepdims=True))
+    magnitudes = np.linspace(0.5, 2, norms.size).reshape(norms.shape).astype(np.float32)
+    plain = change_of(case, tmp_path, bias=False, shape=weight.shape).group
+    tensors = {name: plain.file.read(name) for name in plain.names.values()}
+    save_file(tensors | {"lora_unet_x.dora_scale": magnitudes}, tmp_path / "b.safetensors")
+    roles = {**plain.names, MAGNITUDE: "lora_unet_x.dora_scale"}
+    group = TensorGroup(open_safetensors(tmp_path / "b.safetensors"), roles, weight.shape)
+    kind = find_kind(group)
+    assert kind is not None
+    check_magnitude(group)
+    found = Change(kind, group).apply(upload(device, weight.reshape(len(weight), -1)), 1.0)
+    assert relative_error(found.read().reshape(weight.shape), whole / norms * magnitudes) < 1e-4
+
+
+def test_a_whole_weight_takes_the_place_of_the_models(device: Device, tmp_path: Path) -> None:
+    """`set_weight` of ComfyUI."""
+    rng = np.random.default_rng(0)
+    old, new = rng.standard_normal((2, 3, 4, 3, 3), np.float32)
+    save_file({"x.set_weight": new}, tmp_path / "a.safetensors")
+    file = open_safetensors(tmp_path / "a.safetensors")
+    split = split_role("x.set_weight")
+    assert split is not None
+    group = TensorGroup(file, {split.role: "x.set_weight"}, old.shape)
+    kind = find_kind(group)
+    assert kind is not None
+    kind.check(group)
+    for strength in (1.0, 0.25):
+        found = Change(kind, group).apply(upload(device, old.reshape(3, -1)), strength).read()
+        expected = old + strength * (new - old)
+        assert relative_error(found.reshape(old.shape), expected) < 1e-6

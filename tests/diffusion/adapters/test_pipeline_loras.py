@@ -16,6 +16,7 @@ from diffusion import Pipeline, Settings
 from diffusion.adapters import Lora, LoraFolder, hash_of_file
 from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import parse_infotext
+from diffusion.infotext.unreproduced import unreproduced_settings
 from diffusion.models import layers
 from diffusion.models.module import Module, load
 from diffusion.models.unet import UNet
@@ -165,6 +166,9 @@ def test_the_infotext_keeps_tags_and_hashes(pipeline: Pipeline, tmp_path: Path) 
     assert infotext.prompt == "an apple <lora:a:1> <lora:b:0.25>"
     a, b = (hash_of_file(tmp_path / f"{name}.safetensors") for name in "ab")
     assert infotext.settings["Lora hashes"] == f"a: {a}, b: {b}"
+    assert infotext.settings["Lora mode"] == "merge"
+    assert not unreproduced_settings(infotext)
+    assert "Lora mode" not in pipeline.draw(SETTINGS)[0].infotext
 
 
 def test_names_that_are_not_there_are_refused(pipeline: Pipeline) -> None:

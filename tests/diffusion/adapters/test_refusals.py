@@ -169,3 +169,37 @@ def test_alphas_in_notes_are_names_and_finite_numbers(
     save_file(tensors(), path, metadata={"lora_adapter_metadata": notes})
     with pytest.raises(ModelFormatError, match=r"lora_adapter_metadata.* must be JSON"):
         open_adapter(path, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("lora_unet_double_blocks_0_img_attn_proj.lora_down.weight", "an adapter for Flux"),
+        ("transformer.single_transformer_blocks.0.attn.to_k.lora_A.weight", "an adapter for Flux"),
+        ("transformer.transformer_blocks.0.attn.to_k.lora_A.weight", "SD 3 or Flux"),
+        ("lora_te3_encoder_block_0_layer_0_k.lora_up.weight", "SD 3 or Flux"),
+        ("lora_prior_unet_down_blocks_0_0_x.lora_down.weight", "Stable Cascade"),
+        ("diffusion_model.blocks.0.self_attn.q.lora_A.weight", "an adapter for another model"),
+        (f"{MODULE}.reshape_weight", "enlarges layers"),
+        (f"{MODULE}.bias_indices", "sparse biases"),
+        ("emb_params", "--embedding"),
+        ("clip_l", "--embedding"),
+        ("control_model.zero_convs.0.0.weight", "--control-model"),
+        ("controlnet_down_blocks.0.weight", "--control-model"),
+        ("image_proj.proj.weight", "--ip-adapter"),
+        ("down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight", "AnimateDiff"),
+        ("320.0.linear1.weight", "a hypernetwork"),
+        ("conv_first.weight", "an upscaler"),
+        ("decoder.conv_in.weight", "a VAE"),
+        ("model.diffusion_model.input_blocks.1.1.proj_in.bias", "a model"),
+        ("lora_unet_x.lora_down.weight", None),
+    ],
+)
+def test_other_kinds_of_files_are_named(
+    model: AdaptedModel, tmp_path: Path, name: str, title: str | None
+) -> None:
+    file = save(tmp_path, tensors() | {name: np.ones((2, 2), np.float32)})
+    with pytest.raises(ModelMismatchError, match="has unknown") as caught:
+        open_adapter(file, model)
+    assert (title or "; give a LoRA") in str(caught.value)
+    assert ("; it is " in str(caught.value)) is (title is not None)

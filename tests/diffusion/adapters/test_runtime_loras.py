@@ -196,8 +196,11 @@ def test_what_is_not_low_rank_is_merged_and_told(pipeline: Pipeline) -> None:
 def test_few_steps_are_drawn_beside_and_many_merged(pipeline: Pipeline) -> None:
     pipeline.loras.mode = "auto"
     few = replace(SETTINGS, loras=(Lora("a"),)).with_defaults(pipeline.defaults)
-    many = replace(few, steps=40)
+    many = replace(few, steps=20)
     assert not pipeline.loras.merging(few)
+    assert not pipeline.loras.merging(replace(few, count=100))  # each has the bits it has alone
+    assert pipeline.loras.fields(few)["Lora mode"] == "runtime"
+    assert pipeline.loras.fields(many)["Lora mode"] == "merge"
     assert [each.path.stem for each in pipeline.loras.merging(many)] == ["a"]
     timed = replace(many, loras=(Lora("a", start=0.5),))
     assert not pipeline.loras.merging(timed)

@@ -27,6 +27,13 @@ XL_BLOCKS = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, -1.0)
         ("<lora:a:dyn=8>", Lora("a", 1.0, rank=8)),
         ("<lora:a:1:lbw=ins>", Lora("a", 1.0, blocks=(1.0,) * 4 + (0.0,) * 13)),
         ("<lora:a:lbw=1,0,0,0,0,0,.5,0,0,0,0,-1>", Lora("a", blocks=XL_BLOCKS)),
+        ("<lora:a:w=1,0,0,0,0,0,.5,0,0,0,0,-1>", Lora("a", blocks=XL_BLOCKS)),
+        ("<lora:a:lbw=1,0,0,0,0,0,x,0,0,0,0,X-1.5:x=.5>", Lora("a", blocks=XL_BLOCKS)),
+        ("<lora:a:lbw=X,0,0,0,0,0,X-.5,0,0,0,0,-1>", Lora("a", blocks=XL_BLOCKS)),
+        ("<lora:a:0.5:1,0,0,0,0,0,X+0.25,0,0,0,0,-1:.25>", Lora("a", 0.5, blocks=XL_BLOCKS)),
+        ("<lora:a:0.5:NONE>", Lora("a", 0.5, blocks=(0.0,) * 17)),
+        ("<lora:a:1:lbwe=ATTNDEEPON>", Lora("a", elements="ATTNDEEPON")),
+        ("<lora:a:1:lbwe=IN05-OUT05;attn;0.5,;;1>", Lora("a", elements="IN05-OUT05;attn;0.5,;;1")),
     ],
 )
 def test_tags_are_read(text: str, expected: Lora) -> None:
@@ -51,8 +58,20 @@ def test_the_text_encoders_weight_is_the_unets_where_that_is_not_given() -> None
         "<lora:a:dyn=x>",
         "<lora:a:1:lbw=IN>",
         "<lora:a:1:lbw=1,2>",
-        "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,x>",
+        "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,y>",
         "<lora:a:1:lbw=1,0,0,0,0,0,.5,0,0,0,0,1e9>",
+        "<lora:a:1:lbw=1,0,0,0,0,0,R,0,0,0,0,1>",
+        "<lora:a:1:lbw=1,0,0,0,0,0,X*2,0,0,0,0,1>",
+        "<lora:a:1:lbw=1,0,0,0,0,0,X,0,0,0,0,1:x=y>",
+        "<lora:a:1:INS:1:2>",
+        "<lora:a:1:lbwe=ATTN>",
+        "<lora:a:1:lbwe=>",
+        "<lora:a:1:lbwe=IN05;attn>",
+        "<lora:a:1:lbwe=IN05;attn;x>",
+        "<lora:a:1:lbwe=IN05;attn;nan>",
+        "<lora:a:1:lbwe=IN05;attn;1e9>",
+        "<lora:a:1:lbwe=IN05-IN13;attn;1>",
+        "<lora:a:1:lbwe=INPUT;attn;1>",
         "<lora:a:1:start=x>",
         "<lora:a:1:start=1.5>",
         "<lora:a:1:step=-3>",
@@ -74,6 +93,10 @@ def test_tags_are_written_so_that_they_are_read() -> None:
     assert text == "a cat <lora:a:0.5> <lora:b/c:1:-2>"
     rare = [Lora("a", 0.5, blocks=XL_BLOCKS, rank=3)]
     assert read_tags(add_tags("", rare)) == rare
+    (by_name,) = read_tags(add_tags("", [Lora("a", elements="IN05-OUT05:attn:0.5,::1")]))
+    assert by_name.elements == "IN05-OUT05;attn;0.5,;;1"
+    exact = Lora("a", 1 / 3, 123456.789e-5, blocks=(1 / 7,) * 12)
+    assert read_tags(add_tags("", [exact])) == [exact]
     assert read_tags(text) == loras
     assert add_tags("a cat", []) == "a cat"
     assert read_tags(add_tags("", [Lora("x/y.safetensors")])) == [Lora("y")]

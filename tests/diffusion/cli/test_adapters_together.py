@@ -44,9 +44,10 @@ def test_a_picture_with_all_kinds_is_drawn_again(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(VARIABLE, OFF)
     write_files()
-    given = (*FOLDERS, "--lora-mode", mode, "--device", "cpu")
+    given = (*FOLDERS, "--device", "cpu")
     first = run(
         *("txt2img", "a bluetree <lora:style:0.7>", "--negative", "bluetree"),
+        *("--lora-mode", mode),
         *(*given, *PICTURES, *MORE, "--control-model", "sd2", "--preprocessor", "canny"),
         *("--control-end", "0.7", "--ip-adapter", "plus", "--ip-weight", "0.6"),
         *("--hires", "1.5", "--size", "32x32", "--steps", "3", "--seed", "3"),
@@ -54,6 +55,7 @@ def test_a_picture_with_all_kinds_is_drawn_again(
     )
     assert first.exit_code == 0, first.stderr
     fields = infotext_of("first.png")
+    assert fields["Lora mode"] == mode  # --from takes it; few steps alone would be runtime
     assert {"Lora hashes", "TI hashes", "ControlNet 0", "ControlNet 1"} <= fields.keys()
     again = run(
         *("txt2img", "--from", "first.png", *given, *PICTURES, *MORE, "--output", "again.png"),

@@ -178,3 +178,25 @@ def test_foreign_syntax_is_told(text: str, message: str) -> None:
 @pytest.mark.parametrize("text", ["a cat", "a <b> c", "{a}", "__init", "x__y__z", "[a|b]", "(a|b)"])
 def test_other_text_is_not_foreign(text: str) -> None:
     warn_of_foreign_syntax("prompt", text)  # warnings are errors here
+
+
+def test_weights_of_blocks_are_drawn() -> None:
+    """R is from 0 to 1 and U from -0.5 to 1.5; names and other arguments stay as they are."""
+    template = "{a|b} <lora:R,U:1:lbw=R, 0.5,U,r,X+0.2:x=2> <lyco:c:1:IN,R,U> <lora:R> R,U"
+    pattern = re.compile(
+        r"[ab] <lora:R,U:1:lbw=([\d.-]+), 0\.5,([\d.-]+),([\d.-]+),X\+0\.2:x=2> "
+        r"<lyco:c:1:IN,([\d.-]+),([\d.-]+)> <lora:R> R,U"
+    )
+    rows = []
+    for seed in range(100):
+        text = draw_prompt(template, seed)
+        assert text == draw_prompt(template, seed)
+        found = pattern.fullmatch(text)
+        assert found is not None, text
+        rows.append([float(each) for each in found.groups()])
+    columns = list(zip(*rows, strict=True))
+    for place, (low, high) in enumerate([(0, 1), (-0.5, 1.5), (0, 1), (0, 1), (-0.5, 1.5)]):
+        span = high - low
+        assert low <= min(columns[place]) < low + span / 10
+        assert high - span / 10 < max(columns[place]) <= high
+        assert len(set(columns[place])) > 80
