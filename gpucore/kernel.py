@@ -234,8 +234,7 @@ class Kernel(NotCopyable):
             if work is None:
                 work = Work(0, moved)
             bind = partial(self._bind_group, specs, buffers)
-            stream = self.device.stream
-            stream.launch(self._program, bind, sizes, tuple(storages), work, ahead=ahead)
+            self.device.stream.launch(self._program, bind, sizes, tuple(storages), work, ahead)
 
     def _in_order(
         self, arguments: tuple[Argument, ...], named: Mapping[str, Argument]

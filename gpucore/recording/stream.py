@@ -192,7 +192,6 @@ class Stream(NotCopyable):
         grid: tuple[int, int, int],
         storages: tuple[Storage, ...],
         work: Work,
-        *,
         ahead: bool = False,
     ) -> None:
         """Record a launch with the bind group that ``bind`` makes, and what is bound.
