@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gpucore.compiler import ir
@@ -36,10 +36,12 @@ from gpucore.compiler.emission.source_map import map_positions
 from gpucore.compiler.emission.statements import StatementWriter
 from gpucore.compiler.emission.trees import array_type, call, number
 from gpucore.compiler.emission.wgsl_names import Names
+from gpucore.compiler.emission.words import WordNames, word_function, word_statements
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import close
 from gpucore.compiler.passes.coverage import axes_of, covered_arrays
 from gpucore.compiler.passes.storage_order import barriers_of_storage
+from gpucore.compiler.passes.vectors import element_function, fits_vectors
 from gpucore.compiler.walking import (
     walk_expressions,
     walk_program,
@@ -145,6 +147,8 @@ class _KernelWriter:
             self._names.unique("printed"),
             self._names.unique("print_at"),
         )
+        self._fits_vectors = self._elementwise and not variant.words and fits_vectors(program)
+        self._words = element_function(program) if variant.words else None
         self._homes = homes_of(program)
         drop_first_clears(program, self._homes)
         for array in [*self._arrays(), *program.shared, *program.private]:
@@ -272,12 +276,16 @@ class _KernelWriter:
     def write(self) -> CompiledKernel:
         """Return the kernel."""
         program, kernel = self._program, self._kernel
-        preamble = self._element_preamble() if self._elementwise else []
+        preamble = self._element_preamble() if self._elementwise and self._words is None else []
         functions = [write_function(each, self, self._names, -1) for each in program.functions]
         writer = StatementWriter(kernel.body, self, self._names.child())
         body = (*self.own_arrays(kernel.body), *writer.block(kernel.body))
         if body and isinstance(body[-1], Return):
             body = body[:-1]
+        if self._words is not None:
+            made, statements = self._word_entry(self._words)
+            functions.append(made)
+            body = (*body, *statements)
         parameters, declared, first = self._ids()
         entry = self._entry((*first, *preamble, *body), parameters)
         features = features_of(program)
@@ -300,6 +308,7 @@ class _KernelWriter:
             tuple(sorted(program.least.items())),
             tuple(self._known.prints),
             map_positions(module, parse(wgsl), self._places),
+            self._fits_vectors,
         )
 
     def write_functions(self) -> str:
@@ -319,7 +328,8 @@ class _KernelWriter:
         for i, array in enumerate(arrays):
             atomic, written = array in self.atomics, array in self._written
             name = self._known.arrays[array]
-            found.append(array_variable(name, array, atomic, written, i))
+            seen = replace(array, element=self._word(array)) if self._has_words(array) else array
+            found.append(array_variable(name, seen, atomic, written, i))
         if fields:
             found.append(uniform[1])
         if self._known.prints:
@@ -400,6 +410,38 @@ class _KernelWriter:
         start = Binary("*", linear, number(self.workgroup[0], U32))
         x = Binary("+", start, Member(local, "x"))
         return call("vec3u", x, number(0, U32), number(0, U32))
+
+    def _has_words(self, array: ir.ArrayRef) -> bool:
+        if self._words is None:
+            return False
+        names = [p.name for p in self._kernel.parameters if p.array is not None]
+        modes = self._variant.modes or ("same",) * len(names)
+        return dict(zip(names, modes, strict=True))[array.name] == "same"
+
+    def _word(self, array: ir.ArrayRef) -> Vector:
+        element = close(array.element)
+        assert isinstance(element, Scalar)
+        return Vector(4, element)
+
+    def _word_entry(self, element: ir.Function) -> tuple[Function, list[Statement]]:
+        """Return the function that computes a word, and what calls it."""
+        *_, result = self._arrays()
+        given = {each.name: each for each in self._arrays()}
+        read = [given[each.name] for each in element.parameters]
+        own = self._names.unique
+        names = WordNames(
+            self.function(element),
+            own(f"{self._kernel.name}_word"),
+            self.array(result),
+            own("index"),
+            own("first"),
+            own,
+        )
+        pairs = [(self.array(each), self._has_words(each)) for each in read]
+        ids = self.built_in("global_invocation_id", -1)
+        count, size = self.field("count"), self.workgroup[0]
+        statements = word_statements(names, ids, count, size, self._variant.words)
+        return word_function(names, self._word(result), pairs), statements
 
     def _element_preamble(self) -> list[Statement]:
         names = [p.name for p in self._kernel.parameters if p.array is not None]
