@@ -25,11 +25,13 @@ class Neighbourhood:
     """The boundary of a stencil, and the arrays that it reads ``whole``, not by offsets.
 
     ``boundary`` says what stands beyond the ends, as in `numpy.pad`: ``value``, where constant.
+    With ``rows``, an invocation computes as many elements below each other.
     """
 
     boundary: str
     value: int | float = 0
     whole: tuple[str, ...] = ()
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,8 @@ class CompiledKernel:
     ``positions`` maps the offset of each token that starts a node of the WGSL's syntax tree to its
     place in Python. ``least`` are axes with the extents
     that a stencil needs at least. ``prints`` are the lines that it prints; where there are some, a
-    buffer of u32 for them is bound last. ``fits_vectors`` tells that a variant with ``words`` does
-    the same, and may be quicker.
+    buffer of u32 for them is bound last. ``fits_several`` tells that a variant with ``words``,
+    or ``rows`` of a stencil, does the same, and may be quicker.
     """
 
     name: str
@@ -168,7 +170,7 @@ class CompiledKernel:
     least: tuple[tuple[int, int], ...] = ()
     prints: tuple[PrintSite, ...] = ()
     positions: Mapping[int, Place] = field(default_factory=dict)
-    fits_vectors: bool = False
+    fits_several: bool = False
 
     def place_at(self, line: int, column: int) -> Place | None:
         """Return the place in Python of a line and column of the WGSL, both from 1."""

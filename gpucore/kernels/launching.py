@@ -94,7 +94,7 @@ def words_of_invocation(
     Few elements stay single, so that a kernel for small arrays is compiled once. Large arrays on a
     GPU take two or four vectors an invocation, as gpustd's kernels do.
     """
-    if not compiled.fits_vectors or "strided" in modes or count % 4 or count < _LEAST_FOR_VECTORS:
+    if not compiled.fits_several or "strided" in modes or count % 4 or count < _LEAST_FOR_VECTORS:
         return 0
     if device.is_cpu or count // 4 < _WORDS_FOR_SEVERAL:
         return 1

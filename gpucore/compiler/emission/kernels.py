@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from gpucore.compiler import ir
@@ -32,16 +32,15 @@ from gpucore.compiler.emission.elements import element_preamble
 from gpucore.compiler.emission.functions import write_function
 from gpucore.compiler.emission.own_arrays import drop_first_clears, homes_of
 from gpucore.compiler.emission.printing import print_function, site_of
+from gpucore.compiler.emission.several import fits_several, several_of
 from gpucore.compiler.emission.source_map import map_positions
 from gpucore.compiler.emission.statements import StatementWriter
 from gpucore.compiler.emission.trees import array_type, call, number
 from gpucore.compiler.emission.wgsl_names import Names
-from gpucore.compiler.emission.words import WordNames, word_function, word_statements
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import close
 from gpucore.compiler.passes.coverage import axes_of, covered_arrays
 from gpucore.compiler.passes.storage_order import barriers_of_storage
-from gpucore.compiler.passes.vectors import element_function, fits_vectors
 from gpucore.compiler.walking import (
     walk_expressions,
     walk_program,
@@ -147,15 +146,17 @@ class _KernelWriter:
             self._names.unique("printed"),
             self._names.unique("print_at"),
         )
-        self._fits_vectors = self._elementwise and not variant.words and fits_vectors(program)
-        self._words = element_function(program) if variant.words else None
+        self._covered, self._axes = covered_arrays(program), axes_of(program)
+        self._fits_several = fits_several(program, variant)
+        self._several = several_of(program, variant)
         self._homes = homes_of(program)
         drop_first_clears(program, self._homes)
         for array in [*self._arrays(), *program.shared, *program.private]:
             self._known.arrays[array] = self._names.unique(array.name)
         for function in program.functions:
             self._known.functions[function] = self._names.unique(prefix + function.name)
-        self.workgroup = variant.workgroup or _WORKGROUPS[max(axes_of(program), 1)]
+        shapes = _WORKGROUPS if self._several is None else self._several.workgroups
+        self.workgroup = variant.workgroup or shapes[max(self._axes, 1)]
 
     def _arrays(self) -> list[ir.ArrayRef]:
         """Return the arrays that a launch binds: parameters that the kernel uses."""
@@ -163,6 +164,10 @@ class _KernelWriter:
         return [each for each in arrays if each in self._used]
 
     # What stands outside of a function
+
+    def unique(self, name: str) -> str:
+        """Return a name that nothing else in the module has."""
+        return self._names.unique(name)
 
     def at(self, place: Place) -> int:
         """Return the number of a place."""
@@ -276,15 +281,15 @@ class _KernelWriter:
     def write(self) -> CompiledKernel:
         """Return the kernel."""
         program, kernel = self._program, self._kernel
-        preamble = self._element_preamble() if self._elementwise and self._words is None else []
+        preamble = self._element_preamble() if self._elementwise and self._several is None else []
         functions = [write_function(each, self, self._names, -1) for each in program.functions]
         writer = StatementWriter(kernel.body, self, self._names.child())
         body = (*self.own_arrays(kernel.body), *writer.block(kernel.body))
         if body and isinstance(body[-1], Return):
             body = body[:-1]
-        if self._words is not None:
-            made, statements = self._word_entry(self._words)
-            functions.append(made)
+        if self._several is not None:
+            made, statements = self._several.entry(self)
+            functions += made
             body = (*body, *statements)
         parameters, declared, first = self._ids()
         entry = self._entry((*first, *preamble, *body), parameters)
@@ -302,13 +307,13 @@ class _KernelWriter:
             tuple(map(self._array_binding, self._arrays())),
             tuple(self._known.fields.values()),
             self.workgroup,
-            covered_arrays(program),
-            axes_of(program),
+            self._covered,
+            self._axes,
             frozenset(features),
             tuple(sorted(program.least.items())),
             tuple(self._known.prints),
             map_positions(module, parse(wgsl), self._places),
-            self._fits_vectors,
+            self._fits_several,
         )
 
     def write_functions(self) -> str:
@@ -328,7 +333,7 @@ class _KernelWriter:
         for i, array in enumerate(arrays):
             atomic, written = array in self.atomics, array in self._written
             name = self._known.arrays[array]
-            seen = replace(array, element=self._word(array)) if self._has_words(array) else array
+            seen = array if self._several is None else self._several.seen(array)
             found.append(array_variable(name, seen, atomic, written, i))
         if fields:
             found.append(uniform[1])
@@ -410,38 +415,6 @@ class _KernelWriter:
         start = Binary("*", linear, number(self.workgroup[0], U32))
         x = Binary("+", start, Member(local, "x"))
         return call("vec3u", x, number(0, U32), number(0, U32))
-
-    def _has_words(self, array: ir.ArrayRef) -> bool:
-        if self._words is None:
-            return False
-        names = [p.name for p in self._kernel.parameters if p.array is not None]
-        modes = self._variant.modes or ("same",) * len(names)
-        return dict(zip(names, modes, strict=True))[array.name] == "same"
-
-    def _word(self, array: ir.ArrayRef) -> Vector:
-        element = close(array.element)
-        assert isinstance(element, Scalar)
-        return Vector(4, element)
-
-    def _word_entry(self, element: ir.Function) -> tuple[Function, list[Statement]]:
-        """Return the function that computes a word, and what calls it."""
-        *_, result = self._arrays()
-        given = {each.name: each for each in self._arrays()}
-        read = [given[each.name] for each in element.parameters]
-        own = self._names.unique
-        names = WordNames(
-            self.function(element),
-            own(f"{self._kernel.name}_word"),
-            self.array(result),
-            own("index"),
-            own("first"),
-            own,
-        )
-        pairs = [(self.array(each), self._has_words(each)) for each in read]
-        ids = self.built_in("global_invocation_id", -1)
-        count, size = self.field("count"), self.workgroup[0]
-        statements = word_statements(names, ids, count, size, self._variant.words)
-        return word_function(names, self._word(result), pairs), statements
 
     def _element_preamble(self) -> list[Statement]:
         names = [p.name for p in self._kernel.parameters if p.array is not None]

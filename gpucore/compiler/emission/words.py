@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import replace
+from functools import partial
+from typing import Final, Protocol
 
+from gpucore.compiler import ir
+from gpucore.compiler.compiled import Variant
 from gpucore.compiler.emission.trees import call, number, type_name
+from gpucore.compiler.flexible import close
 from gpucore.wgsl.syntax import (
     Assign,
     Binary,
     Block,
+    Call,
     Expression,
     For,
     Function,
@@ -24,102 +28,108 @@ from gpucore.wgsl.syntax import (
     Statement,
     Variable,
 )
-from gpucore.wgsl.types.kinds import U32, Vector
+from gpucore.wgsl.types.kinds import U32, Scalar, Vector
 
-__all__ = ["WordNames", "word_function", "word_statements"]
+__all__ = ["Entry", "Words"]
 
 _PARTS: Final = "xyzw"
 
 
-@dataclass(frozen=True, slots=True)
-class WordNames:
-    """The names of what computes a word: two functions, the result's array, and new names."""
+class Entry(Protocol):
+    """What the entry of a kernel is written with."""
 
-    element: str
-    word: str
-    result: Name
-    index: str
-    first: str
-    unique: Callable[[str], str]
+    workgroup: tuple[int, int, int]
 
-
-def word_function(names: WordNames, type_: Vector, arrays: Sequence[tuple[Name, bool]]) -> Function:
-    """Return the function that computes a word of the result.
-
-    ``arrays`` are what the element's function is given, and whether each has words, not one number.
-    """
-    index = Name(names.index)
-    found: list[Statement] = []
-    values: list[tuple[Expression, bool]] = []
-    for array, has_words in arrays:
-        value = Name(names.unique(array.name))
-        place = Index(array, index if has_words else number(0, U32))
-        found.append(Variable("let", value.name, None, place))
-        values.append((value, has_words))
-    parts = [
-        call(names.element, *(Member(v, part) if has_words else v for v, has_words in values))
-        for part in _PARTS
-    ]
-    made = type_name(type_)
-    found.append(Return(call(f"vec4{_short(type_)}", *parts)))
-    return Function(names.word, (Parameter(names.index, Name("u32")),), Block(tuple(found)), made)
+    def unique(self, name: str) -> str: ...
+    def array(self, array: ir.ArrayRef) -> Name: ...
+    def function(self, function: ir.Function) -> str: ...
+    def built_in(self, name: str, at: int) -> Expression: ...
+    def extent(self, array: ir.ArrayRef, axis: int, at: int) -> Expression: ...
+    def field(
+        self, kind: str, parameter: str = "", axis: int = 0, type_text: str = "u32", at: int = -1
+    ) -> Member: ...
 
 
-def _short(type_: Vector) -> str:
-    return type_.scalar.name[0] if type_.scalar.name != "f16" else "h"
+class Words:
+    """An elementwise kernel in vectors: ``element`` computes one of a vector's four."""
 
+    workgroups: Final = {1: (256, 1, 1)}
 
-def word_statements(
-    names: WordNames, ids: Expression, count: Expression, workgroup: int, words: int
-) -> list[Statement]:
-    """Return the statements of an entry that compute words of the result.
+    def __init__(self, element: ir.Function, program: ir.Program, variant: Variant) -> None:
+        self._element = element
+        self._words = variant.words
+        arrays = [p.array for p in program.kernel.parameters if p.array is not None]
+        self._arrays = {each.name: each for each in arrays}
+        modes = variant.modes or ("same",) * len(arrays)
+        self._modes = dict(zip(self._arrays, modes, strict=True))
+        self._result = arrays[-1]
 
-    A workgroup takes neighbouring words. An invocation asks for all its operands before it stores,
-    so that enough bytes are under way to fill the memory's pipe.
-    """
-    index, first = Name(names.index), Name(names.first)
-    end = Binary("/", count, number(4, U32))
-    step = number(workgroup, U32)
-    lane = Member(ids, "x")
-    if words == 1:
-        return [
-            Variable("let", index.name, None, lane),
-            If((IfClause(Binary("<", index, end), Block((_store(names, index),))),)),
+    def seen(self, array: ir.ArrayRef) -> ir.ArrayRef:
+        """Return an array of vectors, unless it has one element for all."""
+        return replace(array, element=_vector(array)) if self._has_words(array) else array
+
+    def _has_words(self, array: ir.ArrayRef) -> bool:
+        return self._modes[array.name] == "same"
+
+    def entry(self, kernel: Entry) -> tuple[list[Function], list[Statement]]:
+        """Return the function that computes a vector, and what calls it."""
+        word = kernel.unique(f"{self._element.name.removesuffix('_element')}_word")
+        read = [self._arrays[each.name] for each in self._element.parameters]
+        index = Name(kernel.unique("index"))
+        values = [Name(kernel.unique(each.name)) for each in read]
+        found: list[Statement] = []
+        for array, value in zip(read, values, strict=True):
+            place = index if self._has_words(array) else number(0, U32)
+            found.append(Variable("let", value.name, None, Index(kernel.array(array), place)))
+        parts = [
+            call(kernel.function(self._element), *map(partial(self._part, part), read, values))
+            for part in _PARTS
         ]
-    start = Binary(
-        "+",
-        Binary("*", Binary("/", lane, step), number(workgroup * words, U32)),
-        Binary("%", lane, step),
-    )
-    places = [
-        first if not k else Binary("+", first, number(k * workgroup, U32)) for k in range(words)
-    ]
-    values = [Name(names.unique("word")) for _ in places]
-    whole = Block(
-        (
-            *(
-                Variable("let", value.name, None, call(names.word, place))
-                for value, place in zip(values, places, strict=True)
-            ),
-            *(
-                Assign(Index(names.result, place), "=", value)
-                for value, place in zip(values, places, strict=True)
-            ),
-            Return(),
-        )
-    )
-    rest = For(
-        Variable("var", index.name, None, first),
-        Binary("<", index, end),
-        Assign(index, "+=", step),
-        Block((_store(names, index),)),
-    )
-    return [
-        Variable("let", first.name, None, start),
-        If((IfClause(Binary("<", places[-1], end), whole),)),
-        rest,
-    ]
+        type_ = type_name(_vector(self._result))
+        found.append(Return(Call(type_, tuple(parts))))
+        made = Function(word, (Parameter(index.name, Name("u32")),), Block(tuple(found)), type_)
+        return [made], self._statements(kernel, word, index)
+
+    def _part(self, part: str, array: ir.ArrayRef, value: Name) -> Expression:
+        return Member(value, part) if self._has_words(array) else value
+
+    def _statements(self, kernel: Entry, word: str, index: Name) -> list[Statement]:
+        """Return the statements of an entry that compute vectors of the result.
+
+        A workgroup takes neighbouring vectors. An invocation asks for all its operands before it
+        stores, so that enough bytes are under way to fill the memory's pipe.
+        """
+        result, size = kernel.array(self._result), kernel.workgroup[0]
+        lane = Member(kernel.built_in("global_invocation_id", -1), "x")
+        end = Binary("/", kernel.field("count"), number(4, U32))
+        store = Block((Assign(Index(result, index), "=", call(word, index)),))
+        if self._words == 1:
+            whole = IfClause(Binary("<", index, end), store)
+            return [Variable("let", index.name, None, lane), If((whole,))]
+        first, step = Name(kernel.unique("first")), number(size, U32)
+        group = Binary("*", Binary("/", lane, step), number(size * self._words, U32))
+        start = Binary("+", group, Binary("%", lane, step))
+        places = [first, *(_after(first, k * size) for k in range(1, self._words))]
+        values = [Name(kernel.unique("word")) for _ in places]
+        computed = [
+            Variable("let", value.name, None, call(word, place))
+            for value, place in zip(values, places, strict=True)
+        ]
+        stored = [
+            Assign(Index(result, place), "=", value)
+            for value, place in zip(values, places, strict=True)
+        ]
+        fits = IfClause(Binary("<", places[-1], end), Block((*computed, *stored, Return())))
+        counter = Variable("var", index.name, None, first)
+        rest = For(counter, Binary("<", index, end), Assign(index, "+=", step), store)
+        return [Variable("let", first.name, None, start), If((fits,)), rest]
 
 
-def _store(names: WordNames, index: Name) -> Assign:
-    return Assign(Index(names.result, index), "=", call(names.word, index))
+def _after(first: Name, distance: int) -> Expression:
+    return Binary("+", first, number(distance, U32))
+
+
+def _vector(array: ir.ArrayRef) -> Vector:
+    element = close(array.element)
+    assert isinstance(element, Scalar)
+    return Vector(4, element)

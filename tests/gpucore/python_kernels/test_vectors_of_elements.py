@@ -93,7 +93,7 @@ def test_vectors_give_the_bits_of_elements(
     asked = []
 
     def choose(device: Device, compiled: CompiledKernel, modes: Any, count: int) -> int:
-        asked.append(compiled.fits_vectors)
+        asked.append(compiled.fits_several)
         return words
 
     monkeypatch.setattr(python_kernel, "words_of_invocation", choose)
