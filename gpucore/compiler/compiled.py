@@ -25,11 +25,13 @@ class Neighbourhood:
     """The boundary of a stencil, and the arrays that it reads ``whole``, not by offsets.
 
     ``boundary`` says what stands beyond the ends, as in `numpy.pad`: ``value``, where constant.
+    With ``rows``, an invocation computes as many elements below each other.
     """
 
     boundary: str
     value: int | float = 0
     whole: tuple[str, ...] = ()
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,12 @@ class Variant:
     ``workgroup`` is the size of a workgroup, None for the best. With ``wide``, the workgroups of a
     kernel along x are spread over x and y, since there are too many for one axis. ``modes`` says
     how an elementwise kernel reads each array: ``same`` as the result, ``one`` element for all, or
-    ``strided``, broadcast over ``rank`` axes. ``constants`` are the values of parameters that are
-    known when the kernel is compiled, ``types`` the scalars that type variables stand for. With
-    ``plain``, integers are divided by WGSL's operators, whose faults the sanitizer reports, and not
-    by functions that give the same on every engine. ``stencil`` says how a stencil reads its
-    arrays; None for other kernels.
+    ``strided``, broadcast over ``rank`` axes. With ``words``, an invocation of one computes as many
+    vectors of four elements: no array is strided, and the elements are a multiple of four.
+    ``constants`` are the values of parameters that are known when the kernel is compiled, ``types``
+    the scalars that type variables stand for. With ``plain``, integers are divided by WGSL's
+    operators, whose faults the sanitizer reports, and not by functions that give the same on every
+    engine. ``stencil`` says how a stencil reads its arrays; None for other kernels.
     """
 
     workgroup: tuple[int, int, int] | None = None
@@ -56,6 +59,7 @@ class Variant:
     stencil: Neighbourhood | None = None
     prints: bool = False
     derivative: str = ""
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,8 @@ class CompiledKernel:
     ``positions`` maps the offset of each token that starts a node of the WGSL's syntax tree to its
     place in Python. ``least`` are axes with the extents
     that a stencil needs at least. ``prints`` are the lines that it prints; where there are some, a
-    buffer of u32 for them is bound last.
+    buffer of u32 for them is bound last. ``fits_several`` tells that a variant with ``words``,
+    or ``rows`` of a stencil, does the same, and may be quicker.
     """
 
     name: str
@@ -165,6 +170,7 @@ class CompiledKernel:
     least: tuple[tuple[int, int], ...] = ()
     prints: tuple[PrintSite, ...] = ()
     positions: Mapping[int, Place] = field(default_factory=dict)
+    fits_several: bool = False
 
     def place_at(self, line: int, column: int) -> Place | None:
         """Return the place in Python of a line and column of the WGSL, both from 1."""

@@ -7,7 +7,7 @@ Python source. Statements stand in lists, since expressions may put statements b
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from gpucore.compiler.compiled import Neighbourhood, PrintPiece
 from gpucore.compiler.errors import Place
@@ -15,6 +15,7 @@ from gpucore.compiler.flexible import AnyType, seen
 from gpucore.wgsl.types.kinds import Structure, Vector
 
 __all__ = [
+    "INSIDE",
     "Argument",
     "ArrayRef",
     "Assign",
@@ -51,6 +52,13 @@ __all__ = [
     "Variable",
     "While",
 ]
+
+
+INSIDE: Final = "inside"
+"""A call of it is its first argument where all neighbours are inside of the array, else the second.
+
+It is in stencils of several rows alone, which have a function for each of the two.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -386,7 +394,8 @@ class Program:
     """A kernel, the functions that it calls, its shared and private arrays, and its structures.
 
     ``variants`` has the functions by what they were made of, ``open_functions`` those that are
-    being read. ``least`` are the extents that a stencil needs at least, by axis. ``prints`` tells
+    being read. ``least`` are the extents that a stencil needs at least, by axis; ``reach`` the
+    least and the greatest offset of its axes, None where one is not known. ``prints`` tells
     whether print(...) writes lines; None where it is refused.
     """
 
@@ -398,6 +407,7 @@ class Program:
     variants: dict[object, Function] = field(default_factory=dict)
     open_functions: list[object] = field(default_factory=list)
     least: dict[int, int] = field(default_factory=dict)
+    reach: dict[int, tuple[int, int] | None] = field(default_factory=dict)
     prints: bool | None = None
 
     @property

@@ -124,6 +124,7 @@ def _kernel(content: dict[str, Any]) -> CompiledKernel:
             int(offset): Place(str(file), int(line), int(column), str(text))
             for offset, file, line, column, text in content["positions"]
         },
+        bool(content["fits_several"]),
     )
 
 

@@ -27,8 +27,11 @@ __all__ = [
     "result_buffer",
     "spread",
     "uniform_values",
+    "words_of_invocation",
 ]
 
+_LEAST_FOR_VECTORS = 1 << 16
+_WORDS_FOR_SEVERAL = 1 << 20
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 _Shape = tuple[int, ...]
 
@@ -81,6 +84,21 @@ def broadcast_shape(kernel: str, arrays: Sequence[ArrayBinding], call: Call) -> 
             f"kernel {kernel}: the shapes {given} do not broadcast; from the right, sizes must be "
             "equal or 1"
         ) from None
+
+
+def words_of_invocation(
+    device: Device, compiled: CompiledKernel, modes: Sequence[str], count: int
+) -> int:
+    """Return the vectors of four elements that an invocation computes; 0 for one element.
+
+    Few elements stay single, so that a kernel for small arrays is compiled once. Large arrays on a
+    GPU take two or four vectors an invocation, as gpustd's kernels do.
+    """
+    if not compiled.fits_several or "strided" in modes or count % 4 or count < _LEAST_FOR_VECTORS:
+        return 0
+    if device.is_cpu or count // 4 < _WORDS_FOR_SEVERAL:
+        return 1
+    return 4 if len(compiled.arrays) <= 3 else 2
 
 
 def fits_shape(given: _Shape, shape: _Shape) -> bool:

@@ -39,6 +39,7 @@ from gpucore.kernels.launching import (
     result_buffer,
     spread,
     uniform_values,
+    words_of_invocation,
 )
 from gpucore.kernels.printing import are_prints_shown, line_buffer, show_lines
 from gpucore.kernels.specializing import constant_values, type_values
@@ -233,14 +234,17 @@ class GpuKernel(TypedCall[S_co, R_co]):
     ) -> Any:
         """Allocate the result and record a launch over its elements; arrays are broadcast."""
         self._require_no_grid(grid)
-        signature = self.compile(variant).signature
+        compiled = self.compile(variant)
+        signature = compiled.signature
         assert signature.result is not None
         shape = broadcast_shape(self.__name__, signature.arrays, call)
         modes = broadcast_modes(signature.arrays, call, shape)
         rank = len(shape) if "strided" in modes else 1
-        variant = replace(variant, modes=modes, rank=rank)
+        words = words_of_invocation(device, compiled, modes, math.prod(shape))
+        variant = replace(variant, modes=modes, rank=rank, words=words)
         made = result_buffer(device, signature.result, shape)
-        groups = (ceil_div(math.prod(shape), self.compile(variant).workgroup[0]), 1, 1)
+        elements = self.compile(variant).workgroup[0] * max(4 * words, 1)
+        groups = (ceil_div(math.prod(shape), elements), 1, 1)
         if (wide := spread(device, groups)) is not None:
             variant, groups = replace(variant, wide=True), wide
         self._record(device, variant, {**call, signature.result.name: made}, groups, shape)

@@ -16,11 +16,14 @@ from gpucore.compiler import CompiledKernel, Variant
 from gpucore.compiler.compiled import ArrayBinding, Neighbourhood
 from gpucore.device import Device
 from gpucore.errors import ArgumentError, ShapeError
+from gpucore.integers import ceil_div
 from gpucore.kernels.launching import covering_groups, element_shape, result_buffer, spread
 from gpucore.kernels.python_kernel import GpuKernel
 
 __all__ = ["GpuStencil", "stencil"]
 
+_ROWS: Final = 4
+_LEAST_FOR_ROWS: Final = 1 << 16
 _BOUNDARIES: Final = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
@@ -52,6 +55,12 @@ class GpuStencil(GpuKernel[Any, Any]):
         made = result_buffer(device, signature.result, shape)
         if made.size:
             given = {**call, signature.result.name: made}
+            if compiled.fits_several and math.prod(shape) >= _LEAST_FOR_ROWS:
+                variant = replace(variant, stencil=replace(self._form, rows=_ROWS))
+                compiled = self.compile(variant)
+                x, y, z = covering_groups(compiled, given)
+                self._record(device, variant, given, (x, ceil_div(y, _ROWS), z), shape)
+                return made
             groups = covering_groups(compiled, given)
             if (wide := spread(device, groups)) is not None:
                 variant, groups = replace(variant, wide=True), wide

@@ -31,6 +31,7 @@ from gpucore.compiler.emission.elements import element_preamble
 from gpucore.compiler.emission.functions import write_function
 from gpucore.compiler.emission.own_arrays import drop_first_clears, homes_of
 from gpucore.compiler.emission.printing import print_function, site_of
+from gpucore.compiler.emission.several import fits_several, several_of
 from gpucore.compiler.emission.source_map import map_positions
 from gpucore.compiler.emission.statements import StatementWriter
 from gpucore.compiler.emission.trees import array_type, call, number
@@ -144,13 +145,17 @@ class _KernelWriter:
             self._names.unique("printed"),
             self._names.unique("print_at"),
         )
+        self._covered, self._axes = covered_arrays(program), axes_of(program)
+        self._fits_several = fits_several(program, variant)
+        self._several = several_of(program, variant)
         self._homes = homes_of(program)
         drop_first_clears(program, self._homes)
         for array in [*self._arrays(), *program.shared, *program.private]:
             self._known.arrays[array] = self._names.unique(array.name)
         for function in program.functions:
             self._known.functions[function] = self._names.unique(prefix + function.name)
-        self.workgroup = variant.workgroup or _WORKGROUPS[max(axes_of(program), 1)]
+        shapes = _WORKGROUPS if self._several is None else self._several.workgroups
+        self.workgroup = variant.workgroup or shapes[max(self._axes, 1)]
 
     def _arrays(self) -> list[ir.ArrayRef]:
         """Return the arrays that a launch binds: parameters that the kernel uses."""
@@ -158,6 +163,10 @@ class _KernelWriter:
         return [each for each in arrays if each in self._used]
 
     # What stands outside of a function
+
+    def unique(self, name: str) -> str:
+        """Return a name that nothing else in the module has."""
+        return self._names.unique(name)
 
     def at(self, place: Place) -> int:
         """Return the number of a place."""
@@ -270,12 +279,16 @@ class _KernelWriter:
     def write(self) -> CompiledKernel:
         """Return the kernel."""
         program, kernel = self._program, self._kernel
-        preamble = self._element_preamble() if self._elementwise else []
+        preamble = self._element_preamble() if self._elementwise and self._several is None else []
         functions = [write_function(each, self, self._names, -1) for each in program.functions]
         writer = StatementWriter(kernel.body, self, self._names.child())
         body = (*self.own_arrays(kernel.body), *writer.block(kernel.body))
         if body and isinstance(body[-1], Return):
             body = body[:-1]
+        if self._several is not None:
+            made, statements = self._several.entry(self)
+            functions += made
+            body = (*body, *statements)
         parameters, declared, first = self._ids()
         entry = self._entry((*first, *preamble, *body), parameters)
         features = features_of(program)
@@ -292,12 +305,13 @@ class _KernelWriter:
             tuple(map(self._array_binding, self._arrays())),
             tuple(self._known.fields.values()),
             self.workgroup,
-            covered_arrays(program),
-            axes_of(program),
+            self._covered,
+            self._axes,
             frozenset(features),
             tuple(sorted(program.least.items())),
             tuple(self._known.prints),
             map_positions(module, parse(wgsl), self._places),
+            self._fits_several,
         )
 
     def write_functions(self) -> str:
@@ -317,7 +331,8 @@ class _KernelWriter:
         for i, array in enumerate(arrays):
             atomic, written = array in self.atomics, array in self._written
             name = self._known.arrays[array]
-            found.append(array_variable(name, array, atomic, written, i))
+            seen = array if self._several is None else self._several.seen(array)
+            found.append(array_variable(name, seen, atomic, written, i))
         if fields:
             found.append(uniform[1])
         if self._known.prints:

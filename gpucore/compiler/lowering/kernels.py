@@ -121,7 +121,8 @@ def _read_stencil(scope: Scope, expressions: ExpressionReader, form: Neighbourho
     rank = take_neighbours(scope, form)
     array = ir.ArrayRef(RESULT, element, rank, "storage", place)
     own = own_place(rank, place)
-    leave_beyond(scope, array, own)
+    if not form.rows:
+        leave_beyond(scope, array, own)
     _ElementReader(scope, expressions, array, own).read_body(source.tree.body)
     _end_elements(scope, array)
 

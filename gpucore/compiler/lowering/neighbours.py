@@ -98,11 +98,14 @@ def neighbour(
             continue
         place_ = binary("+", convert(own, I32, place), offset, place)
         at = scope.keep(place_, "near")
+        _note_reach(scope, axis, _known(offset))
         size = convert(ir.Extent(U32, place, array, axis), I32, place)
         if form.boundary == "constant":
             low = compare(">=", at, constant(0, place), place)
             inside += [low, compare("<", at, size, place)]
         within = _BOUNDARIES[form.boundary](scope, axis, at, size, offset)
+        if form.rows:
+            within = ir.Call(I32, place, ir.INSIDE, (at, within))
         indices.append(convert(within, U32, place))
     element = ir.Element(array.element, place, array, tuple(indices))
     value = ir.Load(array.element, place, element)
@@ -116,7 +119,17 @@ def neighbour(
             f"{form.value!r}",
             array.place,
         )
-    return call_function("where", [both, value, outside], place)
+    chosen = call_function("where", [both, value, outside], place)
+    return ir.Call(array.element, place, ir.INSIDE, (value, chosen)) if form.rows else chosen
+
+
+def _note_reach(scope: Scope, axis: int, offset: int | None) -> None:
+    reach = scope.program.reach
+    known = reach.get(axis, (0, 0))
+    if offset is None or known is None:
+        reach[axis] = None
+    else:
+        reach[axis] = min(known[0], offset), max(known[1], offset)
 
 
 def _known(offset: ir.Expression) -> int | None:

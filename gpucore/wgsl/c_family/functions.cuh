@@ -284,11 +284,11 @@ W_DEV w_exchange_result<T> w_atomicCompareExchangeWeak(w_atomic<T>* p, T old, T 
     return w_exchange_result<T>{seen, seen == old};
 }
 
-// Barriers
+// Barriers: what a block wrote before one, in any memory, the block sees after it.
 
 W_DEV void w_workgroupBarrier() { __syncthreads(); }
 W_DEV void w_textureBarrier() { __syncthreads(); }
-W_DEV void w_storageBarrier() { __threadfence_block(); __syncthreads(); }
+W_DEV void w_storageBarrier() { __syncthreads(); }
 template <class T> W_DEV T w_workgroupUniformLoad(const T* p) {
     __syncthreads();
     T r = *p;

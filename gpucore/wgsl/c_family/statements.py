@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from gpucore.wgsl.c_family.errors import unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter
@@ -41,6 +41,7 @@ from gpucore.wgsl.values import Constant
 __all__ = ["StatementPrinter"]
 
 _INDENT = "    "
+_BARRIERS = frozenset(("workgroupBarrier", "storageBarrier", "textureBarrier"))
 
 
 class StatementPrinter:
@@ -66,8 +67,15 @@ class StatementPrinter:
 
     def _lines(self, block: Block) -> Iterator[str]:
         """Yield the statements of a block, indented."""
-        for statement in block.statements:
-            yield from indent(self._statement(statement))
+        yield from indent(self._each(block.statements))
+
+    def _each(self, statements: Sequence[Statement]) -> Iterator[str]:
+        """Yield statements; of barriers that follow each other, one: it orders all memory."""
+        before: Statement | None = None
+        for statement in statements:
+            if not (is_barrier(statement) and before is not None and is_barrier(before)):
+                yield from self._statement(statement)
+            before = statement
 
     def _statement(self, node: Statement) -> Iterator[str]:
         match node:
@@ -258,6 +266,11 @@ class StatementPrinter:
 def indent(lines: Iterable[str]) -> Iterator[str]:
     """Yield lines one level deeper."""
     return (_INDENT + line for line in lines)
+
+
+def is_barrier(node: Statement) -> bool:
+    """Tell whether a statement is a barrier."""
+    return isinstance(node, CallStatement) and node.call.function.name in _BARRIERS
 
 
 def has_call(node: Expression) -> bool:

@@ -77,6 +77,56 @@ def halts_in_a_function(x: Array[f32], y: Array[f32]) -> None:
     y[local_index] = halted(x)
 
 
+@gpu_function
+def handed_on(tile: Array[f32], value: f32) -> f32:
+    """Return the value of the neighbour across the workgroup."""
+    tile[local_index] = value
+    barrier()
+    return tile[255 - local_index]
+
+
+@gpu_kernel
+def calls_before_writing(x: Array[f32], y: Array[f32]) -> None:
+    """Write after all barriers that functions have."""
+    tile = shared(f32, 256)
+    value = handed_on(tile, x[local_index])
+    y[local_index] = value
+
+
+@gpu_kernel
+def calls_after_writing(x: Array[f32], y: Array[f32]) -> None:
+    """Call the same function once before a buffer is written, and once after."""
+    tile = shared(f32, 256)
+    value = handed_on(tile, x[local_index])
+    y[local_index] = value
+    again = handed_on(tile, y[255 - local_index])
+    y[local_index + 256] = again
+
+
+@gpu_kernel
+def calls_in_a_loop(y: Array[f32], rounds: u32) -> None:
+    """Call a function that waits, and write what another round reads."""
+    tile = shared(f32, 256)
+    for _ in range(rounds):
+        value = handed_on(tile, f32(local_index))
+        y[local_index] = value
+
+
+@gpu_function
+def written(y: Array[f32], value: f32) -> f32:
+    """Write a number and return it."""
+    y[local_index] = value
+    return value
+
+
+@gpu_kernel
+def writes_in_a_function(y: Array[f32]) -> None:
+    """Wait after what a function wrote."""
+    value = written(y, 2.0)
+    barrier()
+    y[local_index + 256] = value + y[255 - local_index]
+
+
 @pytest.mark.parametrize(
     ("kernel", "orders"),
     [
@@ -86,6 +136,10 @@ def halts_in_a_function(x: Array[f32], y: Array[f32]) -> None:
         (writes_in_a_loop, True),
         (counts_before, True),
         (halts_in_a_function, True),
+        (calls_before_writing, False),
+        (calls_after_writing, True),
+        (calls_in_a_loop, True),
+        (writes_in_a_function, True),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )

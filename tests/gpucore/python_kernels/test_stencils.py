@@ -20,9 +20,11 @@ from gpucore import (
     gpu_function,
     gpu_kernel,
     i32,
+    local_index,
     static_range,
     stencil,
 )
+from gpucore.kernels import stencils
 
 RNG = np.random.default_rng(26)
 BOUNDARIES = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -79,6 +81,64 @@ def test_rows_with_a_radius(device: Device, boundary: str, size: int) -> None:
     wide = padded(x, boundary, 4, 2.5)
     wanted = sum(wide[k : k + size] for k in range(9)) / 9
     np.testing.assert_allclose(found, wanted, rtol=2e-6)
+
+
+def far_up(x: Array2[f32], y: Array2[f32], s: f32) -> f32:
+    """Read rows above alone, and a column of each side."""
+    return x[-3, 0] * s + max(y[0, -1], x[0, 2]) - x[-1, -1]
+
+
+def volume(x: Array3[f32], y: Array3[f32], s: f32) -> f32:
+    """Return a sum with a weight of its own for each neighbour."""
+    if x[0, 0, 0] > y[-1, 0, 1]:
+        return s
+    return x[1, -1, 0] + 2 * y[0, 2, -2] + 3 * x[-1, 0, 0] + s * y[0, -1, 1]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (uneven, (5, 4)),
+        (uneven, (37, 70)),
+        (uneven, (64, 131)),
+        (far_up, (4, 5)),
+        (far_up, (19, 200)),
+        (volume, (3, 4, 5)),
+        (volume, (9, 21, 70)),
+    ],
+)
+def test_several_rows_an_invocation_give_the_same_bits(
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    boundary: str,
+    function: Any,
+    shape: tuple[int, ...],
+) -> None:
+    x, y = (device.buffer_from_array(RNG.random(shape, np.float32)) for _ in range(2))
+    form = made(boundary, function)
+    assert form.compile().fits_several
+    expected = form(x, y, 0.5).read()
+    monkeypatch.setattr(stencils, "_LEAST_FOR_ROWS", 1)
+    found = form(x, y, 0.5).read()
+    assert found.tobytes() == expected.tobytes()
+
+
+@stencil(boundary="edge", workgroup_size=(8, 2))
+def nearest(x: Array2[f32], far: i32) -> f32:
+    """Read at an offset that the launch gives."""
+    return x[0, far]
+
+
+@stencil(boundary="wrap")
+def where_it_is(x: Array2[f32]) -> f32:
+    """Know the place of its element."""
+    return x[0, 1] + f32(local_index)
+
+
+@pytest.mark.parametrize("form", [nearest, where_it_is])
+def test_what_an_offset_does_not_tell_keeps_one_element_an_invocation(form: Any) -> None:
+    assert not form.compile().fits_several
 
 
 @stencil()
