@@ -1,4 +1,4 @@
-"""Merging low-rank adapters into weights where they lie, without reading the model's file.
+"""Merging low-rank adapters into weights on the device, without reading the model's file.
 
 The weights before are kept beside, so that other adapters, or none, take little time. Where there
 is no memory for that, they are read from the file then.
@@ -16,10 +16,11 @@ from diffusion.adapters.rank_bank import (
     BankLayer,
     BankSize,
     LayersOf,
-    RankBank,
+    RankSource,
     bank_layers,
     is_low_rank_in,
     size_of,
+    update_of,
 )
 from diffusion.models.module import trim_idle_memory
 from gpucore import Buffer, Device, u32
@@ -35,12 +36,13 @@ _UNKNOWN: Final = 4 << 30
 
 
 class DirectMerging:
-    """The layers whose weights are changed on the device, in the buffers that they lie in."""
+    """The layers whose weights are changed on the device."""
 
     def __init__(self, device: Device, parts: Mapping[str, AdaptedPart]) -> None:
         self._device = device
         self._parts = parts
         self._kept: dict[BankLayer, Buffer[Any]] = {}
+        self._kept_bytes = 0
         self._changed: set[BankLayer] = set()
 
     @cached_property
@@ -67,14 +69,16 @@ class DirectMerging:
         Return the parameters that have to be read from the file.
         """
         lost: set[Parameter] = set()
+        changed_next = set(but)
         for layer in self._changed:
             if layer not in self._kept:
                 lost |= set(layer.parameters)
-            elif layer not in but:
-                _matrix(layer).copy_from(self._kept[layer])
+            elif layer not in changed_next:
+                layer.layer.replace_matrix(self._kept[layer])
         if not but:
             self._kept.clear()
-        self._changed &= set(but)
+            self._kept_bytes = 0
+        self._changed &= changed_next
         return lost
 
     def merge(
@@ -87,40 +91,29 @@ class DirectMerging:
 
         ``counts`` counts new weights that are not finite. Raises `ModelFormatError`.
         """
-        size = size_of(adapters, self._layers)
-        originals = [self._keep(layer, _matrix(layer)) for layer in layers]
-        bank = RankBank.make(self._device, self._parts, BankSize(size.ranks, frozenset(layers)), 1)
-        bank.place(0, adapters, counts)
-        for layer, original in zip(layers, originals, strict=True):
-            down, up, groups = bank.layers[layer.layer.layer]
-            merged = low_rank_sum(original, down, up, groups)
+        size = BankSize(size_of(adapters, self._layers).ranks, frozenset(layers))
+        source = RankSource(self._device, size, 0, adapters)
+        for layer in layers:
+            original = self._keep(layer)
+            update = update_of(self._device, original.dtype, layer, size.ranks, 1)
+            source.place(layer, update, counts)
+            merged = low_rank_sum(original, *update)
             count_nonfinite(merged, counts)
             self._changed.add(layer)
-            if layer.layer.is_parked:
-                layer.layer.replace_matrix(merged)
-            else:
-                _matrix(layer).copy_from(merged)
+            layer.layer.replace_matrix(merged)
         trim_idle_memory(self._device)
 
-    def _keep(self, layer: BankLayer, matrix: Buffer[Any]) -> Buffer[Any]:
-        """Return a copy of a layer's weights as they were, or the weights without memory for it.
+    def _keep(self, layer: BankLayer) -> Buffer[Any]:
+        """Return a layer's weights as they were; keep them where there is memory for it.
 
         Those that are parked are not kept: that would take what parking them saved.
         """
         if layer in self._kept:
             return self._kept[layer]
-        if layer.layer.is_parked:
-            return matrix
+        matrix = layer.layer.matrix
+        assert matrix is not None  # those without are not in `layers`
         most = (self._device.memory_size or _UNKNOWN) // _SHARE_KEPT
-        if sum(each.nbytes for each in self._kept.values()) + matrix.nbytes > most:
-            return matrix
-        copy = self._device.buffer(matrix.dtype, matrix.shape)
-        copy.copy_from(matrix)
-        self._kept[layer] = copy
-        return copy
-
-
-def _matrix(layer: BankLayer) -> Buffer[Any]:
-    matrix = layer.layer.matrix
-    assert matrix is not None  # those without are not in `DirectMerging.layers`
-    return matrix
+        if not layer.layer.is_parked and self._kept_bytes + matrix.nbytes <= most:
+            self._kept[layer] = matrix
+            self._kept_bytes += matrix.nbytes
+        return matrix

@@ -12,28 +12,30 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffusion.adapters.adapter import Parameter
 from diffusion.adapters.decomposition import MAGNITUDE
-from diffusion.adapters.kinds.low_rank import LOW_RANK, rank_of_factors, stored_factors
+from diffusion.adapters.kinds.low_rank import LOW_RANK, rank_of_factors
 from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter, overflow_error
+from diffusion.adapters.packed_factors import PackedFactors
 from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.models.low_rank import LayerUpdate, Updates
 from diffusion.models.module import trim_idle_memory
 from diffusion.models.updated_layers import UpdatedLayer, layers_of
-from gpucore import Buffer, Device, f16, f32, u32
-from gpustd.matmul.rank_slots import Region, Source, place_matrix
+from gpucore import Buffer, Device, DType, f32, u32
+from gpustd.matmul.rank_slots import Move, Moves, Region, Source, moves_table, place_matrices
 
 __all__ = [
     "BankLayer",
     "BankSize",
     "LayersOf",
     "RankBank",
+    "RankSource",
     "bank_layers",
     "is_low_rank",
     "is_low_rank_in",
     "size_of",
+    "update_of",
 ]
 
 LEAST_RANKS: Final = 16
@@ -130,13 +132,10 @@ class RankBank:
         cls, device: Device, parts: Mapping[str, AdaptedPart], size: BankSize, slots: int
     ) -> RankBank:
         """Return a bank whose slots hold nothing that is known."""
-        layers: dict[object, LayerUpdate] = {}
-        for part, layer in size.layers:
-            dtype, shapes = parts[part].dtype, _shapes(layer, size.ranks)
-            down, up = (device.buffer(dtype, (slots, *shape)) for shape in shapes)
-            if layer.groups < len(layer.names):  # between the weights' own parts are zeros
-                up = device.buffer_from_array(np.zeros(up.shape), dtype)
-            layers[layer.layer] = LayerUpdate(down, up, layer.groups)
+        layers = {
+            each.layer.layer: update_of(device, parts[each.part].dtype, each, size.ranks, slots)
+            for each in size.layers
+        }
         return cls(size, slots, layers, next(_numbers))
 
     def fill(self, slot: int, adapters: Sequence[MergedAdapter]) -> None:
@@ -149,16 +148,10 @@ class RankBank:
             raise overflow_error(adapters, found)
 
     def place(self, slot: int, adapters: Sequence[MergedAdapter], failures: Buffer[u32]) -> None:
-        """Do what `fill` does; ``failures`` counts the numbers that the bank cannot hold.
-
-        All matrices are uploaded before the first launch: between launches an upload waits.
-        """
-        moves: list[_Move] = []
+        """Do what `fill` does; ``failures`` counts the numbers that the bank cannot hold."""
+        source = RankSource(failures.device, self.size, slot, adapters)
         for each in self.size.layers:
-            down, up, _ = self.layers[each.layer.layer]
-            moves += _SlotOfLayer(each, self.size.ranks, slot, down, up).moves(adapters)
-        for source, target, region in moves:
-            place_matrix(source, target, region, failures)
+            source.place(each, self.layers[each.layer.layer], failures)
 
     def updates(self, chosen: Buffer[u32]) -> Updates:
         """Return what networks read, with the slot of each image."""
@@ -175,12 +168,70 @@ def _shapes(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int
     return (*layer.shape, width), (width // layer.groups, layer.offsets[-1])
 
 
-class _Move(NamedTuple):
-    """A matrix of a file, and the place in a bank that it goes to."""
+def update_of(
+    device: Device, dtype: type[DType], layer: BankLayer, ranks: int, slots: int
+) -> LayerUpdate:
+    """Return the matrices of a layer, whose slots hold nothing that is known."""
+    given = layer.layer
+    down, up = (device.buffer(dtype, (slots, *shape)) for shape in _shapes(given, ranks))
+    if given.groups < len(given.names):  # between the weights' own parts are zeros
+        up = device.buffer_from_array(np.zeros(up.shape), dtype)
+    return LayerUpdate(down, up, given.groups)
 
-    source: Source
-    target: Buffer[Any]
-    region: Region
+
+class _Launch(NamedTuple):
+    """Moves of one layer out of one buffer."""
+
+    source: Buffer[Any]
+    moves: Moves
+
+
+class RankSource:
+    """The matrices of a set of adapters on the device, and where they go in a ``slot``.
+
+    All that it uploads is uploaded when it is made: between launches an upload waits.
+    Raises `ModelFormatError`.
+    """
+
+    def __init__(
+        self, device: Device, size: BankSize, slot: int, adapters: Sequence[MergedAdapter]
+    ) -> None:
+        layers = {each: _SlotOfLayer(each, size.ranks, slot) for each in size.layers}
+        parts = {each: list(layout.parts(adapters)) for each, layout in layers.items()}
+        groups = (part.group for found in parts.values() for part in found)
+        packed = PackedFactors(device, (group for group in groups if group is not None))
+        buffers = packed.buffers or [device.buffer_from_array(np.zeros(1), f32)]
+        table: list[Move] = []
+        found: dict[BankLayer, list[tuple[int, int, int, int]]] = {}
+        for each, layout in layers.items():
+            moves: dict[int, list[Move]] = {}
+            for part in parts[each]:
+                for number, move in layout.moves(part, packed):
+                    moves.setdefault(number, []).append(move)
+            for number, some in moves.items():
+                most = max(move.size for move in some)
+                found.setdefault(each, []).append((number, len(table), len(some), most))
+                table += some
+        words = device.buffer_from_array(moves_table(table), u32)
+        self._launches = {
+            each: [_Launch(buffers[number], Moves(words, *where)) for number, *where in launches]
+            for each, launches in found.items()
+        }
+
+    def place(self, layer: BankLayer, update: LayerUpdate, failures: Buffer[u32]) -> None:
+        """Fill the slot of a layer; ``failures`` counts the numbers that it cannot hold."""
+        for source, moves in self._launches[layer]:
+            place_matrices(source, moves, update.down, update.up, failures)
+
+
+class _Part(NamedTuple):
+    """Ranks ``first`` to ``first + count`` of a weight: those of a group, and zeros after them."""
+
+    index: int
+    first: int
+    count: int
+    group: TensorGroup | None
+    strength: float
 
 
 class _SlotOfLayer(NamedTuple):
@@ -189,10 +240,8 @@ class _SlotOfLayer(NamedTuple):
     layer: BankLayer
     ranks: int
     slot: int
-    down: Buffer[Any]
-    up: Buffer[Any]
 
-    def moves(self, adapters: Sequence[MergedAdapter]) -> Iterator[_Move]:
+    def parts(self, adapters: Sequence[MergedAdapter]) -> Iterator[_Part]:
         """Yield what puts the ranks of all adapters side by side, and zeros after them."""
         for index, parameter in enumerate(self.layer.parameters):
             found = [
@@ -206,50 +255,42 @@ class _SlotOfLayer(NamedTuple):
                 rank = rank_of_factors(group)
                 last = number == len(found) - 1
                 count = self.ranks - first if last else rank
-                yield from self._moves(index, first, count, group, strength)
+                yield _Part(index, first, count, group, strength)
                 first += rank
             if not found:
-                yield from self._moves(index, 0, self.ranks, None, 0.0)
+                yield _Part(index, 0, self.ranks, None, 0.0)
 
-    def _moves(
-        self, index: int, first: int, count: int, group: TensorGroup | None, strength: float
-    ) -> Iterator[_Move]:
-        """Yield ``count`` ranks of weight ``index`` from ``first`` on: those of a group, zeros."""
-        device, layer = self.down.device, self.layer.layer
-        inputs, pitch = math.prod(layer.shape), self.down.shape[-1]
-        down, up = _sources(device, group, strength, inputs)
+    def moves(self, part: _Part, packed: PackedFactors) -> Iterator[tuple[int, Move]]:
+        """Yield the two moves of a part, with the number of the buffer that each reads."""
+        index, first, count, group, strength = part
+        layer = self.layer.layer
+        inputs = math.prod(layer.shape)
+        (*_, pitch), (high, width) = _shapes(layer, self.ranks)
         at = self.slot * inputs * pitch + index * self.ranks + first
         narrow = Region(at, pitch, inputs, count, math.prod(layer.shape[:-1]))
-        yield _Move(down, self.down, narrow)
-        _, high, width = self.up.shape
         start, end = layer.offsets[index : index + 2]
         line = self.slot * high + (index * self.ranks + first) % high
         wide = Region(line * width + start, width, count, end - start)
-        yield _Move(up, self.up, wide)
+        (a, down), (b, up) = _sources(group, strength, packed)
+        yield a, Move(down, narrow, goes_up=False)
+        yield b, Move(up, wide, goes_up=True)
 
 
 def _sources(
-    device: Device, group: TensorGroup | None, strength: float, inputs: int
-) -> tuple[Source, Source]:
-    """Return down (rank, ``inputs``) and up (rows, rank), whose product is the change.
+    group: TensorGroup | None, strength: float, packed: PackedFactors
+) -> Iterator[tuple[int, Source]]:
+    """Yield down and up, whose product is the change, with the numbers of their buffers.
 
     They have no ranks without a group. Raises `ModelFormatError`.
     """
     if group is None:
-        nothing = Source(device.buffer_from_array(np.zeros(1), f32), 1, 0, 0)
-        return nothing, nothing
-    found = stored_factors(group)
+        yield from [(0, Source(0, 1, 0, 0))] * 2
+        return
     # A small factor goes with the numbers that are larger, so that f16 holds the others' digits.
-    factor = strength * found.scale
+    factor = strength * group.scale_of(group.rank_of("down", 0))
     share = 2.0 ** min(0, math.floor(math.log2(abs(factor)))) if factor else 1.0
-    rank, rows = rank_of_factors(group), group.rows
-    down = Source(_upload(device, found.down), inputs, inputs, rank, share)
-    up = Source(_upload(device, found.up), found.up.shape[1], rank, rows, factor / share)
-    return down, up
-
-
-def _upload(device: Device, array: NDArray[Any]) -> Buffer[Any]:
-    """Return an array on the device, as it is stored if the device has that type, else in f32."""
-    halves = array.dtype == np.float16 and device.has_f16
-    with np.errstate(over="ignore"):
-        return device.buffer_from_array(np.ascontiguousarray(array), f16 if halves else f32)
+    rank, columns, rows = rank_of_factors(group), group.columns, group.rows
+    down, up = (packed.place(group, role) for role in ("down", "up"))
+    yield down.buffer, Source(down.first, columns, columns, rank, share)
+    line = group.rank_of("up", 1)
+    yield up.buffer, Source(up.first, line, rank, rows, factor / share)

@@ -1,19 +1,25 @@
-"""Slots of low-rank updates: matrices from an adapter's file, brought into a slot's layout."""
+"""Slots of low-rank updates: matrices from adapters' files, brought into a slot's layout."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gpucore import Buffer, u32
+from gpucore.integers import ceil_div
 from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import float_scalar
-from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 
-__all__ = ["Region", "Source", "place_matrix"]
+__all__ = ["Move", "Moves", "Region", "Source", "moves_table", "place_matrices"]
 
-_WORKGROUP = 64
+_WORKGROUP: Final = 64
+_MOST_GROUPS: Final = 1024
+"""Workgroups of a move; those make larger ones in several turns."""
 
 
 @dataclass(frozen=True)
@@ -33,41 +39,74 @@ class Region:
 
 @dataclass(frozen=True)
 class Source:
-    """A matrix (columns, ``line``) of f16 or f32, of which some ``rows`` and ``columns`` count."""
+    """A matrix (columns, ``line``) from element ``first`` of a buffer on.
 
-    buffer: Buffer[Any]
+    Some ``rows`` and ``columns`` of it count.
+    """
+
+    first: int
     line: int
     rows: int
     columns: int
     factor: float = 1.0
 
 
-def place_matrix(source: Source, slots: Buffer[Any], region: Region, failures: Buffer[u32]) -> None:
-    """Record ``slots[region] = factor * source.T``, with zeros past what counts of the source.
+class Move(NamedTuple):
+    """``factor * source.T`` into a region of ``down``, or of ``up``; zeros past what counts."""
 
-    Numbers that ``slots``, f16 or f32, cannot hold become 0, and are counted in ``failures`` (1,).
+    source: Source
+    region: Region
+    goes_up: bool
+
+    @property
+    def size(self) -> int:
+        """The elements that it writes."""
+        return self.region.rows * self.region.columns
+
+
+class Moves(NamedTuple):
+    """Moves of a ``table`` on the device: ``count`` from ``first`` on; ``most``: greatest size."""
+
+    table: Buffer[u32]
+    first: int
+    count: int
+    most: int
+
+
+def moves_table(moves: Sequence[Move]) -> NDArray[np.uint32]:
+    """Return the table (moves, 12) that the kernel reads."""
+    rows = [
+        (
+            *(source.first, source.line, source.rows, source.columns),
+            *(move.size, region.columns, region.first, region.pitch),
+            *(max(region.rows // region.taps, 1), region.taps, int(move.goes_up), 0),
+        )
+        for move in moves
+        for source, region in [move[:2]]
+    ]
+    table = np.array(rows, np.uint32).reshape(-1, 12)
+    table[:, -1] = np.array([move.source.factor for move in moves], np.float32).view(np.uint32)
+    return table
+
+
+def place_matrices(
+    source: Buffer[Any],
+    moves: Moves,
+    down: Buffer[Any],
+    up: Buffer[Any],
+    failures: Buffer[u32],
+) -> None:
+    """Record moves out of ``source``, f16 or f32, into the matrices of a layer, f16 or f32.
+
+    Numbers that these cannot hold become 0, and are counted in ``failures`` (1,).
     Raises `DTypeError`.
     """
-    op = "place_matrix"
-    require_buffers(op, source.buffer, slots, failures)
-    count = region.rows * region.columns
-    if not count:
-        return
+    op = "place_matrices"
+    require_buffers(op, source, moves.table, down, up, failures)
     spec: dict[str, Value] = {
-        "scalar": float_scalar(op, source.buffer),
-        "target": float_scalar(op, slots),
+        "scalar": float_scalar(op, source),
+        "target": float_scalar(op, down, up),
     }
-    params = {
-        "count": count,
-        "width": region.columns,
-        "rows": source.rows,
-        "columns": source.columns,
-        "line": source.line,
-        "channels": max(region.rows // region.taps, 1),
-        "taps": region.taps,
-        "base": region.first,
-        "pitch": region.pitch,
-        "factor": source.factor,
-    }
-    record = kernel(slots.device, "matmul/low_rank/place.wgsl", **spec)
-    record(source.buffer, failures, slots, params, grid=flat_grid(count, _WORKGROUP))
+    grid = min(ceil_div(moves.most, _WORKGROUP), _MOST_GROUPS), moves.count, 1
+    record = kernel(down.device, "matmul/low_rank/place.wgsl", **spec)
+    record(source, moves.table, failures, down, up, {"skip": moves.first}, grid=grid)

@@ -8,7 +8,8 @@ never a signal. Nothing in the file is used as a path.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
@@ -111,15 +112,28 @@ class SafetensorsFile:
         Raises ``ModelFormatError`` if the file has changed since it was opened.
         """
         stored = np.empty(entry.nbytes, np.uint8)
+        with self.reads() as read:
+            read(entry, stored)
+        return stored
+
+    @contextmanager
+    def reads(self) -> Iterator[Callable[[TensorEntry, NDArray[Any]], None]]:
+        """Open the file; give a function that copies a tensor's bytes into a contiguous array.
+
+        Raises ``ModelFormatError`` if the file has changed since `open_safetensors`.
+        """
         try:
             with reading(self.path), open_regular(self.path) as file:
+
+                def read(entry: TensorEntry, target: NDArray[Any]) -> None:
+                    file.seek(entry.offset)
+                    _fill(file, target, self.path)
+
                 self._check_unchanged(file)
-                file.seek(entry.offset)
-                _fill(file, stored, self.path)
+                yield read
                 self._check_unchanged(file)
         except ModelNotFoundError as error:
             raise file_changed(self.path) from error
-        return stored
 
     def _check_unchanged(self, file: FileIO) -> None:
         """Raise ``ModelFormatError`` if ``file`` is not the one whose header was read."""

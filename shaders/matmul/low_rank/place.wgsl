@@ -1,28 +1,27 @@
-// A matrix of a low-rank adapter, brought from its file's order into a slot: turned round, times a factor,
-// and filled up with zeros. One result element an invocation; numbers that the slot cannot hold are counted.
+// Matrices of low-rank adapters, brought from their files' order into a slot of one layer: turned round, times
+// a factor, and filled up with zeros. Workgroups along y each make one move of a table; numbers that the slot
+// cannot hold are counted.
 //
-// Layout: source is (columns, rows) of the scalar S, where a row is a channel and then a tap; slots is of the
-// scalar T: element (p, q) of the result lies at `base` + p `pitch` + q, its rows tap by tap. Rows and
+// Layout: source has the matrices one after another, each from `first` on as (columns, rows) of the scalar S,
+// where a row is a channel and then a tap. moves has three words for each, from move `skip` on: first, line,
+// rows, columns; count, width, base, pitch; channels, taps, up, factor. down and up are of the scalar T:
+// element (p, q) of a move lies at `base` + p `pitch` + q of one of them, its rows tap by tap. Rows and
 // columns past those of the source are zeros. failures has one number.
-// Limits: 2^32 - 2^11 elements of the result; places in slots below 2^32.
+// Limits: 2^32 - 2^22 elements of a move; places in source, down and up below 2^32; 65535 moves.
 //% if "f16" in (scalar, target)
 enable f16;
 //% endif
 alias S = {{ scalar }};
 alias T = {{ target }};
 
-struct Params {
-    count: u32, width: u32,        // elements of the result, and of one of its rows
-    rows: u32, columns: u32,       // of the source that count
-    line: u32,                     // elements of a column of the source
-    channels: u32, taps: u32, base: u32, pitch: u32,
-    factor: f32,
-}
+struct Params { skip: u32 }
 
 @group(0) @binding(0) var<storage, read> source: array<S>;
-@group(0) @binding(1) var<storage, read_write> failures: array<atomic<u32>>;
-@group(0) @binding(2) var<storage, read_write> slots: array<T>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> moves: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> failures: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read_write> down: array<T>;
+@group(0) @binding(4) var<storage, read_write> up: array<T>;
+@group(0) @binding(5) var<uniform> params: Params;
 
 // From these bits on, a number is infinite or NaN in T: 65520 would be rounded up.
 //% if target == "f16"
@@ -32,19 +31,28 @@ const BEYOND = 0x7f800000u;
 //% endif
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let index = id.x + id.y * (65535u * 64u);
-    if (index >= params.count) { return; }
-    let p = index / params.width;
-    let q = index % params.width;
-    var value = 0.0;
-    if (p < params.rows && q < params.columns) {
-        let at = p % params.channels * params.taps + p / params.channels;
-        value = f32(source[q * params.line + at]) * params.factor;
-        if ((bitcast<u32>(value) & 0x7fffffffu) >= BEYOND) {
-            atomicAdd(&failures[0], 1u);
-            value = 0.0;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let word = (params.skip + id.y) * 3u;
+    let given = moves[word];      // first, line, rows, columns
+    let made = moves[word + 1u];  // count, width, base, pitch
+    let more = moves[word + 2u];  // channels, taps, up, factor
+    for (var index = id.x; index < made.x; index += groups.x * 64u) {
+        let p = index / made.y;
+        let q = index % made.y;
+        var value = 0.0;
+        if (p < given.z && q < given.w) {
+            let at = p % more.x * more.y + p / more.x;
+            value = f32(source[given.x + q * given.y + at]) * bitcast<f32>(more.w);
+            if ((bitcast<u32>(value) & 0x7fffffffu) >= BEYOND) {
+                atomicAdd(&failures[0], 1u);
+                value = 0.0;
+            }
+        }
+        let to = made.z + p * made.w + q;
+        if (more.z == 1u) {
+            up[to] = T(value);
+        } else {
+            down[to] = T(value);
         }
     }
-    slots[params.base + p * params.pitch + q] = T(value);
 }

@@ -23,7 +23,7 @@ from gpustd.matmul.low_rank import (
     low_rank_sum,
     low_rank_update,
 )
-from gpustd.matmul.rank_slots import Region, Source, place_matrix
+from gpustd.matmul.rank_slots import Move, Moves, Region, Source, moves_table, place_matrices
 from tests.conftest import skip_without_f16
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.hopper_cards import skip_without_wgmma
@@ -299,18 +299,29 @@ def test_matrices_are_turned_round_into_slots(device: Device, target: type[DType
     ranks, inputs, taps = 3, 5, 4
     given = np.arange(ranks * inputs * taps, dtype=np.float32).reshape(ranks, inputs, taps)
     given[1, 2, 3] = np.inf
-    source = Source(device.buffer_from_array(given), inputs * taps, inputs * taps, 2, 0.5)
-    slots = device.buffer_from_array(np.full((2, taps * inputs, 8), 7), target)
+    source = Source(3, inputs * taps, inputs * taps, 2, 0.5)
+    packed = device.buffer_from_array(np.concatenate([[5, 6, 7], given.reshape(-1)]), f32)
+    slots, others = (
+        device.buffer_from_array(np.full((2, taps * inputs, 8), 7), target) for _ in range(2)
+    )
     failures = device.buffer_from_array(np.zeros(1), u32)
     region = Region(taps * inputs * 8 + 1, 8, taps * inputs, 4, taps)
-    place_matrix(source, slots, region, failures)
+    moves = [Move(source, region, goes_up=up) for up in (True, False, True)]
+    table = device.buffer_from_array(moves_table(moves), u32)
+    place_matrices(
+        packed, Moves(table, 1, 1, region.rows * region.columns), slots, others, failures
+    )
     expected = np.full((2, taps * inputs, 8), 7.0)
     expected[1, :, 1:5] = 0.0
     expected[1, :, 1:3] = 0.5 * np.where(np.isfinite(given), given, 0)[:2].transpose(
         2, 1, 0
     ).reshape(taps * inputs, 2)
     np.testing.assert_array_equal(slots.read(), expected)
+    assert (others.read() == 7).all()
     assert failures.read().tolist() == [1]
+    place_matrices(packed, Moves(table, 2, 1, 64), others, slots, failures)
+    np.testing.assert_array_equal(slots.read(), expected)
+    assert (others.read() == 7).all()
 
 
 def test_what_does_not_fit_is_refused(device: Device) -> None:
