@@ -140,6 +140,8 @@ def _init_image_fields(start: InitImage) -> Pairs:
     pairs: Pairs = {"Denoising strength": start.strength}
     if start.noise != 1:
         pairs["Noise multiplier"] = start.noise
+    if start.keep_colours:
+        pairs["Color correction"] = "True"
     if start.upscaler is not None:
         pairs["Upscaler"] = _upscaler_label(start.upscaler)
     return pairs | (_inpaint_fields(start.inpaint) if start.inpaint is not None else {})

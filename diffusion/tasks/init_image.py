@@ -10,6 +10,7 @@ from PIL import Image
 from diffusion.checks import check_network, check_number
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
+from diffusion.tasks.colour_matching import match_colours
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, box_around_mask, fill_masked
 from diffusion.tasks.resizing import RESIZE_MODES, check_size, drawn_size, fit_image
 from gpustd.matmul.conv import Wrap
@@ -26,7 +27,7 @@ class PreparedImage:
     ``image``: RGB, to be encoded. ``mask``: L of that size, white where it is drawn anew; None for
     all. ``original``: the picture that the result is laid over, through ``overlay`` (L). ``box``:
     the result's place in it; None where that is all of it. ``latents``: the size in pixels that its
-    latents are resized to; None for its own.
+    latents are resized to; None for its own. ``keeps_colours``: the result gets those of ``image``.
     """
 
     image: Image.Image
@@ -35,9 +36,15 @@ class PreparedImage:
     overlay: Image.Image | None = None
     box: Box | None = None
     latents: tuple[int, int] | None = None
+    keeps_colours: bool = False
 
     def compose(self, drawn: Image.Image) -> Image.Image:
-        """Return ``drawn`` with the original's pixels where nothing was to be drawn."""
+        """Return ``drawn`` with the original's pixels where nothing was to be drawn.
+
+        Its colours are matched before, where that was chosen.
+        """
+        if self.keeps_colours:
+            drawn = match_colours(drawn, self.image)
         if self.original is None or self.overlay is None:
             return drawn
         placed = drawn
@@ -64,6 +71,8 @@ class InitImage:
         upscaler: the network that enlarges it first, where it is smaller than the size drawn: a
             name in the pipeline's folder, or a path. None for Lanczos alone.
         noise: a factor of the noise that is laid over it; the WebUI's noise multiplier.
+        keep_colours: whether the result gets the colours of what is drawn on, its luminosity aside;
+            the WebUI's colour correction.
     """
 
     image: Image.Image
@@ -72,6 +81,7 @@ class InitImage:
     inpaint: Inpaint | None = None
     upscaler: str | Path | None = None
     noise: float = 1.0
+    keep_colours: bool = False
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that is out of range."""
@@ -128,6 +138,9 @@ class InitImage:
 
         Raises `SettingsError`.
         """
+        return replace(self._prepare(size), keeps_colours=self.keep_colours)
+
+    def _prepare(self, size: tuple[int, int]) -> PreparedImage:
         image = to_rgb(self.image)
         if self.inpaint is None and self._resizes_latents:
             return PreparedImage(fit_image(image, drawn_size(image), "stretch"), latents=size)

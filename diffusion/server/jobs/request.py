@@ -76,6 +76,7 @@ class InitImageRequest(Part):
     inpaint: InpaintRequest | None = None
     upscaler: str | None = None
     noise: Finite = 1.0
+    keep_colours: bool = False
 
     def clean(self) -> InitImageRequest:
         """Return it with its pictures written anew. Raises `SettingsError`."""
@@ -93,7 +94,15 @@ class InitImageRequest(Part):
             data = base64.b64decode(self.inpaint.mask)
             inpaint = Inpaint(decode_image(data, "mask"), **given)
         image = decode_image(base64.b64decode(self.image), "image")
-        return InitImage(image, self.strength, self.resize, inpaint, self.upscaler, self.noise)
+        return InitImage(
+            image,
+            self.strength,
+            self.resize,
+            inpaint,
+            self.upscaler,
+            self.noise,
+            self.keep_colours,
+        )
 
 
 class HiresRequest(Part):

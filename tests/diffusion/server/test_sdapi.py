@@ -15,6 +15,7 @@ from PIL import Image
 from diffusion.infotext.files import read_texts
 from diffusion.server.routes.missing import MISSING
 from diffusion.server.routes.sdapi.guidance_scripts import GUIDANCE_SCRIPTS
+from tests.diffusion.server.adapter_files import encode, picture
 from tests.diffusion.server.live_server import Live, wait_until
 
 RED = Image.new("RGB", (64, 48), (255, 0, 0))
@@ -262,6 +263,22 @@ def test_hires_fix_has_the_asked_size(
     assert hires is not None
     pairs = zip(asked, hires.size(*size), strict=True)
     assert all(wanted in (0, made) for wanted, made in pairs)
+
+
+def test_colours_are_corrected_where_a_user_or_a_request_says_so(live: Live) -> None:
+    name, body = "img2img_color_correction", {"init_images": [encode(picture())], "steps": 1}
+    found = []
+    both = ((False, {}), (False, {name: True}), (True, {}), (True, {name: False}))
+    for option, override in both:
+        assert live.post("/sdapi/v1/options", {name: option}).ok
+        assert live.get("/sdapi/v1/options").json()[name] == option
+        answer = live.post("/sdapi/v1/img2img", body | {"override_settings": override})
+        text = json.loads(answer.json()["info"])["infotexts"][0]
+        drawn = live.engine.drawn[-1].init_image
+        assert drawn is not None
+        found.append((drawn.keep_colours, "Color correction: True" in text))
+    assert found == [(False, False), (True, True), (True, True), (False, False)]
+    assert live.post("/sdapi/v1/options", {name: "maybe"}).status_code == 422
 
 
 def test_the_first_pass_may_have_a_size_of_its_own(live: Live) -> None:

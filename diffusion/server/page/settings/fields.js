@@ -71,6 +71,7 @@ export const FIELDS = [
   { key: "init_image.strength", label: "Strength", kind: "slider", group: "source", min: 0, max: 1, step: 0.01, standard: 0.75, modes: ["image", "inpaint"], hint: "How much is drawn anew: 0.2 changes little, 0.9 keeps hardly anything." },
   { key: "init_image.resize", label: "Fit", kind: "choice", group: "source", choices: "resize", standard: "stretch", modes: ["image", "inpaint"], hint: "How the picture comes to the size that is drawn." },
   { key: "init_image.noise", label: "Noise", kind: "number", group: "source", min: 0, max: 2, step: 0.01, standard: 1, modes: ["image", "inpaint"], hint: "Less than 1 gives smoother pictures, more gives detail." },
+  { key: "init_image.keep_colours", label: "Keep its colours", kind: "switch", group: "source", standard: false, modes: ["image", "inpaint"] },
   { key: "upscale.scale", label: "Scale", kind: "slider", group: "source", min: 1, max: 4, step: 0.25, standard: 2, modes: ["upscale"] },
   { key: "upscale.upscaler", label: "Enlarged by", kind: "choice", group: "source", choices: "upscaler_network", unset: "stretching", modes: ["upscale"], hint: "A network of the server’s folder of upscalers." },
   { key: "upscale.strength", label: "Strength", kind: "slider", group: "source", min: 0, max: 1, step: 0.01, standard: 0.3, modes: ["upscale"], hint: "0.2 sharpens, 0.5 invents." },

@@ -27,7 +27,6 @@ MOST_NUMBER: Final = 1000
 MOST_ORDER: Final = 50
 
 FIXED: Final[Mapping[str, object]] = {
-    "img2img_color_correction": False,
     "hypertile_enable_unet_secondpass": False,
     "hypertile_enable_vae": False,
     "deepcache_cache_enable_step_percentage": 0.0,
@@ -72,6 +71,7 @@ class OptionValues:
     merging_hires: float = 0
     merging_img2img: float = 0
     img2img_upscaler: str | None = None
+    keep_colours: bool = False
     tiles: bool = False
     tile: int = 256
     tile_swap: int = 3
@@ -119,6 +119,7 @@ class OptionValues:
             "token_merging_ratio_hr": self.merging_hires,
             "token_merging_ratio_img2img": self.merging_img2img,
             "upscaler_for_img2img": self.img2img_upscaler,
+            "img2img_color_correction": self.keep_colours,
             "initial_noise_multiplier": self.noise_multiplier,
             "hypertile_enable_unet": self.tiles,
             "hypertile_max_tile_unet": self.tile,
@@ -258,6 +259,7 @@ _SETTERS: Final[Mapping[str, Callable[[OptionValues, object], OptionValues]]] = 
         "token_merging_ratio_img2img", "merging_img2img", 1
     ),
     "upscaler_for_img2img": _set_upscaler,
+    "img2img_color_correction": _flag_setter("img2img_color_correction", "keep_colours"),
     "uni_pc_order": _count_setter("uni_pc_order", "order", 1, MOST_ORDER),
     "eta_noise_seed_delta": _set_delta,
     "initial_noise_multiplier": _number_setter("initial_noise_multiplier", "noise_multiplier", 10),

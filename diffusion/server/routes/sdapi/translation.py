@@ -83,6 +83,7 @@ def img2img_job(body: Img2ImgBody, options: OptionValues) -> JobRequest:
         inpaint=inpaint,
         upscaler=None if inpaint is not None or is_latent else chosen.img2img_upscaler,
         noise=chosen.noise_multiplier if noise is None else noise,
+        keep_colours=chosen.keep_colours,
     )
     return JobRequest(**_shared_fields(body, options), init_image=init_image)
 
