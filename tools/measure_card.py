@@ -73,6 +73,7 @@ MEASUREMENTS = (
         120,
         "tools.full_size.memory {folder}/sdxl --model sdxl --device {device} --keep",
     ),
+    Measurement("load-times", 60, "tools.load_times {folder}/sdxl --device {device} --readers 1,4"),
     Measurement(
         "memory-sdxl",
         240,

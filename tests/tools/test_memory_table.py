@@ -49,16 +49,20 @@ def test_plans_within_budgets(
 def test_measured_bytes_are_the_plans(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("--measure", "--weights", "q8_0,fp8", "--budgets", "40M")
+    options = ("--measure", "--weights", "q8_0,fp8", "--budgets", "14M")
     rows = rows_of(monkeypatch, tmp_path / "rows.json", device, *options)
     assert [(row["weights"], row["budget"]) for row in rows] == [
         ("q8_0", None),
-        ("q8_0", "40M"),
+        ("q8_0", "14M"),
         ("fp8", None),
-        ("fp8", "40M"),
+        ("fp8", "14M"),
     ]
+    assert any(row["moved_per_call"] for row in rows)
     for row in rows:
         assert row["measured"] == pytest.approx(row["planned"], rel=0.02)
         assert row["equal"] is True
         assert 0 < row["load_s"] < row["first_step_s"]
         assert row["picture_s"] > 0
+        assert row["call_ms"] > 0
+        copies = [row["copy_ms"], row["rate_gb_s"]]
+        assert all(copies) if row["moved_per_call"] else copies == [None, None]

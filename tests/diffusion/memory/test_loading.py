@@ -114,7 +114,11 @@ def test_the_host_keeps_little_while_a_large_file_is_loaded(
     assert peak > largest / 2, "the watch saw nothing"
 
 
-def test_tensors_come_in_the_order_of_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("readers", [1, 4])
+def test_tensors_come_in_the_order_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: int
+) -> None:
+    monkeypatch.setattr("diffusion.checkpoints.weights._READERS", readers)
     arrays = {name: np.full(3, i, np.float32) for i, name in enumerate("cadb")}
     save_safetensors(tmp_path / "a.safetensors", arrays)
     weights = open_weights(tmp_path / "a.safetensors", ())
