@@ -6,31 +6,42 @@ is no memory for that, they are read from the file then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
+
+import numpy as np
 
 from diffusion.adapters.adapter import Parameter
 from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter
 from diffusion.adapters.rank_bank import (
     BankLayer,
-    BankSize,
     LayersOf,
     RankSource,
+    Target,
     bank_layers,
+    has_gaps,
     is_low_rank_in,
+    shapes_of,
     size_of,
-    update_of,
 )
 from diffusion.models.module import trim_idle_memory
-from gpucore import Buffer, Device, u32
+from gpucore import Buffer, Device, DType, u32
+from gpucore.integers import ceil_div
 from gpustd import count_nonfinite
-from gpustd.matmul.low_rank import low_rank_sum
+from gpustd.matmul.low_rank import PackedUpdate, low_rank_sum
 
 __all__ = ["DirectMerging"]
 
 _SHARE_KEPT: Final = 4
 """Weights that are kept take at most one of so many parts of the device's memory."""
+_ALIGNMENT: Final = 16
+"""Elements of which matrices begin at a multiple."""
+_BATCH: Final = 32 << 20
+"""Bytes of low-rank matrices that are made at once."""
 _UNKNOWN: Final = 4 << 30
 """The memory of a device that does not tell."""
 
@@ -91,17 +102,24 @@ class DirectMerging:
 
         ``counts`` counts new weights that are not finite. Raises `ModelFormatError`.
         """
-        size = BankSize(size_of(adapters, self._layers).ranks, frozenset(layers))
-        source = RankSource(self._device, size, 0, adapters)
-        for layer in layers:
-            original = self._keep(layer)
-            update = update_of(self._device, original.dtype, layer, size.ranks, 1)
-            source.place(layer, update, counts)
-            merged = low_rank_sum(original, *update)
-            count_nonfinite(merged, counts)
-            self._changed.add(layer)
-            layer.layer.replace_matrix(merged)
+        ranks = size_of(adapters, self._layers).ranks
+        batches = list(_batches(layers, self._parts, ranks))
+        targets = {layer: target for each in batches for layer, target in each.targets.items()}
+        source = RankSource(self._device, ranks, targets, adapters)
+        for batch in batches:
+            down, up = batch.buffers(self._device)
+            source.place(batch.number, down, up, counts)
+            for layer, (_, *starts) in batch.targets.items():
+                _, (rows, _) = shapes_of(layer.layer, ranks)
+                update = PackedUpdate(down, up, rows, layer.layer.groups, *starts)
+                self._merge_layer(layer, update, counts)
         trim_idle_memory(self._device)
+
+    def _merge_layer(self, layer: BankLayer, update: PackedUpdate, counts: Buffer[u32]) -> None:
+        merged = low_rank_sum(self._keep(layer), update)
+        count_nonfinite(merged, counts)
+        self._changed.add(layer)
+        layer.layer.replace_matrix(merged)
 
     def _keep(self, layer: BankLayer) -> Buffer[Any]:
         """Return a layer's weights as they were; keep them where there is memory for it.
@@ -117,3 +135,45 @@ class DirectMerging:
             self._kept[layer] = matrix
             self._kept_bytes += matrix.nbytes
         return matrix
+
+
+@dataclass
+class _Batch:
+    """Layers whose low-rank matrices lie side by side in two buffers while they are merged."""
+
+    number: int
+    dtype: type[DType]
+    targets: dict[BankLayer, Target] = field(default_factory=dict)
+    sizes: tuple[int, int] = (0, 0)
+
+    def add(self, layer: BankLayer, ranks: int) -> None:
+        """Take a layer."""
+        self.targets[layer] = Target(self.number, *self.sizes)
+        more = (math.prod(shape) for shape in shapes_of(layer.layer, ranks))
+        down, up = (
+            ceil_div(size + each, _ALIGNMENT) * _ALIGNMENT
+            for size, each in zip(self.sizes, more, strict=True)
+        )
+        self.sizes = down, up
+
+    def buffers(self, device: Device) -> tuple[Buffer[Any], Buffer[Any]]:
+        """Return memory for the matrices."""
+        down, up = (device.buffer(self.dtype, size) for size in self.sizes)
+        if any(has_gaps(each.layer) for each in self.targets):
+            up = device.buffer_from_array(np.zeros(self.sizes[1]), self.dtype)
+        return down, up
+
+
+def _batches(
+    layers: Iterable[BankLayer], parts: Mapping[str, AdaptedPart], ranks: int
+) -> Iterator[_Batch]:
+    """Yield batches of layers of one dtype, of some megabytes."""
+    numbers = itertools.count()
+    open_ones: dict[type[DType], _Batch] = {}
+    for layer in layers:
+        dtype = parts[layer.part].dtype
+        batch = open_ones.setdefault(dtype, _Batch(next(numbers), dtype))
+        batch.add(layer, ranks)
+        if max(batch.sizes) * dtype.itemsize >= _BATCH:
+            yield open_ones.pop(dtype)
+    yield from open_ones.values()

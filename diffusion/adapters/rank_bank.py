@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +22,7 @@ from diffusion.adapters.tensor_group import TensorGroup
 from diffusion.models.low_rank import LayerUpdate, Updates
 from diffusion.models.module import trim_idle_memory
 from diffusion.models.updated_layers import UpdatedLayer, layers_of
-from gpucore import Buffer, Device, DType, f32, u32
+from gpucore import Buffer, Device, f32, u32
 from gpustd.matmul.rank_slots import Move, Moves, Region, Source, moves_table, place_matrices
 
 __all__ = [
@@ -31,11 +31,13 @@ __all__ = [
     "LayersOf",
     "RankBank",
     "RankSource",
+    "Target",
     "bank_layers",
+    "has_gaps",
     "is_low_rank",
     "is_low_rank_in",
+    "shapes_of",
     "size_of",
-    "update_of",
 ]
 
 LEAST_RANKS: Final = 16
@@ -73,7 +75,7 @@ class BankSize(NamedTuple):
     @property
     def elements(self) -> int:
         """Elements of a slot."""
-        return sum(math.prod(s) for each in self.layers for s in _shapes(each.layer, self.ranks))
+        return sum(math.prod(s) for each in self.layers for s in shapes_of(each.layer, self.ranks))
 
 
 def bank_layers(parts: Mapping[str, AdaptedPart]) -> LayersOf:
@@ -132,10 +134,13 @@ class RankBank:
         cls, device: Device, parts: Mapping[str, AdaptedPart], size: BankSize, slots: int
     ) -> RankBank:
         """Return a bank whose slots hold nothing that is known."""
-        layers = {
-            each.layer.layer: update_of(device, parts[each.part].dtype, each, size.ranks, slots)
-            for each in size.layers
-        }
+        layers: dict[object, LayerUpdate] = {}
+        for part, layer in size.layers:
+            dtype, shapes = parts[part].dtype, shapes_of(layer, size.ranks)
+            down, up = (device.buffer(dtype, (slots, *shape)) for shape in shapes)
+            if has_gaps(layer):
+                up = device.buffer_from_array(np.zeros(up.shape), dtype)
+            layers[layer.layer] = LayerUpdate(down, up, layer.groups)
         return cls(size, slots, layers, next(_numbers))
 
     def fill(self, slot: int, adapters: Sequence[MergedAdapter]) -> None:
@@ -149,16 +154,21 @@ class RankBank:
 
     def place(self, slot: int, adapters: Sequence[MergedAdapter], failures: Buffer[u32]) -> None:
         """Do what `fill` does; ``failures`` counts the numbers that the bank cannot hold."""
-        source = RankSource(failures.device, self.size, slot, adapters)
+        targets: dict[BankLayer, Target] = {}
         for each in self.size.layers:
-            source.place(each, self.layers[each.layer.layer], failures)
+            sizes = map(math.prod, shapes_of(each.layer, self.size.ranks))
+            targets[each] = Target(each, *(slot * size for size in sizes))
+        source = RankSource(failures.device, self.size.ranks, targets, adapters)
+        for each in targets:
+            down, up, _ = self.layers[each.layer.layer]
+            source.place(each, down, up, failures)
 
     def updates(self, chosen: Buffer[u32]) -> Updates:
         """Return what networks read, with the slot of each image."""
         return Updates(self.layers, chosen)
 
 
-def _shapes(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def shapes_of(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the shapes of a layer's two matrices in a slot: down, up.
 
     Each weight of the layer has ranks of its own: side by side in ``down``. In ``up`` they stand
@@ -168,60 +178,60 @@ def _shapes(layer: UpdatedLayer, ranks: int) -> tuple[tuple[int, ...], tuple[int
     return (*layer.shape, width), (width // layer.groups, layer.offsets[-1])
 
 
-def update_of(
-    device: Device, dtype: type[DType], layer: BankLayer, ranks: int, slots: int
-) -> LayerUpdate:
-    """Return the matrices of a layer, whose slots hold nothing that is known."""
-    given = layer.layer
-    down, up = (device.buffer(dtype, (slots, *shape)) for shape in _shapes(given, ranks))
-    if given.groups < len(given.names):  # between the weights' own parts are zeros
-        up = device.buffer_from_array(np.zeros(up.shape), dtype)
-    return LayerUpdate(down, up, given.groups)
+def has_gaps(layer: UpdatedLayer) -> bool:
+    """Tell whether zeros stand between the parts of ``up`` that its weights have."""
+    return layer.groups < len(layer.names)
 
 
-class _Launch(NamedTuple):
-    """Moves of one layer out of one buffer."""
+class Target(NamedTuple):
+    """Where a layer's matrices go: the key of a pair of buffers, and their first elements there."""
 
-    source: Buffer[Any]
-    moves: Moves
+    buffers: Hashable
+    down: int
+    up: int
 
 
 class RankSource:
-    """The matrices of a set of adapters on the device, and where they go in a ``slot``.
+    """The matrices of a set of adapters on the device, and where they go.
 
     All that it uploads is uploaded when it is made: between launches an upload waits.
     Raises `ModelFormatError`.
     """
 
     def __init__(
-        self, device: Device, size: BankSize, slot: int, adapters: Sequence[MergedAdapter]
+        self,
+        device: Device,
+        ranks: int,
+        targets: Mapping[BankLayer, Target],
+        adapters: Sequence[MergedAdapter],
     ) -> None:
-        layers = {each: _SlotOfLayer(each, size.ranks, slot) for each in size.layers}
-        parts = {each: list(layout.parts(adapters)) for each, layout in layers.items()}
-        groups = (part.group for found in parts.values() for part in found)
-        packed = PackedFactors(device, (group for group in groups if group is not None))
-        buffers = packed.buffers or [device.buffer_from_array(np.zeros(1), f32)]
-        table: list[Move] = []
-        found: dict[BankLayer, list[tuple[int, int, int, int]]] = {}
-        for each, layout in layers.items():
-            moves: dict[int, list[Move]] = {}
-            for part in parts[each]:
-                for number, move in layout.moves(part, packed):
-                    moves.setdefault(number, []).append(move)
-            for number, some in moves.items():
+        layouts = [_LayerLayout(layer, ranks, target) for layer, target in targets.items()]
+        parts = [(layout, part) for layout in layouts for part in layout.parts(adapters)]
+        packed = PackedFactors(device, (part.group for _, part in parts if part.group is not None))
+        self._sources = packed.buffers or [device.buffer_from_array(np.zeros(1), f32)]
+        moves: dict[Hashable, dict[int, list[Move]]] = {}
+        for layout, part in parts:
+            by_source = moves.setdefault(layout.target.buffers, {})
+            for number, move in layout.moves(part, packed):
+                by_source.setdefault(number, []).append(move)
+        every = [
+            move for by_source in moves.values() for some in by_source.values() for move in some
+        ]
+        table, first = device.buffer_from_array(moves_table(every), u32), 0
+        self._moves: dict[Hashable, list[tuple[int, Moves]]] = {}
+        for key, by_source in moves.items():
+            for number, some in by_source.items():
                 most = max(move.size for move in some)
-                found.setdefault(each, []).append((number, len(table), len(some), most))
-                table += some
-        words = device.buffer_from_array(moves_table(table), u32)
-        self._launches = {
-            each: [_Launch(buffers[number], Moves(words, *where)) for number, *where in launches]
-            for each, launches in found.items()
-        }
+                found = number, Moves(table, first, len(some), most)
+                self._moves.setdefault(key, []).append(found)
+                first += len(some)
 
-    def place(self, layer: BankLayer, update: LayerUpdate, failures: Buffer[u32]) -> None:
-        """Fill the slot of a layer; ``failures`` counts the numbers that it cannot hold."""
-        for source, moves in self._launches[layer]:
-            place_matrices(source, moves, update.down, update.up, failures)
+    def place(
+        self, key: Hashable, down: Buffer[Any], up: Buffer[Any], failures: Buffer[u32]
+    ) -> None:
+        """Fill the two buffers of a key; ``failures`` counts the numbers that they cannot hold."""
+        for number, moves in self._moves[key]:
+            place_matrices(self._sources[number], moves, down, up, failures)
 
 
 class _Part(NamedTuple):
@@ -234,12 +244,12 @@ class _Part(NamedTuple):
     strength: float
 
 
-class _SlotOfLayer(NamedTuple):
-    """The matrices of a layer in a slot, laid out as `_shapes` says."""
+class _LayerLayout(NamedTuple):
+    """The matrices of a layer, laid out as `shapes_of` says."""
 
     layer: BankLayer
     ranks: int
-    slot: int
+    target: Target
 
     def parts(self, adapters: Sequence[MergedAdapter]) -> Iterator[_Part]:
         """Yield what puts the ranks of all adapters side by side, and zeros after them."""
@@ -265,12 +275,12 @@ class _SlotOfLayer(NamedTuple):
         index, first, count, group, strength = part
         layer = self.layer.layer
         inputs = math.prod(layer.shape)
-        (*_, pitch), (high, width) = _shapes(layer, self.ranks)
-        at = self.slot * inputs * pitch + index * self.ranks + first
+        (*_, pitch), (high, width) = shapes_of(layer, self.ranks)
+        at = self.target.down + index * self.ranks + first
         narrow = Region(at, pitch, inputs, count, math.prod(layer.shape[:-1]))
         start, end = layer.offsets[index : index + 2]
-        line = self.slot * high + (index * self.ranks + first) % high
-        wide = Region(line * width + start, width, count, end - start)
+        line = (index * self.ranks + first) % high
+        wide = Region(self.target.up + line * width + start, width, count, end - start)
         (a, down), (b, up) = _sources(group, strength, packed)
         yield a, Move(down, narrow, goes_up=False)
         yield b, Move(up, wide, goes_up=True)

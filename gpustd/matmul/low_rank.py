@@ -32,6 +32,7 @@ from gpustd.matmul.variants.hopper import plan_hopper, takes_hopper
 __all__ = [
     "NO_UPDATE",
     "LowRank",
+    "PackedUpdate",
     "low_rank_conv2d",
     "low_rank_sum",
     "low_rank_update",
@@ -64,6 +65,104 @@ class LowRank(NamedTuple):
     up: Buffer[Any]
     chosen: Buffer[u32]
     groups: int = 1
+
+
+class PackedUpdate(NamedTuple):
+    """An update's matrices inside of larger buffers, as `low_rank_sum` takes them.
+
+    ``down`` (K, groups * ranks) and ``up`` (ranks, N) begin at elements that are multiples of 16.
+    """
+
+    down: Buffer[Any]
+    up: Buffer[Any]
+    ranks: int
+    groups: int = 1
+    first_down: int = 0
+    first_up: int = 0
+
+
+@dataclass(frozen=True)
+class _WideHalf:
+    """Ranks times ``up``: ``rows`` of each image, and the ``columns`` of each group.
+
+    ``starts``: the first elements of the ranks and of ``up``.
+    """
+
+    images: int
+    rows: int
+    ranks: int
+    columns: int
+    groups: int
+    up: Buffer[Any]
+    chosen: Buffer[u32]
+    starts: tuple[int, int] = (0, 0)
+
+    def takes_matrix_units(self, x: Buffer[Any], *, fits: bool = True) -> bool:
+        """Tell the variant, which follows from the sizes of one image."""
+        forced = forced_variant("low_rank")
+        if forced is not None:
+            return forced in ("matrix", "hopper")
+        halves = x.device.has_matrix_units and x.dtype is f16
+        whole = not (self.ranks % 16 or self.columns % 8)
+        filled = self.rows >= _BLOCK_ROWS and self.columns >= _BLOCK_COLUMNS
+        return halves and fits and whole and filled
+
+    def record(self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]) -> None:
+        """Record the launch that writes ``y``."""
+        width = width_of(self.columns)
+        columns = self.groups * self.columns // width
+        blocks = ceil_div(self.rows, _ROWS)
+        count = self.images * blocks * columns
+        params = {
+            "rows": self.rows,
+            "blocks": blocks,
+            "ranks": self.ranks,
+            "groups": self.groups,
+            "columns": columns,
+            "share": self.columns // width,
+            "count": count,
+            "first": self.starts[0],
+            "first_up": self.starts[1] // width,
+        }
+        spec: dict[str, Value] = {
+            "scalar": y.dtype.name,
+            "narrow": ranks.dtype.name,
+            "width": width,
+            "residual": residual is not None,
+        }
+        record = kernel(y.device, "matmul/low_rank/up.wgsl", **spec)
+        buffers = self._up_buffers(ranks, residual, y)
+        record(*buffers, params, grid=flat_grid(count, _WORKGROUP), work=self._up_work(buffers))
+
+    def record_on_matrix_units(
+        self, ranks: Buffer[f16], residual: Buffer[Any] | None, y: Buffer[Any]
+    ) -> None:
+        """Record the launch on matrix units."""
+        blocks = ceil_div(self.columns, _BLOCK_COLUMNS)
+        params = {
+            "rows": self.rows,
+            "ranks": self.ranks,
+            "groups": self.groups,
+            "columns8": self.columns // 8,
+            "blocks": blocks,
+            "first": self.starts[0] // 8,
+            "first_up": self.starts[1] // 8,
+        }
+        across = ceil_div(self.groups * blocks, _SUBGROUPS)
+        grid = ceil_div(self.rows, _BLOCK_ROWS), across, self.images
+        record = kernel(y.device, "matmul/low_rank/up_matrix.wgsl", residual=residual is not None)
+        buffers = self._up_buffers(ranks, residual, y)
+        record(*buffers, params, grid=grid, work=self._up_work(buffers))
+
+    def _up_buffers(
+        self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]
+    ) -> list[Buffer[Any]]:
+        more = [] if residual is None else [residual]
+        return [ranks, self.up, self.chosen, *more, y]
+
+    def _up_work(self, buffers: list[Buffer[Any]]) -> Work:
+        operations = 2.0 * buffers[-1].size * self.ranks
+        return Work(operations, sum(each.nbytes for each in buffers))
 
 
 @dataclass(frozen=True)
@@ -102,14 +201,15 @@ class _Update:
         return self.matmul.m // self.matmul.images
 
     @property
-    def _ranks(self) -> int:
-        """The ranks of a group."""
-        return self.up.shape[1]
-
-    @property
     def _columns(self) -> int:
         """The columns of a group."""
         return self.up.shape[2] // self.groups
+
+    @property
+    def _wide(self) -> _WideHalf:
+        images, groups = self.matmul.images, self.groups
+        sizes = images, self._rows, self.up.shape[1], self._columns
+        return _WideHalf(*sizes, groups, self.up, self.chosen)
 
     def record(
         self,
@@ -120,16 +220,9 @@ class _Update:
     ) -> None:
         """Record the launches that write ``y``."""
         if self._takes_matrix_units(x, second):
-            self._up_on_matrix_units(self._down_on_matrix_units(x), residual, y)
+            self._wide.record_on_matrix_units(self._down_on_matrix_units(x), residual, y)
         else:
-            self._up(self._down(x, second), residual, y)
-
-    def record_sum(self, ranks: Buffer[Any], residual: Buffer[Any], y: Buffer[Any]) -> None:
-        """Record the wide half alone, whose narrow half is ``ranks``."""
-        if self._takes_matrix_units(ranks, None):
-            self._up_on_matrix_units(ranks, residual, y)
-        else:
-            self._up(ranks, residual, y)
+            self._wide.record(self._down(x, second), residual, y)
 
     def narrow_half(self, x: Buffer[Any], product: Matmul) -> RankUpdate | None:
         """Record the narrow half, where the kernel of ``product`` adds the wide one; else None."""
@@ -142,15 +235,8 @@ class _Update:
         return RankUpdate(ranks, self.up, self.chosen, self.groups)
 
     def _takes_matrix_units(self, x: Buffer[Any], second: Buffer[Any] | None) -> bool:
-        """Tell the variant, which follows from the sizes of one image."""
-        forced = forced_variant("low_rank")
-        if forced is not None:
-            return forced in ("matrix", "hopper")
-        halves = x.device.has_matrix_units and x.dtype is f16
         plain = second is None and not self.matmul.has_window
-        whole = not (self.matmul.k % 16 or self._ranks % 16 or self._columns % 8)
-        filled = self._rows >= _BLOCK_ROWS and self._columns >= _BLOCK_COLUMNS
-        return halves and plain and whole and filled
+        return self._wide.takes_matrix_units(x, fits=plain and not self.matmul.k % 16)
 
     def _takes_hopper(self, x: Buffer[Any]) -> bool:
         """Tell whether the narrow half is a product of `hopper`, by the sizes of one image."""
@@ -202,56 +288,6 @@ class _Update:
         params = {"rows": self._rows, "ranks": self.matmul.n}
         record(*buffers, params, grid=grid, work=self.matmul.work(buffers))
         return ranks
-
-    def _up(self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]) -> None:
-        width = width_of(self._columns)
-        columns, blocks = self.up.shape[2] // width, ceil_div(self._rows, _ROWS)
-        count = self.matmul.images * blocks * columns
-        params = {
-            "rows": self._rows,
-            "blocks": blocks,
-            "ranks": self._ranks,
-            "groups": self.groups,
-            "columns": columns,
-            "share": self._columns // width,
-            "count": count,
-        }
-        spec: dict[str, Value] = {
-            "scalar": y.dtype.name,
-            "narrow": ranks.dtype.name,
-            "width": width,
-            "residual": residual is not None,
-        }
-        record = kernel(y.device, "matmul/low_rank/up.wgsl", **spec)
-        buffers = self._up_buffers(ranks, residual, y)
-        record(*buffers, params, grid=flat_grid(count, _WORKGROUP), work=self._up_work(buffers))
-
-    def _up_on_matrix_units(
-        self, ranks: Buffer[f16], residual: Buffer[Any] | None, y: Buffer[Any]
-    ) -> None:
-        blocks = ceil_div(self._columns, _BLOCK_COLUMNS)
-        params = {
-            "rows": self._rows,
-            "ranks": self._ranks,
-            "groups": self.groups,
-            "columns8": self._columns // 8,
-            "blocks": blocks,
-        }
-        across = ceil_div(self.groups * blocks, _SUBGROUPS)
-        grid = ceil_div(self._rows, _BLOCK_ROWS), across, self.matmul.images
-        record = kernel(y.device, "matmul/low_rank/up_matrix.wgsl", residual=residual is not None)
-        buffers = self._up_buffers(ranks, residual, y)
-        record(*buffers, params, grid=grid, work=self._up_work(buffers))
-
-    def _up_buffers(
-        self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]
-    ) -> list[Buffer[Any]]:
-        more = [] if residual is None else [residual]
-        return [ranks, self.up, self.chosen, *more, y]
-
-    def _up_work(self, buffers: list[Buffer[Any]]) -> Work:
-        operations = 2.0 * buffers[-1].size * self._ranks
-        return Work(operations, sum(each.nbytes for each in buffers))
 
 
 def low_rank_update(
@@ -325,30 +361,31 @@ def _update_of_rows(op: str, x: Buffer[T], update: LowRank) -> tuple[Buffer[T], 
     return rows, checked
 
 
-def low_rank_sum(w: Buffer[T], down: Buffer[T], up: Buffer[T], groups: int = 1) -> Buffer[T]:
-    """Return ``w + down @ up`` for weights (K, N): summed in f32, and rounded once.
+def low_rank_sum(w: Buffer[T], update: PackedUpdate) -> Buffer[T]:
+    """Return ``w + down @ up`` for weights (K, N), f16 or f32: summed in f32, and rounded once.
 
-    Args:
-        w: (K, N), f16 or f32.
-        down: K * groups * ranks elements of the same dtype, as in a slot of `low_rank_update`.
-        up: (1, ranks, N), as there.
-        groups: as there.
-
-    Raises `ShapeError` or `DTypeError`.
+    The matrices are of the same dtype, and lie as in a slot of `low_rank_update`. Raises
+    `ShapeError` or `DTypeError`.
     """
-    op = "low_rank_sum"
-    require_buffers(op, w, down, up)
-    if len(w.shape) != 2 or not w.shape[0] or down.size % w.shape[0]:
-        raise ShapeError(f"{op}: down must have K rows for w (K, N), got {down.shape}, {w.shape}")
-    k, width = w.shape[0], down.size // w.shape[0]
-    rows = down.view((1, k, 1, width))
-    matmul = conv_matmul(op, rows, None, (1, 1, width, width), Window(), None, 0)
-    update = _Update(matmul, down.view((1, k, width)), up, _first_slot.of(w.device), groups)
-    update.check()
+    op, (down, up, ranks, groups, *starts) = "low_rank_sum", update
     float_scalar(op, w, down, up)
+    if len(w.shape) != 2 or ranks % 4 or w.shape[1] % groups or any(each % 16 for each in starts):
+        raise ShapeError(
+            f"{op}: w must be (K, N), N a multiple of {groups} groups, ranks of 4 and starts of "
+            f"16, got {w.shape}, {ranks} and {starts}"
+        )
+    (k, n), (first, first_up) = w.shape, starts
+    if first + k * groups * ranks > down.size or first_up + ranks * n > up.size:
+        raise ShapeError(
+            f"{op}: down and up must hold ({k}, {groups * ranks}) and ({ranks}, {n}) from elements "
+            f"{first} and {first_up} on, got {down.size} and {up.size} elements"
+        )
     y = w.device.buffer(w.dtype, w.shape)
+    chosen = _first_slot.of(w.device)
+    wide = _WideHalf(1, k, ranks, n // groups, groups, up, chosen, (first, first_up))
     if y.size:
-        update.record_sum(down, w, y)
+        record = wide.record_on_matrix_units if wide.takes_matrix_units(w) else wide.record
+        record(down, w, y)
     return y
 
 

@@ -8,7 +8,7 @@
 // Limits: 2^32 - 2^11 invocations, and 2^32 elements of up.
 //% include "arrays/combination/flat.wgsl"
 
-struct Params { rows: u32, blocks: u32, ranks: u32, groups: u32, columns: u32, share: u32, count: u32 }
+struct Params { rows: u32, blocks: u32, ranks: u32, groups: u32, columns: u32, share: u32, count: u32, first: u32, first_up: u32 }
 
 @group(0) @binding(0) var<storage, read> t: array<{{ narrow }}>;
 @group(0) @binding(1) var<storage, read> up: array<W>;
@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum{{ i }} = F();
 //% endfor
     let width = params.groups * params.ranks;
-    let first = column / params.share * params.ranks;
+    let first = params.first + column / params.share * params.ranks;
     let slot = chosen[image];
     if (slot == NONE) {
         // Compilers make 0 of a constant -0.
@@ -53,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
     } else {
         for (var r = 0u; r < params.ranks; r++) {
-            let weight = F(up[(slot * params.ranks + r) * params.columns + column]);
+            let weight = F(up[params.first_up + (slot * params.ranks + r) * params.columns + column]);
 //% for i in range(4)
             sum{{ i }} = fma(F(f32(t[row{{ i }} * width + first + r])), weight, sum{{ i }});
 //% endfor

@@ -12,7 +12,7 @@
 //% include "matmul/low_rank/matrix_head.wgsl"
 
 // columns8: words of a group's columns; blocks: of a group, the last one goes back to where it is whole.
-struct Params { rows: u32, ranks: u32, groups: u32, columns8: u32, blocks: u32 }
+struct Params { rows: u32, ranks: u32, groups: u32, columns8: u32, blocks: u32, first: u32, first_up: u32 }
 
 @group(0) @binding(0) var<storage, read> t: array<f16x8>;
 @group(0) @binding(1) var<storage, read> up: array<f16x8>;
@@ -57,8 +57,8 @@ fn main(
         return;
     }
     let width = params.groups * params.ranks / 8u;
-    let from_t = row * width + part * params.ranks / 8u;
-    let from_up = slot * params.ranks * pitch + column;
+    let from_t = params.first + row * width + part * params.ranks / 8u;
+    let from_up = params.first_up + slot * params.ranks * pitch + column;
 //% for i in range(2)
 //% for j in range(4)
     var c{{ i }}_{{ j }}: subgroup_matrix_result<f32, 16, 16>;

@@ -19,6 +19,7 @@ from gpustd.matmul.conv import Padding, Window
 from gpustd.matmul.low_rank import (
     NO_UPDATE,
     LowRank,
+    PackedUpdate,
     low_rank_conv2d,
     low_rank_sum,
     low_rank_update,
@@ -281,8 +282,13 @@ def test_sums_of_weights_are_rounded_once(device: Device, dtype: type[DType]) ->
         rng.standard_normal(shape).astype(dtype.numpy)
         for shape in ((24, 12), (1, 24, 3 * 8), (1, 8, 12))
     )
-    buffers = (device.buffer_from_array(each) for each in (w, down, up))
-    found = low_rank_sum(*buffers, 3).read().astype(np.float64)
+    before = np.full(16, np.nan, dtype.numpy)
+    lying = (
+        device.buffer_from_array(np.concatenate([before, *given]))
+        for given in ([down.reshape(-1)], [before, up.reshape(-1)])
+    )
+    update = PackedUpdate(*lying, 8, 3, 16, 32)
+    found = low_rank_sum(device.buffer_from_array(w), update).read().astype(np.float64)
     wide = {"down": down.astype(np.float64), "up": up.astype(np.float64)}
     case = Case((0,), 24, 24, 8, 12, 3)
     expected = w + reference(case, np.eye(24)[None], **wide)[0]
