@@ -6,7 +6,7 @@ read is read once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Final
 
@@ -134,5 +134,5 @@ def _plus(place: Expression, by: int) -> Expression:
     return Binary("+", place, number(by, U32)) if by else place
 
 
-def _all(tests: list[Expression]) -> Expression:
-    return reduce(lambda one, other: Binary("&&", one, other), tests)
+def _all(tests: Sequence[Expression]) -> Expression:
+    return reduce(lambda one, other: Binary("&&", one, other), tests[1:], tests[0])
