@@ -60,7 +60,7 @@ class GpuStencil(GpuKernel[Any, Any]):
                 rows = _ROWS
                 variant = replace(variant, stencil=replace(self._form, rows=rows))
                 compiled = self.compile(variant)
-            groups = _divided(covering_groups(compiled, given), len(shape), rows)
+            groups = _groups_of_rows(covering_groups(compiled, given), len(shape), rows)
             if (wide := spread(device, groups)) is not None:
                 variant, groups = replace(variant, wide=True), wide
             self._record(device, variant, given, groups, shape)
@@ -88,7 +88,7 @@ class GpuStencil(GpuKernel[Any, Any]):
         return shape
 
 
-def _divided(groups: Groups, rank: int, rows: int) -> Groups:
+def _groups_of_rows(groups: Groups, rank: int, rows: int) -> Groups:
     """Return the workgroups that are left where an invocation computes several rows."""
     x, y, z = groups
     return (x, ceil_div(y, rows), z) if rank > 1 else (ceil_div(x, rows), y, z)
