@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from gpucore.arguments.grids import Grid
+from gpucore.arguments.grids import Grid, Groups
 from gpucore.compiler import CompiledKernel, Variant
 from gpucore.compiler.compiled import ArrayBinding, Neighbourhood
 from gpucore.device import Device
@@ -55,13 +55,12 @@ class GpuStencil(GpuKernel[Any, Any]):
         made = result_buffer(device, signature.result, shape)
         if made.size:
             given = {**call, signature.result.name: made}
-            if compiled.fits_several and math.prod(shape) >= _LEAST_FOR_ROWS:
-                variant = replace(variant, stencil=replace(self._form, rows=_ROWS))
+            rows = 1
+            if compiled.fits_several and made.size >= _LEAST_FOR_ROWS:
+                rows = _ROWS
+                variant = replace(variant, stencil=replace(self._form, rows=rows))
                 compiled = self.compile(variant)
-                x, y, z = covering_groups(compiled, given)
-                self._record(device, variant, given, (x, ceil_div(y, _ROWS), z), shape)
-                return made
-            groups = covering_groups(compiled, given)
+            groups = _groups_of_rows(covering_groups(compiled, given), len(shape), rows)
             if (wide := spread(device, groups)) is not None:
                 variant, groups = replace(variant, wide=True), wide
             self._record(device, variant, given, groups, shape)
@@ -87,6 +86,12 @@ class GpuStencil(GpuKernel[Any, Any]):
                     f"{shape}; take edge or constant"
                 )
         return shape
+
+
+def _groups_of_rows(groups: Groups, rank: int, rows: int) -> Groups:
+    """Return the workgroups that are left where an invocation computes several rows."""
+    x, y, z = groups
+    return (x, ceil_div(y, rows), z) if rank > 1 else (ceil_div(x, rows), y, z)
 
 
 def stencil(

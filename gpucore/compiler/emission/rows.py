@@ -1,12 +1,13 @@
 """The entry of a stencil in rows: an invocation computes elements below each other.
 
+Of an array of one axis, it computes elements at the distance of a workgroup.
 Where all their neighbours are inside, nothing is asked of the borders, and what two elements both
 read is read once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Final
 
@@ -38,7 +39,7 @@ __all__ = ["Rows"]
 class Rows:
     """A stencil in rows: ``inside`` and ``border`` compute an element at a place."""
 
-    workgroups: Final = {2: (64, 4, 1), 3: (32, 4, 2)}
+    workgroups: Final = {1: (256, 1, 1), 2: (64, 4, 1), 3: (32, 4, 2)}
 
     def __init__(
         self,
@@ -62,17 +63,15 @@ class Rows:
 
     def entry(self, kernel: Entry) -> tuple[list[Function], list[Statement]]:
         """Return no functions, and the statements that compute an invocation's elements."""
-        rank = self._result.rank
-        ids = kernel.built_in("global_invocation_id", -1)
-        places = [Name(kernel.unique(ROW_NAMES[each])) for each in "xyz"[:rank]]
-        column, row, *plane = places
-        starts: list[Expression] = [Member(ids, each) for each in "xyz"[:rank]]
-        starts[1] = Binary("*", starts[1], number(self._rows, U32))
+        places = [Name(kernel.unique(ROW_NAMES[each])) for each in "xyz"[: self._result.rank]]
+        starts = self._starts(kernel)
         found: list[Statement] = [
             Variable("let", place.name, None, start)
             for place, start in zip(places, starts, strict=True)
         ]
-        rows = [row, *(_plus(row, k) for k in range(1, self._rows))]
+        step = self._step(kernel)
+        own = places[self._axis]
+        rows = [_plus(own, k * step) for k in range(self._rows)]
         values = [Name(kernel.unique("value")) for _ in rows]
         computed = [
             Variable("let", value.name, None, self._call(kernel, self._inside, places, each))
@@ -84,21 +83,47 @@ class Rows:
         ]
         within = Block((*computed, *stored, Return()))
         found.append(If((IfClause(self._is_inside(kernel, places), within),)))
-        each = Name(kernel.unique(ROW_NAMES["y"]))
-        end = call("min", _plus(row, self._rows), self._size(kernel, 1))
+        return [], [*found, self._at_border(kernel, places)]
+
+    @property
+    def _axis(self) -> int:
+        """The component of the global id along which an invocation has several elements."""
+        return 1 if self._result.rank > 1 else 0
+
+    def _step(self, kernel: Entry) -> int:
+        """Return the distance of an invocation's elements: what lies in a row, a group shares."""
+        return 1 if self._axis else kernel.workgroup[0]
+
+    def _starts(self, kernel: Entry) -> list[Expression]:
+        """Return the place of an invocation's first element."""
+        ids = kernel.built_in("global_invocation_id", -1)
+        starts: list[Expression] = [Member(ids, each) for each in "xyz"[: self._result.rank]]
+        own, step = starts[self._axis], self._step(kernel)
+        group = own if step == 1 else Binary("/", own, number(step, U32))
+        start = Binary("*", group, number(step * self._rows, U32))
+        within = Binary("%", own, number(step, U32))
+        starts[self._axis] = start if step == 1 else Binary("+", start, within)
+        return starts
+
+    def _at_border(self, kernel: Entry, places: list[Name]) -> Statement:
+        """Return what computes elements one by one, where some neighbours may be beyond."""
+        own, step = places[self._axis], self._step(kernel)
+        each = Name(kernel.unique(own.name))
+        end = call("min", _plus(own, self._rows * step), self._size(kernel, self._axis))
         value = self._call(kernel, self._border, places, each)
         store = Assign(self._element(kernel, places, each), "=", value)
         loop = For(
-            Variable("var", each.name, None, row),
+            Variable("var", each.name, None, own),
             Binary("<", each, end),
-            Assign(each, "+=", number(1, U32)),
+            Assign(each, "+=", number(step, U32)),
             Block((store,)),
         )
-        fits = [
+        fits: list[Expression] = [
             Binary("<", place, self._size(kernel, k))
-            for k, place in ((0, column), *((2, each) for each in plane))
+            for k, place in enumerate(places)
+            if k != self._axis
         ]
-        return [], [*found, If((IfClause(_all(fits), Block((loop,))),))]
+        return If((IfClause(_all(fits), Block((loop,))),)) if fits else loop
 
     def _size(self, kernel: Entry, k: int) -> Expression:
         """Return the extent along a component of the global id."""
@@ -111,28 +136,37 @@ class Rows:
             low, high = self._reach.get(self._result.rank - 1 - k, (0, 0))
             if low:
                 tests.append(Binary(">=", place, number(-low, U32)))
-            last = high + (self._rows - 1 if k == 1 else 0)
-            tests.append(Binary("<", _plus(place, last), self._size(kernel, k)))
+            last = (self._rows - 1) * self._step(kernel) if k == self._axis else 0
+            tests.append(Binary("<", _plus(place, high + last), self._size(kernel, k)))
         return _all(tests)
 
     def _call(
-        self, kernel: Entry, function: ir.Function, places: list[Name], row: Expression
+        self, kernel: Entry, function: ir.Function, places: list[Name], own: Expression
     ) -> Expression:
-        """Return the value of the element in a row."""
-        return call(kernel.function(function), places[0], row, *places[2:])
+        """Return the value of an element that is one of several."""
+        return call(kernel.function(function), *self._at(places, own))
 
-    def _element(self, kernel: Entry, places: list[Name], row: Expression) -> Index:
-        """Return the element of the result in a row."""
-        at: Expression = row
-        for plane in places[2:]:
-            at = Binary("+", Binary("*", plane, self._size(kernel, 1)), row)
-        offset = Binary("+", Binary("*", at, self._size(kernel, 0)), places[0])
+    def _at(self, places: list[Name], own: Expression) -> list[Expression]:
+        return [own if k == self._axis else place for k, place in enumerate(places)]
+
+    def _element(self, kernel: Entry, places: list[Name], own: Expression) -> Index:
+        """Return the place of an element in memory."""
+        *slower, offset = reversed(self._at(places, own))
+        rows: Expression | None = None
+        for each, k in zip(slower, range(len(slower), 0, -1), strict=True):
+            rows = each if rows is None else _row(rows, self._size(kernel, k), each)
+        if rows is not None:
+            offset = _row(rows, self._size(kernel, 0), offset)
         return Index(kernel.array(self._result), offset)
+
+
+def _row(before: Expression, size: Expression, place: Expression) -> Expression:
+    return Binary("+", Binary("*", before, size), place)
 
 
 def _plus(place: Expression, by: int) -> Expression:
     return Binary("+", place, number(by, U32)) if by else place
 
 
-def _all(tests: list[Expression]) -> Expression:
-    return reduce(lambda one, other: Binary("&&", one, other), tests)
+def _all(tests: Sequence[Expression]) -> Expression:
+    return reduce(lambda one, other: Binary("&&", one, other), tests[1:], tests[0])

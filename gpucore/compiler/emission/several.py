@@ -23,7 +23,9 @@ __all__ = ["Several", "fits_several", "several_of"]
 class Several(Protocol):
     """What a kernel of several elements an invocation has of its own."""
 
-    workgroups: Mapping[int, tuple[int, int, int]]
+    @property
+    def workgroups(self) -> Mapping[int, tuple[int, int, int]]:
+        """The size of a workgroup by the axes of the grid."""
 
     def seen(self, array: ir.ArrayRef) -> ir.ArrayRef:
         """Return an array as it is declared."""

@@ -49,7 +49,7 @@ def fits_rows(program: ir.Program) -> bool:
     Its offsets are known, and it knows of no place but its own.
     """
     result = program.kernel.parameters[-1].array
-    if result is None or result.rank < 2 or result.packed or None in program.reach.values():
+    if result is None or result.packed or None in program.reach.values():
         return False
     inside = (each for body in program.bodies[:-1] for each in walk_expressions(body))
     if any(isinstance(each, ir.BuiltIn | ir.Element) for each in inside):

@@ -33,7 +33,7 @@ from gpucore.wgsl.types.kinds import (
 )
 from gpucore.wgsl.values import Constant
 
-__all__ = ["ExpressionPrinter"]
+__all__ = ["ExpressionPrinter", "has_call"]
 
 _CALLS: Final = {
     "+": "w_add",
@@ -53,6 +53,7 @@ _CALLS: Final = {
     "==": "w_eq",
     "!=": "w_ne",
 }
+_CHEAP: Final = frozenset(("abs", "dot", "max", "min"))
 _COMPARE: Final = frozenset(("<", ">", "<=", ">=", "==", "!="))
 _CONVERSIONS: Final = {
     "bool": "w_bool",
@@ -105,6 +106,41 @@ class ExpressionPrinter:
                 return self._index(node)
             case Call():
                 return self._call(node, type_)
+
+    def loop_condition(self, node: Expression) -> str:
+        """Return the condition of a loop as C.
+
+        What costs little on the right of ``&&`` or ``||`` has no branch of its own, which each
+        round would wait for.
+        """
+        if not isinstance(node, Binary) or node.operator not in ("&&", "||"):
+            return self.text(node)
+        if self.facts.value_of(node) is not None or not self._costs_little(node.right):
+            return self.text(node)
+        return f"({self.loop_condition(node.left)} {node.operator[0]} {self.text(node.right)})"
+
+    def _costs_little(self, node: Expression) -> bool:
+        """Tell whether an expression reads variables alone, and does a few steps with them."""
+        match node:
+            case Literal():
+                return True
+            case Name():
+                symbol = self.facts.symbols.get(id(node))
+                return symbol is None or not isinstance(symbol.type, Pointer)
+            case Member(value=value):
+                return not isinstance(self.facts.type_of(value), Pointer) and (
+                    self._costs_little(value)
+                )
+            case Unary(operator=operator, operand=operand):
+                return operator in "-!~" and self._costs_little(operand)
+            case Binary(operator=operator, left=left, right=right):
+                few = operator in _COMPARE or operator in "+-*&|^"
+                return few and self._costs_little(left) and self._costs_little(right)
+            case Call():
+                few = node.function.name in _CHEAP and self.facts.symbols.get(id(node)) is None
+                return few and all(map(self._costs_little, node.arguments))
+            case _:
+                return False
 
     def _is_named(self, node: Expression) -> bool:
         """Tell whether a composite has a name in C, too."""
@@ -172,9 +208,21 @@ class ExpressionPrinter:
             return f"{base}.{user_name(node.name)}"
         letters = next(s for s in SWIZZLES if set(node.name) <= set(s))
         places = [letters.index(letter) for letter in node.name]
+        parts = [f"{base}.{'xyzw'[place]}" for place in places]
         if len(places) == 1:
-            return f"{base}.{'xyzw'[places[0]]}"
+            return parts[0]
+        if self._is_shared(node.value):  # a copy would hide that two reads are of one place
+            return f"{type_name(self.facts.type_of(node))}{{{', '.join(parts)}}}"
         return f"w_swizzle<{', '.join(map(str, places))}>({base})"
+
+    def _is_shared(self, node: Expression) -> bool:
+        """Tell whether an expression is a place in workgroup memory whose index calls nothing."""
+        while isinstance(node, Index) and not has_call(node.index):
+            node = node.value
+        if not isinstance(node, Name):
+            return False
+        symbol = self.facts.symbols.get(id(node))
+        return symbol is not None and symbol.kind.startswith("workgroup")
 
     def _index(self, node: Index) -> str:
         base, type_ = self._base(node.value)
@@ -312,3 +360,18 @@ class ExpressionPrinter:
             return False
         element = pointer.pointee.element if isinstance(pointer.pointee, Array) else None
         return isinstance(element, Vector) and element.count == 4 and element.scalar != F16
+
+
+def has_call(node: Expression) -> bool:
+    """Tell whether an expression calls a function."""
+    match node:
+        case Call():
+            return True
+        case Index(value=value, index=index):
+            return has_call(value) or has_call(index)
+        case Member(value=value) | Unary(operand=value):
+            return has_call(value)
+        case Binary(left=left, right=right):
+            return has_call(left) or has_call(right)
+        case Literal() | Name():
+            return False

@@ -6,15 +6,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from gpucore.wgsl.c_family.errors import unsupported_error
-from gpucore.wgsl.c_family.expressions import ExpressionPrinter
+from gpucore.wgsl.c_family.expressions import ExpressionPrinter, has_call
 from gpucore.wgsl.c_family.spelling import symbol_name, type_name, user_name
 from gpucore.wgsl.syntax import (
     Assign,
-    Binary,
     Block,
     Break,
     BreakIf,
-    Call,
     CallStatement,
     ConstAssert,
     Continue,
@@ -22,16 +20,11 @@ from gpucore.wgsl.syntax import (
     For,
     Function,
     If,
-    Index,
-    Literal,
     Loop,
-    Member,
-    Name,
     Return,
     Statement,
     Step,
     Switch,
-    Unary,
     Variable,
     While,
 )
@@ -92,7 +85,7 @@ class StatementPrinter:
             case For():
                 yield from self._for(node)
             case While(condition=condition, body=body):
-                yield f"while ({self._printer.text(condition)}) {{"
+                yield f"while ({self._printer.loop_condition(condition)}) {{"
                 yield from self._loop_body(body, "continue;")
                 yield "}"
             case BreakIf(condition=condition):
@@ -256,7 +249,8 @@ class StatementPrinter:
 
     def _for(self, node: For) -> Iterator[str]:
         start = "" if node.start is None else self._simple(node.start)
-        condition = "" if node.condition is None else f" {self._printer.text(node.condition)}"
+        test = node.condition
+        condition = "" if test is None else f" {self._printer.loop_condition(test)}"
         update = "" if node.update is None else f" {self._simple(node.update)}"
         yield f"for ({start};{condition};{update}) {{"
         yield from self._loop_body(node.body, "continue;")
@@ -271,18 +265,3 @@ def indent(lines: Iterable[str]) -> Iterator[str]:
 def is_barrier(node: Statement) -> bool:
     """Tell whether a statement is a barrier."""
     return isinstance(node, CallStatement) and node.call.function.name in _BARRIERS
-
-
-def has_call(node: Expression) -> bool:
-    """Tell whether an expression calls a function."""
-    match node:
-        case Call():
-            return True
-        case Index(value=value, index=index):
-            return has_call(value) or has_call(index)
-        case Member(value=value) | Unary(operand=value):
-            return has_call(value)
-        case Binary(left=left, right=right):
-            return has_call(left) or has_call(right)
-        case Literal() | Name():
-            return False

@@ -88,6 +88,11 @@ def far_up(x: Array2[f32], y: Array2[f32], s: f32) -> f32:
     return x[-3, 0] * s + max(y[0, -1], x[0, 2]) - x[-1, -1]
 
 
+def line(x: Array[f32], y: Array[f32], s: f32) -> f32:
+    """Return a sum with a weight of its own for each neighbour."""
+    return x[-2] * s + y[0] * x[1] - 3 * y[3]
+
+
 def volume(x: Array3[f32], y: Array3[f32], s: f32) -> f32:
     """Return a sum with a weight of its own for each neighbour."""
     if x[0, 0, 0] > y[-1, 0, 1]:
@@ -104,6 +109,8 @@ def volume(x: Array3[f32], y: Array3[f32], s: f32) -> f32:
         (uneven, (64, 131)),
         (far_up, (4, 5)),
         (far_up, (19, 200)),
+        (line, (5,)),
+        (line, (3000,)),
         (volume, (3, 4, 5)),
         (volume, (9, 21, 70)),
     ],

@@ -24,6 +24,37 @@ def body_of(statement: str, *, checks: bool = False, head: str = HEAD) -> str:
     return "\n".join(lines[4:-1] if head is HEAD else lines[1:-1])
 
 
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        ("t < 3 && f <= 4", "((t_1 < 3u) & (f_1 <= 4.0f))"),
+        (
+            "t < 3 && f <= 4 && dot(v, v) > i",
+            "(((t_1 < 3u) & (f_1 <= 4.0f)) & (w_dot(v_1, v_1) > i_1))",
+        ),
+        ("t < 3 || !(v.x > 1)", "((t_1 < 3u) | (!(v_1.x > 1)))"),
+        ("t < 9 && y[t] > 0", "((t_1 < 9u) && ((*y_)[t_1] > 0u))"),
+        ("t < 9 && x[t].y > f", "((t_1 < 9u) && ((*x_)[t_1].y > f_1))"),
+        ("t < 9 && next() > 0", "((t_1 < 9u) && (next_() > 0u))"),
+        ("i > 0 && 9 / i > 2", "((i_1 > 0) && (w_div(9, i_1) > 2))"),
+    ],
+)
+def test_a_loop_branches_once_where_more_costs_little(condition: str, text: str) -> None:
+    """What reads memory, or calls, is not computed where the left side says no."""
+    assert body_of(f"while {condition} {{ i++; }}").startswith(f"while ({text}) {{")
+    assert body_of(f"for (; {condition}; ) {{ i++; }}").startswith(f"for (; {text};) {{")
+
+
+def test_parts_of_shared_vectors_are_read_where_they_lie() -> None:
+    """A copy would be read once more for each other part."""
+    head = "var<workgroup> tile: array<vec4f, 40>;\nfn at() -> u32 { return 1u; }\n" + HEAD
+    lines = body_of("let a = tile[t].zx; let b = tile[at()].zx; let c = x[t].zx;", head=head)
+    a, b, c = (line.split(" = ")[1] for line in lines.split("\n")[-3:])
+    assert a == "w_vec<float, 2>{tile_[t_1].z, tile_[t_1].x};"
+    assert b == "w_swizzle<2, 0>(tile_[at_()]);"
+    assert c == "w_swizzle<2, 0>((*x_)[t_1]);"
+
+
 def test_of_barriers_that_follow_each_other_one_is_printed() -> None:
     """It orders all memory; two were twice as slow."""
     statement = (
