@@ -31,7 +31,6 @@ from diffusion.adapters.rank_bank import (
 from diffusion.models.module import trim_idle_memory
 from gpucore import Buffer, Device, DType, u32
 from gpucore.integers import ceil_div
-from gpustd import count_nonfinite
 from gpustd.matmul.low_rank import PackedUpdate, low_rank_sum
 
 __all__ = ["DirectMerging"]
@@ -116,8 +115,7 @@ class DirectMerging:
         trim_idle_memory(self._device)
 
     def _merge_layer(self, layer: BankLayer, update: PackedUpdate, counts: Buffer[u32]) -> None:
-        merged = low_rank_sum(self._keep(layer), update)
-        count_nonfinite(merged, counts)
+        merged = low_rank_sum(self._keep(layer), update, counts)
         self._changed.add(layer)
         layer.layer.replace_matrix(merged)
 
