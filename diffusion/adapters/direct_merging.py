@@ -73,6 +73,10 @@ class DirectMerging:
             )
         ]
 
+    def forget_layers(self) -> None:
+        """Find the layers anew: those that are fused were made anew with other weights."""
+        self.__dict__.pop("_layers", None)
+
     def restore(self, but: Collection[BankLayer] = ()) -> set[Parameter]:
         """Put kept weights back, but those of some layers, which `merge` changes next.
 
@@ -88,7 +92,7 @@ class DirectMerging:
         if not but:
             self._kept.clear()
             self._kept_bytes = 0
-        self._changed &= changed_next
+        self._changed &= changed_next & self._kept.keys()
         return lost
 
     def merge(
