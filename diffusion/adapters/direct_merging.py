@@ -31,7 +31,6 @@ from diffusion.adapters.rank_bank import (
 from diffusion.models.module import trim_idle_memory
 from gpucore import Buffer, Device, DType, u32
 from gpucore.integers import ceil_div
-from gpustd import count_nonfinite
 from gpustd.matmul.low_rank import PackedUpdate, low_rank_sum
 
 __all__ = ["DirectMerging"]
@@ -74,6 +73,10 @@ class DirectMerging:
             )
         ]
 
+    def forget_layers(self) -> None:
+        """Find the layers anew: those that are fused were made anew with other weights."""
+        self.__dict__.pop("_layers", None)
+
     def restore(self, but: Collection[BankLayer] = ()) -> set[Parameter]:
         """Put kept weights back, but those of some layers, which `merge` changes next.
 
@@ -89,7 +92,7 @@ class DirectMerging:
         if not but:
             self._kept.clear()
             self._kept_bytes = 0
-        self._changed &= changed_next
+        self._changed &= changed_next & self._kept.keys()
         return lost
 
     def merge(
@@ -116,8 +119,7 @@ class DirectMerging:
         trim_idle_memory(self._device)
 
     def _merge_layer(self, layer: BankLayer, update: PackedUpdate, counts: Buffer[u32]) -> None:
-        merged = low_rank_sum(self._keep(layer), update)
-        count_nonfinite(merged, counts)
+        merged = low_rank_sum(self._keep(layer), update, counts)
         self._changed.add(layer)
         layer.layer.replace_matrix(merged)
 

@@ -50,6 +50,8 @@ class Merger:
         try:
             before |= self._direct.restore(direct)
             self._refill(before | after, after, adapters, counts)
+            if before | after:
+                direct = self._direct.layers(adapters)
             self._direct.merge(direct, adapters, counts)
             if found := int(counts.read()[0]):
                 raise overflow_error(adapters, found)
@@ -66,6 +68,8 @@ class Merger:
         counts: Buffer[u32],
     ) -> None:
         """Fill parameters with the file's weights, those of ``changed`` changed by ``adapters``."""
+        if parameters:
+            self._direct.forget_layers()
         for part, adapted in self.parts.items():
             names = {each.name for each in parameters if each.part == part}
             if not names:

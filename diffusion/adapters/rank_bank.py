@@ -234,7 +234,8 @@ class RankSource:
             place_matrices(self._sources[number], moves, down, up, failures)
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True)
+class _Part:
     """Ranks ``first`` to ``first + count`` of a weight: those of a group, and zeros after them."""
 
     index: int
@@ -272,7 +273,7 @@ class _LayerLayout(NamedTuple):
 
     def moves(self, part: _Part, packed: PackedFactors) -> Iterator[tuple[int, Move]]:
         """Yield the two moves of a part, with the number of the buffer that each reads."""
-        index, first, count, group, strength = part
+        index, first, count = part.index, part.first, part.count
         layer = self.layer.layer
         inputs = math.prod(layer.shape)
         (*_, pitch), (high, width) = shapes_of(layer, self.ranks)
@@ -281,7 +282,7 @@ class _LayerLayout(NamedTuple):
         start, end = layer.offsets[index : index + 2]
         line = (index * self.ranks + first) % high
         wide = Region(self.target.up + line * width + start, width, count, end - start)
-        (a, down), (b, up) = _sources(group, strength, packed)
+        (a, down), (b, up) = _sources(part.group, part.strength, packed)
         yield a, Move(down, narrow, goes_up=False)
         yield b, Move(up, wide, goes_up=True)
 

@@ -107,8 +107,14 @@ class _WideHalf:
         filled = self.rows >= _BLOCK_ROWS and self.columns >= _BLOCK_COLUMNS
         return halves and fits and whole and filled
 
-    def record(self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]) -> None:
-        """Record the launch that writes ``y``."""
+    def record(
+        self,
+        ranks: Buffer[Any],
+        residual: Buffer[Any] | None,
+        y: Buffer[Any],
+        counts: Buffer[u32] | None = None,
+    ) -> None:
+        """Record the launch that writes ``y``, and adds those that are not finite to ``counts``."""
         width = width_of(self.columns)
         columns = self.groups * self.columns // width
         blocks = ceil_div(self.rows, _ROWS)
@@ -129,15 +135,20 @@ class _WideHalf:
             "narrow": ranks.dtype.name,
             "width": width,
             "residual": residual is not None,
+            "counts": counts is not None,
         }
         record = kernel(y.device, "matmul/low_rank/up.wgsl", **spec)
-        buffers = self._up_buffers(ranks, residual, y)
+        buffers = self._up_buffers(ranks, residual, counts, y)
         record(*buffers, params, grid=flat_grid(count, _WORKGROUP), work=self._up_work(buffers))
 
     def record_on_matrix_units(
-        self, ranks: Buffer[f16], residual: Buffer[Any] | None, y: Buffer[Any]
+        self,
+        ranks: Buffer[f16],
+        residual: Buffer[Any] | None,
+        y: Buffer[Any],
+        counts: Buffer[u32] | None = None,
     ) -> None:
-        """Record the launch on matrix units."""
+        """Record what `record` does, on matrix units."""
         blocks = ceil_div(self.columns, _BLOCK_COLUMNS)
         params = {
             "rows": self.rows,
@@ -150,15 +161,14 @@ class _WideHalf:
         }
         across = ceil_div(self.groups * blocks, _SUBGROUPS)
         grid = ceil_div(self.rows, _BLOCK_ROWS), across, self.images
-        record = kernel(y.device, "matmul/low_rank/up_matrix.wgsl", residual=residual is not None)
-        buffers = self._up_buffers(ranks, residual, y)
+        given = {"residual": residual is not None, "counts": counts is not None}
+        record = kernel(y.device, "matmul/low_rank/up_matrix.wgsl", **given)
+        buffers = self._up_buffers(ranks, residual, counts, y)
         record(*buffers, params, grid=grid, work=self._up_work(buffers))
 
-    def _up_buffers(
-        self, ranks: Buffer[Any], residual: Buffer[Any] | None, y: Buffer[Any]
-    ) -> list[Buffer[Any]]:
-        more = [] if residual is None else [residual]
-        return [ranks, self.up, self.chosen, *more, y]
+    def _up_buffers(self, ranks: Buffer[Any], *optional: Buffer[Any] | None) -> list[Buffer[Any]]:
+        more = [each for each in optional if each is not None]
+        return [ranks, self.up, self.chosen, *more]
 
     def _up_work(self, buffers: list[Buffer[Any]]) -> Work:
         operations = 2.0 * buffers[-1].size * self.ranks
@@ -361,11 +371,12 @@ def _update_of_rows(op: str, x: Buffer[T], update: LowRank) -> tuple[Buffer[T], 
     return rows, checked
 
 
-def low_rank_sum(w: Buffer[T], update: PackedUpdate) -> Buffer[T]:
+def low_rank_sum(w: Buffer[T], update: PackedUpdate, counts: Buffer[u32]) -> Buffer[T]:
     """Return ``w + down @ up`` for weights (K, N), f16 or f32: summed in f32, and rounded once.
 
-    The matrices are of the same dtype, and lie as in a slot of `low_rank_update`. Raises
-    `ShapeError` or `DTypeError`.
+    The matrices are of the same dtype, and lie as in a slot of `low_rank_update`. The number of
+    infinities and NaN in the result is added to ``counts`` (1,).
+    Raises `ShapeError` or `DTypeError`.
     """
     op, (down, up, ranks, groups, *starts) = "low_rank_sum", update
     float_scalar(op, w, down, up)
@@ -385,7 +396,7 @@ def low_rank_sum(w: Buffer[T], update: PackedUpdate) -> Buffer[T]:
     wide = _WideHalf(1, k, ranks, n // groups, groups, up, chosen, (first, first_up))
     if y.size:
         record = wide.record_on_matrix_units if wide.takes_matrix_units(w) else wide.record
-        record(down, w, y)
+        record(down, w, y, counts)
     return y
 
 

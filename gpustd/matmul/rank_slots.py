@@ -64,7 +64,8 @@ class Move(NamedTuple):
         return self.region.rows * self.region.columns
 
 
-class Moves(NamedTuple):
+@dataclass(frozen=True)
+class Moves:
     """Moves of a ``table`` on the device: ``count`` from ``first`` on; ``most``: greatest size."""
 
     table: Buffer[u32]

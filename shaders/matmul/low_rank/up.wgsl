@@ -5,6 +5,7 @@
 // rows, columns) in words of the scalar S. Columns of a group, `share` of them, read the ranks of that
 // group. chosen has the slot of each image, or NONE. Rows of images that choose none are the residual;
 // without one they are -0, which changes no number that it is added to.
+// Where there are counts, results that are infinite or NaN are added to the first.
 // Limits: 2^32 - 2^11 invocations, and 2^32 elements of up.
 //% include "arrays/combination/flat.wgsl"
 
@@ -16,16 +17,36 @@ struct Params { rows: u32, blocks: u32, ranks: u32, groups: u32, columns: u32, s
 //% if residual
 @group(0) @binding(3) var<storage, read> residual: array<W>;
 //% endif
-@group(0) @binding(4) var<storage, read_write> y: array<W>;
-@group(0) @binding(5) var<uniform> params: Params;
+//% if counts
+@group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
+//% endif
+@group(0) @binding(5) var<storage, read_write> y: array<W>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 const NONE = 0xffffffffu;
+//% if counts
+// From these bits on, a number is infinite or NaN in S: 65520 would be rounded up.
+//% if scalar == "f16"
+const BEYOND = 0x477ff000u;
+//% else
+const BEYOND = 0x7f800000u;
+//% endif
+//% endif
 
 fn store(at: u32, sum: F) {
 //% if residual
-    y[at] = W(F(residual[at]) + sum);
+    let made = F(residual[at]) + sum;
 //% else
-    y[at] = W(sum);
+    let made = sum;
+//% endif
+    y[at] = W(made);
+//% if counts
+    var found = 0u;
+//% for k in range(width)
+//% set part = "made[%d]" % k if width > 1 else "made"
+    if ((bitcast<u32>({{ part }}) & 0x7fffffffu) >= BEYOND) { found += 1u; }
+//% endfor
+    if (found > 0u) { atomicAdd(&counts[0], found); }
 //% endif
 }
 

@@ -6,6 +6,7 @@
 // Layout: t (images, rows, groups * ranks), up (slots, ranks, columns), residual and y (images, rows,
 // columns) in words of eight f16. Columns of a group read the ranks of that group. chosen has the slot
 // of each image, or NONE: then results are the residual, or -0. Grid: blocks of rows, of columns, images.
+// Where there are counts, results that are infinite or NaN are added to the first, but for images of NONE.
 // Workgroup memory: 18432 bytes.
 // Limits: f16, subgroups of 32, at least 32 rows; ranks multiples of 16, columns of a group multiples
 // of 8 and at least 64.
@@ -20,8 +21,11 @@ struct Params { rows: u32, ranks: u32, groups: u32, columns8: u32, blocks: u32, 
 //% if residual
 @group(0) @binding(3) var<storage, read> residual: array<f16x8>;
 //% endif
-@group(0) @binding(4) var<storage, read_write> y: array<f16x8>;
-@group(0) @binding(5) var<uniform> params: Params;
+//% if counts
+@group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
+//% endif
+@group(0) @binding(5) var<storage, read_write> y: array<f16x8>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 const PITCH = 18u;
 const OWN = 16u * PITCH;
@@ -56,6 +60,10 @@ fn main(
         }
         return;
     }
+//% if counts
+    var found = 0u;
+    let is_own = group.y * 4u + subgroup == block && column + lane % 8u >= part * params.columns8 + block % params.blocks * 8u;
+//% endif
     let width = params.groups * params.ranks / 8u;
     let from_t = params.first + row * width + part * params.ranks / 8u;
     let from_up = params.first_up + slot * params.ranks * pitch + column;
@@ -88,10 +96,23 @@ fn main(
         let more = residual[to];
         let low = vec4<f32>(unpack2x16float(more.x), unpack2x16float(more.y));
         let high = vec4<f32>(unpack2x16float(more.z), unpack2x16float(more.w));
-        y[to] = packed(low + sums[source], high + sums[source + 1u]);
+        let made = packed(low + sums[source], high + sums[source + 1u]);
 //% else
-        y[to] = packed(sums[source], sums[source + 1u]);
+        let made = packed(sums[source], sums[source + 1u]);
+//% endif
+        y[to] = made;
+//% if counts
+        // Results that two blocks make count once.
+        if (is_own && row + {{ 16 * i }}u + lane / 8u + line * 4u >= group.z * params.rows + group.x * 32u) {
+            for (var k = 0u; k < 4u; k++) {
+                if ((made[k] & 0x7c00u) == 0x7c00u) { found += 1u; }
+                if ((made[k] & 0x7c000000u) == 0x7c000000u) { found += 1u; }
+            }
+        }
 //% endif
     }
 //% endfor
+//% if counts
+    if (found > 0u) { atomicAdd(&counts[0], found); }
+//% endif
 }

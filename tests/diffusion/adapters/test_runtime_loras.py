@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from diffusion import Pipeline, Result, Settings, Step
-from diffusion.adapters import Lora, LoraFolder
+from diffusion.adapters import Lora, LoraFolder, direct_merging
 from diffusion.batching import draw_together
 from diffusion.errors import ModelFormatError, SettingsError
 from diffusion.models import layers
@@ -86,6 +86,18 @@ def test_pictures_are_those_of_merged_loras(pipeline: Pipeline, chosen: tuple[Lo
     plain, merged = latents(pipeline, SETTINGS, "merge"), latents(pipeline, settings, "merge")
     assert relative_error(plain, merged) > 1e-2
     assert relative_error(latents(pipeline, settings), merged) < 1e-4
+
+
+def test_without_memory_for_originals_the_file_is_read(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (replace(SETTINGS, loras=(Lora(name),)) for name in "ab")
+    plain, expected = latents(pipeline, SETTINGS, "merge"), latents(pipeline, second, "merge")
+    np.testing.assert_array_equal(latents(pipeline, SETTINGS, "merge"), plain)
+    monkeypatch.setattr(direct_merging, "_SHARE_KEPT", 1 << 60)
+    latents(pipeline, first, "merge")
+    np.testing.assert_array_equal(latents(pipeline, second, "merge"), expected)
+    np.testing.assert_array_equal(latents(pipeline, SETTINGS, "merge"), plain)
 
 
 @pytest.mark.parametrize("upsampling", ["", "twice"])

@@ -288,7 +288,9 @@ def test_sums_of_weights_are_rounded_once(device: Device, dtype: type[DType]) ->
         for given in ([down.reshape(-1)], [before, up.reshape(-1)])
     )
     update = PackedUpdate(*lying, 8, 3, 16, 32)
-    found = low_rank_sum(device.buffer_from_array(w), update).read().astype(np.float64)
+    counts = device.buffer_from_array(np.zeros(1), u32)
+    found = low_rank_sum(device.buffer_from_array(w), update, counts).read().astype(np.float64)
+    assert counts.read().tolist() == [0]
     wide = {"down": down.astype(np.float64), "up": up.astype(np.float64)}
     case = Case((0,), 24, 24, 8, 12, 3)
     expected = w + reference(case, np.eye(24)[None], **wide)[0]
@@ -296,6 +298,30 @@ def test_sums_of_weights_are_rounded_once(device: Device, dtype: type[DType]) ->
     sums = np.abs(w) + reference(case, np.eye(24)[None], *map(np.abs, wide.values()))[0]
     limit = np.abs(expected) * EPS[dtype] / 2 + 10 * EPS[f32] * sums
     assert (np.abs(found - expected) <= limit).all()
+
+
+@pytest.mark.parametrize("matrix", [False, True])
+def test_sums_that_overflow_are_counted_once(
+    device: Device, matrix: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of matrix units overlap: rows 8 to 31, columns 8 to 63, and whole blocks of theirs."""
+    skip_without_f16(device, "f16")
+    if matrix:
+        need_matrix_units(device)
+        if not device.has_matrix_units:
+            monkeypatch.setattr(low_rank, "kernel", emulated_kernel)
+    w = np.zeros((40, 3 * 72), np.float16)
+    places = [(0, 0), (9, 71), (31, 8), (39, 143), (39, 215), (20, 150), (20, 151)]
+    for place in places:
+        w[place] = 65504
+    ones = device.buffer_from_array(np.ones((40, 3 * 16)), f16)
+    up = device.buffer_from_array(np.full((16, 3 * 72), 4), f16)
+    counts = device.buffer_from_array(np.zeros(1), u32)
+    with force_variant("low_rank", "matrix" if matrix else "plain"):
+        update = PackedUpdate(ones, up, 16, 3)
+        found = low_rank_sum(device.buffer_from_array(w), update, counts).read()
+    np.testing.assert_array_equal(found, np.where(w == 0, 64, np.float16(np.inf)))
+    assert counts.read().tolist() == [len(places)]
 
 
 @pytest.mark.parametrize("target", [f32, f16], ids=lambda d: d.name)
