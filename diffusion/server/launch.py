@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Final
 
 import structlog
 import uvicorn
@@ -23,6 +26,13 @@ __all__ = ["DrainingServer", "make_server", "serve"]
 CLOSING_SECONDS = 3
 """Seconds that open answers have once all jobs have ended."""
 
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread keeps Python's lock where another one waits for it.
+
+The event loop gives the lock up at each read and write. While a thread decodes a large picture, it
+waits for it each time: five milliseconds, as Python has it, are many in one request.
+"""
+
 log = structlog.get_logger()
 
 
@@ -38,6 +48,15 @@ class DrainingServer(uvicorn.Server):
         self._signalled = False
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve in this process, whose threads change more often meanwhile."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        try:
+            super().run(sockets)
+        finally:
+            sys.setswitchinterval(before)
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Listen, and tell where."""

@@ -23,7 +23,8 @@ MEDIA_TYPES: Final = {name: f"image/{name}" for name in FORMATS}
 QUALITY: Final = 90
 
 _PREFIX = re.compile(r"data:image/[\w.+-]{1,40};base64,")
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 18
+"""Characters that are decoded at once: in a millisecond, in which no other thread runs."""
 _SHOWN = 24
 """Characters of a text that is no picture which an error shows."""
 

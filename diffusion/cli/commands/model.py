@@ -18,12 +18,14 @@ from diffusion.checkpoints import ModelFile, ModelFolder, TensorEntry, hub, open
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model, named_model
 from diffusion.checkpoints.hub.cache import bytes_of
 from diffusion.checkpoints.model_folder import Part
+from diffusion.checkpoints.single_file.unet_file import ModelWithUnet, is_unet_alone
+from diffusion.checkpoints.tensor_files import MODEL_ENDS
 from diffusion.checkpoints.verify import check_finite, check_weights
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.shared import DebugOption, JsonOption
 from diffusion.cli.progress import show_download, show_progress
-from diffusion.errors import ModelNotFoundError, SettingsError
+from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError, quote
 from diffusion.pipeline.loading import load_tokenizers
 
 __all__ = ["models"]
@@ -48,6 +50,14 @@ VariantOption = Annotated[
         metavar="NAME",
         help="plain or fp16 weights. fp16 weights are half as large.",
         show_default="fp16 where the model has them",
+    ),
+]
+UnetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--unet",
+        metavar="FILE",
+        help="The file of a UNet alone, which takes the place of this model's own.",
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -76,12 +86,13 @@ def show_model(
     context: typer.Context,
     name: NameArgument,
     *,
+    unet: UnetOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Show what a model is: its kind, its parts and their sizes."""
     with reporting(context, debug):
-        facts = dict(_facts(_open_model(name)))
+        facts = dict(_facts(_open_model(name, unet)))
     if as_json:
         print(json.dumps(facts))
     else:
@@ -136,7 +147,13 @@ def delete_model(
 
 
 @models.command("verify")
-def check_model(context: typer.Context, name: NameArgument, *, debug: DebugOption = False) -> None:
+def check_model(
+    context: typer.Context,
+    name: NameArgument,
+    *,
+    unet: UnetOption = None,
+    debug: DebugOption = False,
+) -> None:
     """Check a model: hashes, configs, tokenizers, and the name, shape and numbers of every tensor.
 
     Exit status 0: the model is sound. 1: a file has changed since it was downloaded. 2: the model
@@ -150,9 +167,9 @@ def check_model(context: typer.Context, name: NameArgument, *, debug: DebugOptio
             complain(f"{file}: its content is not what was downloaded; pull the model again")
         if broken:
             raise typer.Exit(_FAILED)
-        model = _open_model(name)
+        model = _open_model(name, unet)
         opened = check_weights(model)
-        if not isinstance(model, ModelFile):
+        if not named_model(name).is_file():
             load_tokenizers(model)
         places = [(part, name) for part, weights in opened.items() for name in weights.entries]
         check_finite(opened, show_progress(places, "reading"))
@@ -198,16 +215,27 @@ def _cached_model(name: str) -> hub.CachedModel:
     return model
 
 
-def _open_model(name: str) -> ModelFolder:
-    """Open a model. A single file has no tokenizer to check, and gets that of the bundled model."""
+def _open_model(name: str, unet: str | None) -> ModelFolder:
+    """Open a model, with a UNet in place of its own.
+
+    A single file has no tokenizer to check, and gets that of the bundled model. The file of a UNet
+    alone is refused with the command that takes it.
+    """
     path = named_model(name)
-    return open_model(path, tokenizer=bundled_model() / "tokenizer" if path.is_file() else None)
+    if path.is_file() and path.suffix.lower() in MODEL_ENDS and is_unet_alone(path):
+        hint = f"name its base model, and this file after it: BASE --unet {quote(path.name)[1:-1]}"
+        raise ModelFormatError(path, "names", "must be a whole model, got a UNet alone", hint)
+    tokenizer = bundled_model() / "tokenizer" if path.is_file() else None
+    return open_model(path, tokenizer=tokenizer, unet=unet)
 
 
 def _facts(model: ModelFolder) -> Iterator[tuple[str, object]]:
     """Yield what is printed of a model."""
     yield "path", str(model.path)
-    yield "layout", "single file" if isinstance(model, ModelFile) else "folder"
+    if isinstance(model, ModelWithUnet):
+        yield "unet of", str(model.weights("unet").path)
+    whole = model.base if isinstance(model, ModelWithUnet) else model
+    yield "layout", "single file" if isinstance(whole, ModelFile) else "folder"
     yield "pipeline", model.json("model_index.json")[0]["_class_name"]
     yield "predicts", model.scheduler.prediction_type
     yield "size", f"{model.unet.sample_size * model.vae.downscale} pixels"

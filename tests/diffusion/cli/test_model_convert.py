@@ -109,10 +109,18 @@ def test_a_unet_alone_is_quantised_and_needs_a_base(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert open_gguf(tmp_path / "u.gguf").entry("mid_block.resnets.0.conv1.weight").dtype == "Q5_0"
-    done = run("model", "show", tmp_path / "u.gguf")
-    assert done.exit_code == 2
-    assert "must be a whole model, got a UNet alone" in done.stderr
-    assert "--model BASE --unet u.gguf" in done.stderr
+    for command in ("show", "verify"):
+        done = run("model", command, tmp_path / "u.gguf")
+        assert done.exit_code == 2
+        assert "must be a whole model, got a UNet alone" in done.stderr
+        assert "BASE --unet u.gguf" in done.stderr
+    together = (BUNDLED, "--unet", tmp_path / "u.gguf")
+    shown = run("model", "show", *together).stdout.splitlines()
+    assert f"unet of: {tmp_path / 'u.gguf'}" in shown
+    assert any(line.startswith("unet: 326 tensors, Q5_0") for line in shown)
+    assert "unet: 326 tensors fit, all numbers finite" in run("model", "verify", *together).stdout
+    (tmp_path / "cut.gguf").write_bytes((tmp_path / "u.gguf").read_bytes()[:-9])
+    assert run("model", "verify", BUNDLED, "--unet", tmp_path / "cut.gguf").exit_code == 2
 
 
 WRONG = [

@@ -18,11 +18,15 @@ from urllib.parse import quote
 
 import pytest
 import requests
+import uvicorn
 from PIL import Image
 
 from diffusion.errors import SettingsError
+from diffusion.server.launch import SWITCH_SECONDS, make_server
 from diffusion.server.logs import configure_logs
 from diffusion.server.pictures import decode_base64
+from diffusion.server.settings import load_settings
+from tests.diffusion.server.fake_engine import FakeEngine
 from tests.diffusion.server.live_server import Live, run_on_thread, wait_until
 
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
@@ -288,3 +292,16 @@ def test_streams_end_where_the_server_stops(draining: Live) -> None:
         rest = b"\n".join(lines)
     assert b"event: end" in rest
     assert json.loads(rest.rpartition(b"data: ")[2])["state"] == "done"
+
+
+def test_threads_change_often_while_the_server_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each read and write waits five milliseconds for a thread that decodes a picture."""
+    before, found = sys.getswitchinterval(), list[float]()
+    settings = load_settings(None, {"output": tmp_path, "port": 0})
+    server = make_server(settings, [FakeEngine()])
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_: found.append(sys.getswitchinterval()))
+    server.run()
+    assert found == [pytest.approx(SWITCH_SECONDS)]
+    assert sys.getswitchinterval() == before
