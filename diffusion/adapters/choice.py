@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import Final
 
 from diffusion.adapters.element_weights import MOST_STRENGTH, read_elements
 from diffusion.checks import check_integer, check_number, check_text
@@ -16,6 +18,7 @@ MOST_LORAS = 100
 """Adapters that one picture is drawn with."""
 MOST_RANK = 1 << 20
 MOST_STEP = 1 << 20
+_IN_TAGS: Final = re.compile(r"[<>:\n]")
 Moment = int | float
 """A step from 1 on, or a share of the steps from 0.0 to 1.0."""
 
@@ -64,6 +67,9 @@ class Lora:
         file: object = self.file
         if not isinstance(file, (str, Path)) or not str(file):
             raise SettingsError("lora", self.file, "must be a name or a path")
+        if _IN_TAGS.search(PureWindowsPath(file).stem if self.is_path else str(file)):
+            hint = "a name must not have < > or : in it, which end a tag; rename the file"
+            raise SettingsError("lora", self.name, hint)
         for field, strength in (("lora weight", self.weight), ("lora unet weight", self.unet)):
             check_number(field, strength, -MOST_STRENGTH, MOST_STRENGTH)
         check_integer("lora rank", self.rank, 1, MOST_RANK)

@@ -29,6 +29,7 @@ _ELEMENTS: Final = "lbwe"
 _OLD_FORM: Final = (3, 4)
 _MOMENTS: Final = ("start", "stop")
 _BOTH: Final = "step"
+_KEYS: Final = frozenset({*_NAMED, *_BLOCKS, _INHERITED, _ELEMENTS, *_MOMENTS, _BOTH})
 _HINT: Final = "write <lora:name>, <lora:name:weight> or <lora:name:text:unet>"
 
 
@@ -64,7 +65,8 @@ def _read_tag(text: str, arguments: str) -> Lora:
     by_name: dict[str, str] = {}
     for each in arguments.split(":"):
         key, equals, value = each.partition("=")
-        if equals:
+        is_name = not by_place and key.strip() not in _KEYS  # a file's name may have = in it
+        if equals and not is_name:
             by_name[key.strip()] = value
         else:
             by_place.append(each)

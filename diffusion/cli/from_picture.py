@@ -5,9 +5,11 @@ The text is as hostile as the file. Names of models in it are compared and never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from diffusion.adapters import LoraFolder, hash_of_file
 from diffusion.adapters.tags import read_tags, replace_names
@@ -40,6 +42,9 @@ __all__ = [
     "report_unreproduced",
     "weights_of",
 ]
+
+_HASH: Final = re.compile(r":\s?([0-9a-fA-F]{1,64})\s?(?:,|$)")
+"""What ends a name, which may have commas in it."""
 
 
 def read_picture_text(picture: Path) -> str:
@@ -220,10 +225,10 @@ def find_earlier_upscaler(settings: Settings, folder: UpscalerFolder) -> Setting
 
 def _read_hashes(text: str) -> Iterator[tuple[str, str]]:
     """Yield names and hashes of a text such as ``a: 0123456789ab, b: ba9876543210``."""
-    for pair in text.split(","):
-        name, colon, digest = pair.rpartition(":")
-        if colon:
-            yield name.strip(), digest.strip()
+    begin = 0
+    for found in _HASH.finditer(text):
+        yield text[begin : found.start()].strip(), found[1]
+        begin = found.end()
 
 
 def report_unreproduced(text: str, given: Collection[str] = ()) -> None:

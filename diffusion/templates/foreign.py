@@ -11,6 +11,9 @@ __all__ = ["warn_of_foreign_syntax", "warn_of_idle_tags"]
 
 FOREIGN: Final = {
     re.compile(r"<hypernet:[^<>\n]+>"): "no such network is loaded",
+    re.compile(r"<(?!(?:lora|lyco):[^<>\n]+>)\s*(?i:lora|lyco)\s*:[^<>\n]*>?"): (
+        "write <lora:name:weight>"
+    ),
     re.compile(r"\{[^{}\n]*\|[^{}\n]*\}|\{[\d\s-]*\$\$"): "--dynamic draws from it",
     re.compile(r"(?<!\w)__[\w*][\w*./ -]*?__(?!\w)"): "--wildcards FOLDER draws from files",
 }

@@ -26,6 +26,9 @@ XL_BLOCKS = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, -1.0)
         ("<lora:a:1:0.5:4>", Lora("a", 1.0, 0.5, rank=4)),
         ("<lora:a:dyn=8>", Lora("a", 1.0, rank=8)),
         ("<lora:a:1:lbw=ins>", Lora("a", 1.0, blocks=(1.0,) * 4 + (0.0,) * 13)),
+        ("<lora:a=b:0.5>", Lora("a=b", 0.5)),
+        ("<lora:0.5:0.5>", Lora("0.5", 0.5)),
+        ("<lora:odd, name (v1)>", Lora("odd, name (v1)")),
         ("<lora:a:lbw=1,0,0,0,0,0,.5,0,0,0,0,-1>", Lora("a", blocks=XL_BLOCKS)),
         ("<lora:a:w=1,0,0,0,0,0,.5,0,0,0,0,-1>", Lora("a", blocks=XL_BLOCKS)),
         ("<lora:a:lbw=1,0,0,0,0,0,x,0,0,0,0,X-1.5:x=.5>", Lora("a", blocks=XL_BLOCKS)),
@@ -144,3 +147,11 @@ def test_moments_are_steps_or_shares(
 ) -> None:
     """A step counts from 1, and the last one is the first without it."""
     assert [i for i in range(10) if is_active(start, stop, i, 10)] == list(active)
+
+
+@pytest.mark.parametrize("name", ["a:b", "a>b", "<a", "a\nb"])
+def test_names_that_no_tag_can_have_are_refused(name: str) -> None:
+    """They would stand in the picture's text, and nobody could read them there."""
+    for file in (name, f"folder/{name}.safetensors"):
+        with pytest.raises(SettingsError, match="must not have < > or :"):
+            Lora(file).check()

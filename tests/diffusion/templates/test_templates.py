@@ -164,6 +164,9 @@ def test_any_text_is_a_template_or_refused(template: str, seed: int) -> None:
     ("text", "message"),
     [
         ("a cat <hypernet:anime:0.8>", "<hypernet:anime:0.8> is drawn as text; no such network"),
+        ("a cat <LORA:a:1>", "<LORA:a:1> is drawn as text; write <lora:name:weight>"),
+        ("a cat < lora:a:1 >", "< lora:a:1 > is drawn as text; write"),
+        ("a cat <lora:a:1, red", "<lora:a:1, red is drawn as text; write"),
         ("a {red|blue} hat", "{red|blue} is drawn as text; --dynamic"),
         ("{2$$a|b|c}", "{2$$a|b|c} is drawn as text; --dynamic"),
         ("a __colour__ hat", "__colour__ is drawn as text; --wildcards"),
@@ -175,7 +178,9 @@ def test_foreign_syntax_is_told(text: str, message: str) -> None:
         warn_of_foreign_syntax("negative", text)
 
 
-@pytest.mark.parametrize("text", ["a cat", "a <b> c", "{a}", "__init", "x__y__z", "[a|b]", "(a|b)"])
+@pytest.mark.parametrize(
+    "text", ["a cat", "a <b> c", "<lora:a:1>", "<lyco:a>", "{a}", "__init", "x__y__z", "[a|b]"]
+)
 def test_other_text_is_not_foreign(text: str) -> None:
     warn_of_foreign_syntax("prompt", text)  # warnings are errors here
 
