@@ -47,6 +47,7 @@ __all__ = [
     "Return",
     "Statement",
     "Store",
+    "Table",
     "Unary",
     "Variable",
     "While",
@@ -215,6 +216,14 @@ class Item(_Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Table(_Node):
+    """One of some known numbers, by an index."""
+
+    numbers: tuple[Constant, ...]
+    index: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Atomic(_Node):
     """An atomic function at a place in an array; the value that was there."""
 
@@ -239,6 +248,7 @@ Expression: TypeAlias = (
     | Construct
     | Member
     | Item
+    | Table
     | Atomic
 )
 

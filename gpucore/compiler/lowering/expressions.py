@@ -31,6 +31,7 @@ from gpucore.compiler.lowering.operators import (
 )
 from gpucore.compiler.lowering.printing import read_print
 from gpucore.compiler.lowering.scope import Scope
+from gpucore.compiler.lowering.tables import item_of
 from gpucore.compiler.lowering.values import Fields, Known, Value, Values
 from gpucore.compiler.source import MISSING
 from gpucore.compiler.suggestions import did_you_mean
@@ -236,16 +237,7 @@ class ExpressionReader:
         if isinstance(value, ir.ArrayRef):
             return ir.Load(value.element, place, self.element(value, node))
         if isinstance(value, Values):
-            index = self.read(node.slice)
-            number = literal_of(index)
-            count = len(value.items)
-            if not isinstance(number, int) or not -count <= number < count:
-                raise self.scope.type_error(
-                    f"the index of a tuple of {count} must be a number below {count} that is known "
-                    "before the launch: loop over static_range, or give the numbers as an array",
-                    node.slice,
-                )
-            return value.items[number]
+            return item_of(self.scope, value, self.read(node.slice), place)
         if isinstance(value, Known | Fields):
             raise self.scope.type_error(
                 f"{value} has no elements here: give the kernel an array, or take a tuple of "
