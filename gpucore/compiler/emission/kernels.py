@@ -316,8 +316,8 @@ class _KernelWriter:
         functions = [
             write_function(each, self, self._names, -1) for each in self._program.functions
         ]
-        declared = (*self._structures, *self._tables(), *self._written_functions(), *functions)
-        return print_module(Module((), declared))
+        declared: list[Declaration] = [*self._structures, *self._tables()]
+        return print_module(Module((), (*declared, *self._written_functions(), *functions)))
 
     def _declarations(self) -> list[Declaration]:
         found: list[Declaration] = [*self._structures]
