@@ -31,7 +31,7 @@ from gpucore.compiler.lowering.operators import (
 )
 from gpucore.compiler.lowering.printing import read_print
 from gpucore.compiler.lowering.scope import Scope
-from gpucore.compiler.lowering.tables import item_of
+from gpucore.compiler.lowering.tables import is_among, item_of
 from gpucore.compiler.lowering.values import Fields, Known, Value, Values
 from gpucore.compiler.source import MISSING
 from gpucore.compiler.suggestions import did_you_mean
@@ -379,13 +379,16 @@ class ExpressionReader:
 
     def _compare(self, node: ast.Compare) -> ir.Expression:
         """Return a comparison; of a chain, each operand is evaluated once."""
+        if isinstance(node.ops[0], ast.In | ast.NotIn):
+            found = is_among(self.scope, self.in_order([node.left, *node.comparators]), node)
+            return found if isinstance(node.ops[0], ast.In) else logical_not(found, found.place)
         left, *rights = self.read_in_order([node.left, *node.comparators])
         result: ir.Expression | None = None
         for sign, right in zip(node.ops, rights, strict=True):
             symbol = COMPARISONS.get(type(sign))
             if symbol is None:
                 raise self.scope.syntax_error(
-                    "kernels compare with ==, !=, <, <=, > and >= alone", node
+                    "kernels compare with ==, !=, <, <=, >, >= and in alone", node
                 )
             part = compare(symbol, left, right, self.scope.place(node))
             result = part if result is None else _both(result, part)
