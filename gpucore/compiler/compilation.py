@@ -5,7 +5,13 @@ from __future__ import annotations
 from gpucore.compiler.compiled import CompiledKernel, Variant
 from gpucore.compiler.emission import write_kernel
 from gpucore.compiler.lowering import read_kernel
-from gpucore.compiler.passes import differentiate, drop_copies, drop_dead_code, fold_constants
+from gpucore.compiler.passes import (
+    differentiate,
+    drop_copies,
+    drop_dead_code,
+    fold_constants,
+    move_invariants,
+)
 from gpucore.compiler.source import FunctionSource
 
 __all__ = ["compile_kernel"]
@@ -20,4 +26,5 @@ def compile_kernel(source: FunctionSource, variant: Variant) -> CompiledKernel:
         drop_copies(function)
         fold_constants(function)
         drop_dead_code(function)
+    move_invariants(program)
     return write_kernel(program, variant)

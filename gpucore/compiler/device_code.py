@@ -14,7 +14,7 @@ from gpucore.compiler.emission import write_functions
 from gpucore.compiler.errors import KernelSyntaxError, Place
 from gpucore.compiler.flexible import close, describe_type
 from gpucore.compiler.lowering import read_called
-from gpucore.compiler.passes import drop_copies, drop_dead_code, fold_constants
+from gpucore.compiler.passes import drop_copies, drop_dead_code, fold_constants, move_invariants
 from gpucore.compiler.source import FunctionSource
 from gpucore.compiler.walking import expressions_of, walk_program, walk_program_statements
 from gpucore.wgsl.types.kinds import F32, I32, U32, Scalar, Type, Vector
@@ -82,6 +82,7 @@ def compile_functions(calls: tuple[DeviceCall, ...]) -> DeviceCode:
         drop_copies(function)
         fold_constants(function)
         drop_dead_code(function)
+    move_invariants(program)
     wgsl, names = write_functions(program, made)
     return DeviceCode(wgsl, names, tuple(results))
 

@@ -48,6 +48,7 @@ __all__ = [
     "Return",
     "Statement",
     "Store",
+    "Table",
     "Unary",
     "Variable",
     "While",
@@ -223,6 +224,14 @@ class Item(_Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Table(_Node):
+    """One of some known numbers, by an index."""
+
+    numbers: tuple[Constant, ...]
+    index: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Atomic(_Node):
     """An atomic function at a place in an array; the value that was there."""
 
@@ -247,6 +256,7 @@ Expression: TypeAlias = (
     | Construct
     | Member
     | Item
+    | Table
     | Atomic
 )
 

@@ -216,7 +216,11 @@ def _identity_text(op: str, identity: Any, acc: str) -> tuple[str, str]:
         raise ArgumentError(f"{op}: identity must be {wanted}, got {identity!r}")
     names = [_function_name(each) for each in parts]
     texts = [f"{name}()" if name else repr(each) for name, each in zip(names, parts, strict=True)]
-    declared = {name: each for name, each in zip(names, parts, strict=True) if name}
+    declared = {
+        name: float(each)
+        for name, each in zip(names, parts, strict=True)
+        if name and each is not None
+    }
     functions = "".join(_bits_function(*each) for each in declared.items())
     return ", ".join(f"{scalar}({each})" for each in texts), functions
 

@@ -18,7 +18,7 @@ def beyond_word(value: float) -> str | None:
         return "nan"
     if math.isinf(value):
         return "infinity"
-    is_minus_zero = isinstance(value, float) and value == 0 and math.copysign(1, value) < 0
+    is_minus_zero = value == 0 and math.copysign(1, value) < 0
     return "minus_zero" if is_minus_zero else None
 
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from gpucore.compiler import ir
 from gpucore.compiler.compiled import ArrayBinding, Field
-from gpucore.compiler.emission.trees import type_name
+from gpucore.compiler.emission.trees import literal, type_name
 from gpucore.compiler.errors import KernelSyntaxError
 from gpucore.compiler.flexible import close
 from gpucore.compiler.walking import walk_program
 from gpucore.wgsl.lexer import KEYWORDS, RESERVED
-from gpucore.wgsl.syntax import Attribute, Literal, Name, Struct, StructMember, Variable
+from gpucore.wgsl.syntax import Attribute, Call, Literal, Name, Struct, StructMember, Variable
 from gpucore.wgsl.types.kinds import (
     F16,
     F32,
@@ -33,6 +33,7 @@ __all__ = [
     "print_buffer",
     "shared_variable",
     "structures_of",
+    "table_variable",
     "uniform_of",
 ]
 
@@ -94,6 +95,13 @@ def shared_variable(name: str, array: ir.ArrayRef, atomic: bool, at: int) -> Var
         size *= extent
     type_ = type_name(Array(_element(array, atomic), size))
     return Variable("var", name, type_, address_space="workgroup", at=at)
+
+
+def table_variable(name: str, node: ir.Table, at: int) -> Variable:
+    """Return the declaration of a table of numbers."""
+    type_ = type_name(Array(close(node.type), len(node.numbers)))
+    values = tuple(literal(each, at) for each in node.numbers)
+    return Variable("const", name, None, Call(type_, values, at=at), at=at)
 
 
 def _element(array: ir.ArrayRef, atomic: bool) -> Type:

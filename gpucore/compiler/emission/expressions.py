@@ -51,6 +51,9 @@ class Outside(Protocol):
     def division(self, operator: str, type_: Type) -> str | None:
         """Return the name of the function that divides integers; None for WGSL's operator."""
 
+    def table(self, node: ir.Table) -> str:
+        """Return the name of a table of numbers."""
+
     def beyond_number(self, word: str) -> str:
         """Return the name of the function that gives a float without a literal."""
 
@@ -129,6 +132,8 @@ class ExpressionWriter:
                 return Member(self.write(value), name, at=at)
             case ir.Item(value=value, index=index):
                 return Index(self.write(value), self.write(index), at=at)
+            case ir.Table(index=index):
+                return Index(Name(self.outside.table(node), at=at), self.write(index), at=at)
             case ir.Atomic():
                 return self._atomic(node, at)
             case _:

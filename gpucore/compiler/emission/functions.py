@@ -49,6 +49,9 @@ class _Inside:
     def function(self, function: ir.Function) -> str:
         return self._kernel.function(function)
 
+    def table(self, node: ir.Table) -> str:
+        return self._kernel.table(node)
+
     def beyond_number(self, word: str) -> str:
         return self._kernel.beyond_number(word)
 

@@ -24,6 +24,7 @@ from gpucore.compiler.emission.declarations import (
     print_buffer,
     shared_variable,
     structures_of,
+    table_variable,
     uniform_of,
 )
 from gpucore.compiler.emission.division import division_function
@@ -102,6 +103,7 @@ class _Known:
     offsets: dict[str, Expression] = field(default_factory=dict)
     divisions: dict[tuple[str, Type], str] = field(default_factory=dict)
     beyond_numbers: dict[str, str] = field(default_factory=dict)
+    tables: dict[tuple[Type, tuple[float, ...]], tuple[str, Variable]] = field(default_factory=dict)
     atomics: dict[tuple[str, ir.ArrayRef, Place], Function] = field(default_factory=dict)
     prints: list[PrintSite] = field(default_factory=list)
 
@@ -209,6 +211,15 @@ class _KernelWriter:
             assert isinstance(scalar, Scalar)
             known[operator, type_] = self._names.unique(f"{word}_{shape}{scalar.name}")
         return known[operator, type_]
+
+    def table(self, node: ir.Table) -> str:
+        """Return the name of a table of numbers; equal ones are one."""
+        key = close(node.type), tuple(each.value for each in node.numbers)
+        known = self._known.tables
+        if key not in known:
+            name = self._names.unique("table")
+            known[key] = name, table_variable(name, node, self.at(node.place))
+        return known[key][0]
 
     def beyond_number(self, word: str) -> str:
         """Return the name of the function that gives a float without a literal."""
@@ -319,7 +330,8 @@ class _KernelWriter:
         functions = [
             write_function(each, self, self._names, -1) for each in self._program.functions
         ]
-        return print_module(Module((), (*self._structures, *self._written_functions(), *functions)))
+        declared: list[Declaration] = [*self._structures, *self._tables()]
+        return print_module(Module((), (*declared, *self._written_functions(), *functions)))
 
     def _declarations(self) -> list[Declaration]:
         found: list[Declaration] = [*self._structures]
@@ -342,8 +354,12 @@ class _KernelWriter:
         for array in self._program.shared:
             name, at = self._known.arrays[array], self.at(array.place)
             found.append(shared_variable(name, array, array in self.atomics, at))
+        found += self._tables()
         outside = (a for a in self._program.private if a not in self._homes)
         return found + [self._own_array(array, "private") for array in outside]
+
+    def _tables(self) -> list[Variable]:
+        return [variable for _, variable in self._known.tables.values()]
 
     def _written_functions(self) -> list[Function]:
         return [

@@ -45,7 +45,7 @@ def lcm(a: T, b: T) -> T:
     common = gcd(a, b)
     if common == 0:
         return common
-    return abs(a) // common * abs(b)  # type: ignore[return-value]
+    return abs(a) // common * abs(b)
 
 
 def isqrt(number: int) -> int:
@@ -55,9 +55,9 @@ def isqrt(number: int) -> int:
     whole = Unsigned(number)
     root = Unsigned(math.sqrt(float(number)))
     while root * root > whole:
-        root -= 1
+        root = Unsigned(root - 1)
     while (root + 1) * (root + 1) <= whole:
-        root += 1
+        root = Unsigned(root + 1)
     return int(root)
 
 

@@ -21,7 +21,7 @@ from gpucore.compiler.lowering.functions.vectors import (
 )
 from gpucore.compiler.lowering.operators import constant, convert
 from gpucore.compiler.lowering.scope import Scope
-from gpucore.compiler.lowering.values import Known, Value
+from gpucore.compiler.lowering.values import Known, Value, Values
 from gpucore.wgsl.types.kinds import F16, F32, I32, U32, Matrix, Scalar, Vector
 
 __all__ = ["call_known", "expression_of"]
@@ -43,6 +43,11 @@ def expression_of(value: Value, place: Place) -> ir.Expression:
         raise KernelTypeError(
             f"a number must stand here, got the text {value}: kernels have texts in print alone",
             place,
+        )
+    if isinstance(value, Values):
+        count = len(value.items)
+        raise KernelTypeError(
+            f"a number must stand here, got a tuple of {count}: take an element, as t[0]", place
         )
     if value == NOTHING:
         raise KernelTypeError("a number must stand here, got nothing: this has no value", place)
@@ -98,8 +103,11 @@ def _conversion(target: Scalar, arguments: list[Value], place: Place) -> ir.Expr
 
 
 def _len(scope: Scope, arguments: list[Value], place: Place) -> Value:
+    match arguments:
+        case [Values(items=items)]:
+            return constant(len(items), place)
     if len(arguments) != 1 or not isinstance(arguments[0], ir.ArrayRef):
-        raise KernelTypeError("len takes one array", place)
+        raise KernelTypeError("len takes one array, or one tuple", place)
     return extent(arguments[0], 0, place)
 
 

@@ -31,6 +31,7 @@ from gpucore.compiler.lowering.operators import (
 )
 from gpucore.compiler.lowering.printing import read_print
 from gpucore.compiler.lowering.scope import Scope
+from gpucore.compiler.lowering.tables import is_among, item_of
 from gpucore.compiler.lowering.values import Fields, Known, Value, Values
 from gpucore.compiler.source import MISSING
 from gpucore.compiler.suggestions import did_you_mean
@@ -236,16 +237,7 @@ class ExpressionReader:
         if isinstance(value, ir.ArrayRef):
             return ir.Load(value.element, place, self.element(value, node))
         if isinstance(value, Values):
-            index = self.read(node.slice)
-            number = literal_of(index)
-            count = len(value.items)
-            if not isinstance(number, int) or not -count <= number < count:
-                raise self.scope.type_error(
-                    f"the index of a tuple of {count} must be a number below {count} that is known "
-                    "before the launch: loop over static_range, or give the numbers as an array",
-                    node.slice,
-                )
-            return value.items[number]
+            return item_of(self.scope, value, self.read(node.slice), place)
         if isinstance(value, Known | Fields):
             raise self.scope.type_error(
                 f"{value} has no elements here: give the kernel an array, or take a tuple of "
@@ -387,13 +379,16 @@ class ExpressionReader:
 
     def _compare(self, node: ast.Compare) -> ir.Expression:
         """Return a comparison; of a chain, each operand is evaluated once."""
+        if isinstance(node.ops[0], ast.In | ast.NotIn):
+            found = is_among(self.scope, self.in_order([node.left, *node.comparators]), node)
+            return found if isinstance(node.ops[0], ast.In) else logical_not(found, found.place)
         left, *rights = self.read_in_order([node.left, *node.comparators])
         result: ir.Expression | None = None
         for sign, right in zip(node.ops, rights, strict=True):
             symbol = COMPARISONS.get(type(sign))
             if symbol is None:
                 raise self.scope.syntax_error(
-                    "kernels compare with ==, !=, <, <=, > and >= alone", node
+                    "kernels compare with ==, !=, <, <=, >, >= and in alone", node
                 )
             part = compare(symbol, left, right, self.scope.place(node))
             result = part if result is None else _both(result, part)

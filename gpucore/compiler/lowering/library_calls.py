@@ -39,7 +39,7 @@ def call_written(scope: Scope, target: object, given: Given, place: Place) -> Va
 def _in_library(function: object) -> Callable[..., object] | None:
     """Return the library's function for one of `math`, NumPy or Python, or for one of its own."""
     name = function_name(function)
-    if name in LIBRARY:
+    if name is not None and name in LIBRARY:
         return LIBRARY[name]
     module = getattr(function, "__module__", None) or ""
     own = module.startswith("gpucore.compiler.library.") and name is None

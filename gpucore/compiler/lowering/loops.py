@@ -40,13 +40,15 @@ def unrolled_items(expressions: ExpressionReader, node: ast.For) -> Sequence[Val
     items: Sequence[Value] | None = None
     if name == "static_range":
         items = _static_range(expressions, node)
+    elif isinstance(node.iter, ast.Call):
+        items = _paired(expressions, node.iter)
     elif isinstance(node.iter, ast.Name | ast.Tuple | ast.Attribute | ast.Subscript):
         value = expressions.value(node.iter)
         items = value.items if isinstance(value, Values) else None
     if items is None:
         raise scope.syntax_error(
             "a for loop must be over range(stop), range(start, stop), range(start, stop, step) or "
-            "a tuple",
+            "a tuple, or enumerate and zip of tuples",
             node.iter,
         )
     if len(items) > _MOST_UNROLLED:
@@ -62,6 +64,23 @@ def unrolled_items(expressions: ExpressionReader, node: ast.For) -> Sequence[Val
                 f"a loop over {what} cannot have break or continue: write range", each
             )
     return items
+
+
+def _paired(expressions: ExpressionReader, call: ast.Call) -> Sequence[Value] | None:
+    """Return the items of enumerate or zip, of tuples; None for other calls."""
+    function = expressions.value(call.func)
+    target = function.object if isinstance(function, Known) else None
+    known = target is enumerate or target is zip
+    if not known or call.keywords or not call.args:
+        return None
+    given = expressions.in_order(call.args)
+    tuples = [each.items for each in given if isinstance(each, Values)]
+    if len(tuples) < len(given) or (target is enumerate and len(given) > 1):
+        return None
+    if target is enumerate:
+        place = expressions.scope.place(call)
+        tuples.insert(0, tuple(constant(i, place) for i in range(len(tuples[0]))))
+    return [Values(each) for each in zip(*tuples, strict=False)]
 
 
 def _range_name(expressions: ExpressionReader, node: ast.For) -> str | None:

@@ -6,6 +6,14 @@ Law: pure text work; a pass gives a kernel that computes the same.
 from gpucore.compiler.passes.constants import fold_constants
 from gpucore.compiler.passes.copies import drop_copies
 from gpucore.compiler.passes.dead_code import drop_dead_code
+from gpucore.compiler.passes.invariants import move_invariants
 from gpucore.compiler.passes.tangents import COTANGENT, differentiate
 
-__all__ = ["COTANGENT", "differentiate", "drop_copies", "drop_dead_code", "fold_constants"]
+__all__ = [
+    "COTANGENT",
+    "differentiate",
+    "drop_copies",
+    "drop_dead_code",
+    "fold_constants",
+    "move_invariants",
+]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from gpucore.wgsl.c_family.errors import unsupported_error
 from gpucore.wgsl.c_family.spelling import (
+    has_length,
     structure_text,
     symbol_name,
     type_name,
@@ -75,7 +76,8 @@ class ExpressionPrinter:
     """Prints the expressions of one module; ``count_of`` is the length of a runtime-sized array.
 
     With ``checks``, an index past the end becomes the last one. ``pointers`` has what the pointers
-    that were declared so far point to, by name and number.
+    that were declared so far point to, by name and number; ``counts`` the lengths beside those of
+    parameters.
     """
 
     def __init__(self, facts: Facts, source: str, *, checks: bool) -> None:
@@ -83,6 +85,7 @@ class ExpressionPrinter:
         self.source = source
         self.checks = checks
         self.pointers: dict[tuple[str, int], Expression] = {}
+        self.counts: dict[tuple[str, int], str] = {}
         self.count_of: Callable[[Expression], str] = lambda node: "0u"
         self.place_of: Callable[[Symbol], str] = symbol_name
 
@@ -269,7 +272,7 @@ class ExpressionPrinter:
         symbol = self.facts.symbols.get(id(node))
         arguments = [self.text(argument) for argument in node.arguments]
         if symbol is not None:
-            return f"{symbol_name(symbol)}({', '.join(arguments)})"
+            return f"{symbol_name(symbol)}({', '.join(self._with_lengths(node, arguments))})"
         if name.startswith("subgroupMatrix"):
             return self._units_call(node, arguments)
         if id(node) in self.facts.constructed:
@@ -281,6 +284,13 @@ class ExpressionPrinter:
         if name == "dot" and self.facts.type_of(node.arguments[0]) == BOOL:
             raise unsupported_error("dot of bools", self.source, node)
         return f"w_{name}({', '.join(arguments)})"
+
+    def _with_lengths(self, node: Call, arguments: list[str]) -> Iterator[str]:
+        """Yield the arguments of a call, and the length behind each pointer that needs one."""
+        for argument, text in zip(node.arguments, arguments, strict=True):
+            yield text
+            if has_length(self.facts.type_of(argument)):
+                yield self.count_of(argument)
 
     def _construct(self, node: Call, type_: Type, arguments: list[str]) -> str:
         if not arguments:

@@ -284,11 +284,11 @@ class _Kernel:
         while symbol is not None and symbol.kind == "let":
             pointee = self._printer.pointers[symbol.name, symbol.number]
             symbol = self._facts.symbols.get(id(_root(pointee)))
+        if symbol is not None and (symbol.name, symbol.number) in self._printer.counts:
+            return self._printer.counts[symbol.name, symbol.number]
         binding = next((b for b in self._bindings if symbol and b.name == symbol.name), None)
         if symbol is None or binding is None or binding.layout is None or symbol.number:
-            raise unsupported_error(
-                "the length of an array behind a pointer", self._module.source, node
-            )
+            raise unsupported_error("the length of this array", self._module.source, node)
         name = f"{user_name(binding.name)}count"
         runtime = runtime_array(binding.layout)
         assert runtime is not None

@@ -71,6 +71,22 @@ def is_read_only(pointer: Pointer) -> bool:
     return pointer.space == "uniform" or pointer.access == "read"
 
 
+def has_length(type_: Type) -> bool:
+    """Tell whether a type is a pointer to an array whose length the buffer decides.
+
+    Such a parameter has a second one beside it in C, the length.
+    """
+    inner: Type = type_.pointee if isinstance(type_, Pointer) else type_
+    while isinstance(inner, Structure) and inner.members:
+        inner = inner.members[-1][1]
+    return isinstance(type_, Pointer) and isinstance(inner, Array) and inner.count is None
+
+
+def count_name(symbol: Symbol) -> str:
+    """Return the name of the length beside a pointer."""
+    return f"{symbol_name(symbol)}_count"
+
+
 def _structure_name(structure: Structure) -> str:
     parts = [type_name(member) for _, member in structure.members]
     match structure.name:

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gpucore.wgsl.c_family.errors import unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter, has_call
-from gpucore.wgsl.c_family.spelling import symbol_name, type_name, user_name
+from gpucore.wgsl.c_family.spelling import (
+    count_name,
+    has_length,
+    symbol_name,
+    type_name,
+    user_name,
+)
 from gpucore.wgsl.syntax import (
     Assign,
     Block,
@@ -48,13 +54,15 @@ class StatementPrinter:
 
     def function(self, function: Function) -> Iterator[str]:
         """Yield the lines of a function."""
-        parameters = ", ".join(
-            f"{type_name(symbol.type)} {symbol_name(symbol)}"
-            for symbol in (self._facts.declared[id(p)] for p in function.parameters)
-        )
+        parameters: list[str] = []
+        for symbol in (self._facts.declared[id(p)] for p in function.parameters):
+            parameters.append(f"{type_name(symbol.type)} {symbol_name(symbol)}")
+            if has_length(symbol.type):
+                parameters.append(f"unsigned {count_name(symbol)}")
+                self._printer.counts[symbol.name, symbol.number] = count_name(symbol)
         found = self._facts.results[function.name]
         result = "void" if found is None else type_name(found)
-        yield f"W_DEV {result} {user_name(function.name)}({parameters}) {{"
+        yield f"W_DEV {result} {user_name(function.name)}({', '.join(parameters)}) {{"
         yield from self._lines(function.body)
         yield "}"
 

@@ -123,7 +123,10 @@ class Drawer:
         if kind == "i32" and self.random.random() < 0.5:
             head = f"range(i32({stop}), i32({-start}), -{step})"
         else:
-            head = f"range({kind}({start}), {kind}({stop}), {step})"
+            end = f"{kind}({stop})"
+            if self.random.random() < 0.4:
+                end = f"({self.integer(kind, 2)} & 7)"
+            head = f"range({kind}({start}), {end}, {step})"
         self.add(depth, f"for {name} in {head}:")
         self.locals[name] = kind
         self.loops += 1

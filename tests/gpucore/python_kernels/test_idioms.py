@@ -207,3 +207,25 @@ def test_a_changed_tuple_compiles_anew(device: Device, monkeypatch: pytest.Monke
     assert y.read()[0] == 5
     monkeypatch.setitem(globals(), "WEIGHTS", (3.0,))
     assert products.key() != key
+
+
+@gpu_kernel
+def of_tuples(x: Array[i32], y: Array[i32]) -> None:
+    i = global_id.x
+    if i < len(x):
+        taps, others = (3, 5, 7), (10, 20)
+        total = len(taps)
+        for k, tap in enumerate(taps):
+            total += (k + 1) * tap
+        for tap, other in zip(taps, others):  # noqa: B905
+            total += tap * other
+        y[i] = total if x[i] + 1 in taps else 0
+        if x[i] not in (1, 2, x[0]):
+            y[i] = -1
+
+
+def test_enumerate_zip_len_and_in_of_tuples(device: Device) -> None:
+    y = device.buffer(i32, 5)
+    of_tuples(device.buffer_from_array(np.int32([4, 2, 3, 6, 1])), y)
+    total = 3 + 1 * 3 + 2 * 5 + 3 * 7 + 3 * 10 + 5 * 20
+    assert y.read().tolist() == [total, total, -1, -1, 0]

@@ -267,7 +267,7 @@ def unpacked_number(x: Array[f32]):
 
 
 def changing_index_of_a_tuple(x: Array[f32]):
-    x[0] = TABLE[global_id.x]
+    x[0] = (x[1], TABLE[0])[global_id.x]
 
 
 def list_of_the_module(x: Array[f32]):

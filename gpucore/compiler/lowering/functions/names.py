@@ -74,4 +74,4 @@ def function_name(value: object) -> str | None:
 
 def function_names() -> tuple[str, ...]:
     """Return the functions of Python itself that kernels have, such as abs and len."""
-    return tuple(each.__name__ for each in _BUILTINS)
+    return tuple(str(getattr(each, "__name__", "")) for each in _BUILTINS)

@@ -28,6 +28,9 @@ fn poke(p: ptr<function, vec4f>, w: ptr<workgroup, array<array<u32, 8>, 4>>, i: 
     (*w)[0][1] |= 3u; w[1][2] <<= 2u;
     return (*p).x;
 }
+fn last(t: ptr<storage, Tail>) -> u32 { return t.items[arrayLength(&t.items) - 1].k; }
+fn put(p: ptr<storage, array<f32>, read_write>, i: u32) { (*p)[i] = f32(arrayLength(p)); }
+fn put_last(p: ptr<storage, array<f32>, read_write>) { put(p, arrayLength(p) - last(&x)); }
 fn side() -> u32 { seen[0]++; return 1u; }
 fn halves(h: vec2<f16>) -> f32 { let r = fma(h, h, h) / h - h; return f32(r.x) + f32(max(r, h).y); }
 
@@ -41,6 +44,7 @@ fn main(
     var v = vec4(corner, scale);
     var acc = u[id.x % 3].x + f32(odd[li & 3]) + fixed.v.x + f32(n.x + inputs.group.y);
     let q = poke(&v, &words, 2);
+    put_last(&y);
     let m = x.items[id.x].m * transpose(mat3x3f(1, 0, 0, 0, 1, 0, 0, 0, 1));
     let h = x.items[1].n * vec2h(1, 2.5h);
     acc += table[li % 3] + halves(h) + m[0].x + determinant(m) + f32(arrayLength(&x.items));

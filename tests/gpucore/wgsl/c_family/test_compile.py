@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from typing import Any
 
 import pytest
@@ -144,3 +145,30 @@ def test_an_error_has_the_compilers_words(compiler: CudaCompiler) -> None:
         compiler.compile('extern "C" __global__ void w_kernel() { missing; }', "sm_90a")
     with pytest.raises(DriverError, match='identifier "missing" is undefined'):
         FrontEnd(compiler._library).compile("__global__ void w_kernel() { missing; }", "sm_80")
+
+
+REPEATED = """
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    var total = 0f;
+    for (var k = 0u; k < arrayLength(&y); k += 1u) {
+        total += sqrt(x[id.x] + 2f) * f32(k) + sqrt(x[id.x] + 2f);
+        total = total * sqrt(x[id.x] + 2f);
+    }
+    y[id.x] = total;
+}
+"""
+
+
+def test_nvrtc_computes_once_what_is_repeated(compiler: CudaCompiler) -> None:
+    """Of three equal roots in a loop one is left, before the loop.
+
+    With checks a load may not move, nor what is made of it: the compiler of kernels in Python does.
+    """
+    kernel = print_kernel(REPEATED, "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    label = re.search(r"^\$L__BB\d+_\d+:", text, re.MULTILINE)
+    assert label is not None
+    assert text.count("ld.global") == text.count("sqrt.") == 1
+    assert text.index("sqrt.") < label.start()

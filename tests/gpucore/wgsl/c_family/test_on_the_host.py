@@ -47,6 +47,9 @@ fn looped(n: u32) -> u32 {
     }
     return sum;
 }
+fn at(p: ptr<storage, array<u32>>, i: u32) -> u32 { let q = p; return (*q)[i] + arrayLength(q); }
+fn ahead(p: ptr<storage, array<u32>>, i: u32) -> u32 { return at(p, i + 1); }
+fn put(p: ptr<storage, array<u32>, read_write>, i: u32, value: u32) { p[i] = value; (*p)[i] += 1; }
 fn stepped(n: i32) -> u32 { var k = n; k++; return select(0u, u32(k), k < n); }
 fn chosen(n: u32) -> u32 {
     switch n {
@@ -203,3 +206,10 @@ def test_pointers_to_variables(tmp_path: Path) -> None:
     body = "var w = v; add_to(&w, 1); y[id.x * 2 + id.y] = u32(w.y) + zero;"
     found = run(tmp_path, body, np.array([3, 4], np.uint32), 4)
     assert found.tolist() == [(b + 5) * 2 for b in (3, 4, 3, 4)]
+
+
+def test_pointers_to_buffers(tmp_path: Path) -> None:
+    """Their length is known: past it, the last element is read, and nothing is written."""
+    body = "put(&y, id.x * 2 + id.y * 7, ahead(&x, id.x) + arrayLength(&y) + zero);"
+    found = run(tmp_path, body, np.array([3, 4], np.uint32), 9)
+    assert found.tolist() == [16, 0, 16, 0, 0, 0, 0, 16, 0], "4 + 2 + 9 + 1; one place is past y"
