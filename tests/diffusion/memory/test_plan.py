@@ -100,8 +100,8 @@ def test_a_plan_tells_what_each_call_copies(monkeypatch: pytest.MonkeyPatch) -> 
             sum(c.nbytes for c in commands if isinstance(c, Copy) and id(c.source) in of_host)
             for commands in engine.submitted
         ]
-        # A call is one submission or two, alike in each step.
-        call = sum(each for each in copies if copies.count(each) == SMALL.steps) // SMALL.steps
+        # A call is one submission or two, alike in both steps.
+        call = sum(each for each in copies if copies.count(each) == 2) // 2
         units = 256 * len(kept)  # copies are in units of 256 bytes
         assert 0 <= call - plan.moved_per_call < units
         assert 8 * units < plan.for_prompt < plan.moved_once

@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 
+from gpucore.backends import Command
 from gpucore.memory.sharing import PlannedHandle
 from gpucore.recording.ahead import Step, with_copies_ahead
 
 
-def make() -> None:
+def make() -> Command:
     raise AssertionError("nothing is made before memory is known")
 
 

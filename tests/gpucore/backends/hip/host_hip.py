@@ -178,9 +178,10 @@ class HostDriver:
     def _begin_capture(self, stream: Any, mode: int) -> None:
         self._captured = []
 
-    def _end_capture(self, stream: Any, graph: Any) -> None:
+    def _end_capture(self, stream: Any, graph: Any) -> int:
         commands, self._captured = self._captured or [], None
         self.graphs[self._new(graph)] = commands
+        return 0
 
     def _instantiate_graph(self, plan: Any, graph: Any, *others: Any) -> None:
         self.graphs[self._new(plan)] = self.graphs[graph.value]
