@@ -29,6 +29,8 @@ class CudaCompiler(Compiler):
         "-default-device",
         "--fmad=true",
         "--ftz=true",
+        "--prec-div=false",
+        "--prec-sqrt=false",
     )
     cache_name = "cuda"
 

@@ -26,6 +26,14 @@ W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
     return r;
 }
 
+#if __CUDA_ARCH__ >= 800
+#define W_HALF_PAIRS
+#endif
+
+// As accurate as WGSL asks for, as division is with --prec-div=false: CUDA's own take several times as long.
+#define W_EXP __expf
+#define W_LOG __logf
+
 // Conversions that saturate, and memory that other invocations change
 
 W_DEV int w_i32(float a) { return __float2int_rz(a); }

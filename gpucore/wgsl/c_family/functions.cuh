@@ -12,6 +12,10 @@ W_UNSIGNED(w_max, a > b ? a : b)
 W_DEV int w_clamp(int a, int b, int c) { return w_min(w_max(a, b), c); }
 W_DEV unsigned w_clamp(unsigned a, unsigned b, unsigned c) { return w_min(w_max(a, b), c); }
 
+#ifndef W_EXP
+#define W_EXP expf
+#define W_LOG logf
+#endif
 #define W_FLOAT1(name, expression)                                                                 \
     W_DEV float name(float a) { return expression; }                                               \
     W_DEV w_half name(w_half h) { return w_f16(name(w_f32(h))); }                                  \
@@ -36,12 +40,12 @@ W_FLOAT1(w_ceil, ceilf(a))
 W_FLOAT1(w_cos, cosf(a))
 W_FLOAT1(w_cosh, coshf(a))
 W_FLOAT1(w_degrees, a * 57.29577951308232f)
-W_FLOAT1(w_exp, expf(a))
+W_FLOAT1(w_exp, W_EXP(a))
 W_FLOAT1(w_exp2, exp2f(a))
 W_FLOAT1(w_floor, floorf(a))
 W_FLOAT1(w_fract, a - floorf(a))
 W_FLOAT1(w_inverseSqrt, rsqrtf(a))
-W_FLOAT1(w_log, logf(a))
+W_FLOAT1(w_log, W_LOG(a))
 W_FLOAT1(w_log2, log2f(a))
 W_FLOAT1(w_quantizeToF16, w_f32(w_f16(a)))
 W_FLOAT1(w_radians, a * 0.017453292519943295f)
@@ -61,6 +65,26 @@ W_FLOAT2(w_step, a <= b ? 1.0f : 0.0f)
 W_FLOAT2(w_min, fminf(a, b))
 W_FLOAT2(w_max, fmaxf(a, b))
 W_FLOAT3(w_clamp, fminf(fmaxf(a, b), c))
+#ifdef W_HALF_PAIRS
+// Two f16 at once
+#define W_PAIRS(name, text)                                                                        \
+    W_DEV w_vec<w_half, 2> name(w_vec<w_half, 2> a, w_vec<w_half, 2> b) {                          \
+        unsigned r, p = w_bitcast<unsigned>(a), q = w_bitcast<unsigned>(b);                        \
+        asm(text " %0, %1, %2;" : "=r"(r) : "r"(p), "r"(q));                                       \
+        return w_bitcast<w_vec<w_half, 2>>(r);                                                     \
+    }                                                                                              \
+    W_DEV w_vec<w_half, 4> name(w_vec<w_half, 4> a, w_vec<w_half, 4> b) {                          \
+        using w_pair = w_vec<w_half, 2>;                                                           \
+        const w_pair r = name(w_pair{a.x, a.y}, w_pair{b.x, b.y});                                 \
+        const w_pair s = name(w_pair{a.z, a.w}, w_pair{b.z, b.w});                                 \
+        return w_vec<w_half, 4>{r.x, r.y, s.x, s.y};                                               \
+    }
+W_PAIRS(w_min, "min.f16x2")
+W_PAIRS(w_max, "max.f16x2")
+W_PAIRS(w_add, "add.rn.f16x2")
+W_PAIRS(w_sub, "sub.rn.f16x2")
+W_PAIRS(w_mul, "mul.rn.f16x2")
+#endif
 W_DEV float w_smooth(float t) { return t * t * (3.0f - 2.0f * t); }
 W_FLOAT3(w_smoothstep, w_smooth(w_saturate((c - a) / (b - a))))
 W_FLOAT3(w_mix, a * (1.0f - c) + b * c)
