@@ -133,11 +133,12 @@ def find_earlier_inversions(settings: Settings, text: str, folder: InversionFold
 
     Prints a line for each word that is missing, or that is another one here.
     """
-    given = {each.name.lower(): Path(each.file) for each in settings.inversions}
+    given = {_plain_word(each.name): Path(each.file) for each in settings.inversions}
     found = list(settings.inversions)
-    words = {word.lower(): paths for word, paths in folder.words.items()}
+    words = {_plain_word(word): paths for word, paths in folder.words.items()}
     for name, expected in _read_hashes(parse_infotext(text).settings.get("TI hashes", "")):
-        files = [given[name.lower()]] if name.lower() in given else words.get(name.lower(), [])
+        word = _plain_word(name)
+        files = [given[word]] if word in given else words.get(word, [])
         if len(files) == 1 and expected == hash_of_inversion(files[0]):
             continue
         named = f"the embedding {quote(name)} ({quote(expected, 20)})"
@@ -221,6 +222,11 @@ def find_earlier_upscaler(settings: Settings, folder: UpscalerFolder) -> Setting
     named = f"the upscaler {quote(hires.upscaler)}"
     complain(f"the picture names {named}, which is {where}; drawn with lanczos")
     return replace(settings, hires=replace(hires, upscaler="lanczos"))
+
+
+def _plain_word(name: str) -> str:
+    """Return a word as a picture's text has it: without commas and colons, in small letters."""
+    return name.replace(",", "").replace(":", "").strip().lower()
 
 
 def _read_hashes(text: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion.errors import SettingsError
+from diffusion.errors import SettingsError, quote
 from diffusion.noise import LatentNoise
 from diffusion.pipeline.calls import LatentsEstimate, Reading, UNetCall, WithCalls, answer_alone
 from diffusion.pipeline.denoiser import Latents
@@ -56,6 +56,10 @@ class Run:
         words = {word.name.lower() for each in self.passes for word in each.found_words}
         for name in ("prompt", "negative"):
             warn_of_foreign_syntax(name, getattr(self.settings, name), words)
+        for each in self.settings.inversions:
+            if each.name.lower() not in words:
+                message = f"embedding {quote(each.name)} changes nothing: no prompt has this word"
+                warnings.warn(message, UserWarning, stacklevel=3)
         folder = "--loras FOLDER names where it lies"
         if not reads_loras:
             warn_of_idle_tags("prompt", self.settings.prompt, folder)

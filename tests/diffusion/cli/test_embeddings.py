@@ -100,3 +100,14 @@ def test_a_drawn_picture_is_drawn_again_with_its_words() -> None:
     done = run("txt2img", "--from", "p.png", "--embeddings", "words", "-o", "q.png")
     assert done.exit_code == 0, done.stderr
     assert "drawn with another file of that name" in done.stderr  # the stand-in's hash
+
+
+def test_words_with_commas_are_found_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture's text leaves commas and colons out, as the WebUI does."""
+    digest = write_word(tmp_path / "a, b:c.safetensors")
+    text = TEXT.format(f'"a bc: {digest}"')
+    settings = Settings("a, b:c")
+    assert find_earlier_inversions(settings, text, InversionFolder(tmp_path)) == settings
+    assert capsys.readouterr().err == ""

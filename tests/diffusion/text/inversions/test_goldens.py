@@ -105,6 +105,8 @@ def test_settings_name_files_and_words(device: Device, tmp_path: Path) -> None:
     assert infotext.settings["TI hashes"] == f"my word: {hash_of_inversion(file)}"
     with pytest.raises(ModelNotFoundError):
         pixels(pipeline, replace(SETTINGS, prompt="abc", inversions=(TextualInversion("abc"),)))
+    with pytest.warns(UserWarning, match="embedding 'my word' changes nothing: no prompt has"):
+        next(pipeline.generate(replace(named, prompt="a dog")))
     for wrong in (
         TextualInversion(""),
         TextualInversion("x", " "),
