@@ -277,8 +277,7 @@ class Device(NotCopyable):
         sizes = extents(shape)
         if min(sizes, default=0) < 0:
             raise ShapeError(
-                f"buffer: shape must not be negative, got {sizes}; give the number of elements "
-                "along each axis"
+                f"buffer: shape must not be negative, got {sizes}; give the size of each axis"
             )
         kind = marker_of(dtype)
         with self.lock:
@@ -286,6 +285,8 @@ class Device(NotCopyable):
 
     @overload
     def buffer_from_array(self, array: ArrayLike, dtype: type[T]) -> Buffer[T]: ...
+    @overload  # before the others, since of NDArray[Any] a checker takes the first one
+    def buffer_from_array(self, array: NDArray[np.void]) -> Buffer[Any]: ...
     @overload
     def buffer_from_array(self, array: NDArray[np.float32]) -> Buffer[f32]: ...
     @overload

@@ -41,7 +41,7 @@ def unrolled_items(expressions: ExpressionReader, node: ast.For) -> Sequence[Val
     if name == "static_range":
         items = _static_range(expressions, node)
     elif isinstance(node.iter, ast.Call):
-        items = _paired(expressions, node.iter)
+        items = _pairs_of(expressions, node.iter)
     elif isinstance(node.iter, ast.Name | ast.Tuple | ast.Attribute | ast.Subscript):
         value = expressions.value(node.iter)
         items = value.items if isinstance(value, Values) else None
@@ -66,7 +66,7 @@ def unrolled_items(expressions: ExpressionReader, node: ast.For) -> Sequence[Val
     return items
 
 
-def _paired(expressions: ExpressionReader, call: ast.Call) -> Sequence[Value] | None:
+def _pairs_of(expressions: ExpressionReader, call: ast.Call) -> Sequence[Value] | None:
     """Return the items of enumerate or zip, of tuples; None for other calls."""
     function = expressions.value(call.func)
     target = function.object if isinstance(function, Known) else None

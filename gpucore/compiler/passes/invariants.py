@@ -33,12 +33,12 @@ _SHARED: Final = ("subgroup", "quad", "barrier")
 
 def move_invariants(program: ir.Program) -> None:
     """Change the kernel of a program, and its functions, in place."""
-    written = _written(program)
+    written = _written_arrays(program)
     for body in program.bodies:
         _move_in(body, written)
 
 
-def _written(program: ir.Program) -> set[ir.ArrayRef]:
+def _written_arrays(program: ir.Program) -> set[ir.ArrayRef]:
     """Return the arrays that some part of a program changes."""
     found: set[ir.ArrayRef] = {
         e.element.array for e in walk_program(program) if isinstance(e, ir.Atomic)
@@ -58,7 +58,7 @@ def _move_in(block: ir.Block, written: set[ir.ArrayRef]) -> None:
     for statement in block:
         for inner in blocks_of(statement):
             _move_in(inner, written)
-        changed += _Loop(statement, written).moved() if _is_fit(statement) else [statement]
+        changed += _Loop(statement, written).statements() if _is_fit(statement) else [statement]
     block[:] = changed
 
 
@@ -86,7 +86,7 @@ class _Loop:
     statement: ir.Statement
     written: set[ir.ArrayRef]
 
-    def moved(self) -> ir.Block:
+    def statements(self) -> ir.Block:
         """Return the statements that stand in its place."""
         loop = self.statement
         assert isinstance(loop, ir.For)

@@ -57,6 +57,18 @@ def tiles(x: Array2[f32], bins: Array[u32], radius: Const[int]) -> None:
     x[row, column] = math.inf
     x[global_id.y, global_id.x] = bitcast(f32, n) + v.x
 
+EDGES = (0, 1, 3, 2)
+
+@gpu_kernel
+def special(x: Array[f32], n: Array[u32]) -> None:
+    i = global_id.x
+    whole, rest = divmod(x[i], 2.0)
+    x[i] = math.gamma(whole) + math.erf(rest)
+    if n[i] in (1, 2) and math.isclose(x[i], 2, rel_tol=0.1):
+        n[i] = math.gcd(n[i], 4) + EDGES[n[i]]
+    for k, edge in enumerate(EDGES):
+        n[k] += edge
+
 @dataclass
 class Settings:
     gain: f32
@@ -74,6 +86,8 @@ floats: Buffer[f32] = device.buffer(f32, 4)
 table: Buffer[f32] = device.buffer(f32, (4, 4))
 words: Buffer[u32] = device.buffer(u32, 4)
 integers: Buffer[i32] = device.buffer(i32, 4)
+cells: Buffer[u32] = device.buffer_from_array(np.zeros(2, [("a", "u4")]))
+special(floats, cells)
 saxpy(2.0, floats, floats)
 saxpy(2, floats, floats)
 saxpy[2](2, floats, floats)
