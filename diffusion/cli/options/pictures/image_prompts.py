@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, ClassVar, Final
 
 from PIL import Image
 from typer import Option
 
 from diffusion.cli.options.completion import complete_from
-from diffusion.cli.options.controls import PassesOption
-from diffusion.cli.options.groups import OptionGroup
-from diffusion.cli.options.parsing import is_place, nth_value, read_numbers
+from diffusion.cli.options.pictures.controls import PassesOption
+from diffusion.cli.options.pictures.repeated import RepeatedOptions
 from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
 from diffusion.control import (
     COMBINATIONS,
@@ -28,30 +27,23 @@ from diffusion.settings import Settings
 __all__ = ["ImagePromptOptions", "check_image_prompt_names"]
 
 _RESIZES: Final = ("crop", "stretch", "fill")
-_NAMES: Final = {
-    "adapter": "model",
-    "encoder": "encoder",
-    "weight": "weight",
-    "start": "start",
-    "end": "end",
-    "type": "weight_type",
-    "combine": "combine",
-    "scaling": "scaling",
-    "resize": "resize",
-    "passes": "passes",
-}
-"""Options and the fields of `ImagePrompt` that they set."""
-
-_PICTURES: Final = ("region", "negative")
 
 
 @dataclass(frozen=True)
-class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
+class ImagePromptOptions(RepeatedOptions, panel="Pictures as prompts", prefix="ip"):
     """Pictures that are read as a prompt, the IP-Adapters that read them, and their strengths.
 
     Each option may be given several times: its n-th value is for the n-th adapter. One value alone
     is for all adapters.
     """
+
+    names: ClassVar = (
+        *("adapter", "encoder", "weight", "start", "end", "type", "combine", "scaling", "resize"),
+        "passes",
+    )
+    places: ClassVar = ("adapter", "encoder")
+    pictures: ClassVar = ("region", "negative")
+    renamed: ClassVar = {"adapter": "model", "type": "weight_type"}
 
     adapter: Annotated[
         list[str] | None,
@@ -154,42 +146,23 @@ class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
     ] = None
     passes: PassesOption = None
 
+    @classmethod
+    def spelling(cls, name: str) -> str:
+        """Return how an option is written, without hyphens before it."""
+        return super().spelling("for" if name == "owner" else name)
+
     def change(self, settings: Settings) -> Settings:
         """Return ``settings`` with the image prompts that were typed. Raises `SettingsError`."""
-        options = (*_NAMES, *_PICTURES, "image", "owner", "layers")
-        given = next((name for name in options if getattr(self, name)), None)
-        if given is None:
+        options = (name for name in ("image", "owner") if getattr(self, name))
+        given = [*self.typed_names(), *options]
+        if not given:
             return settings
-        found = list(settings.image_prompts)
-        count = max(len(self.adapter or ()), len(found))
+        count = max(len(self.adapter or ()), len(settings.image_prompts))
         if not count:
-            value = getattr(self, given)[0]
-            raise SettingsError(_option(given), str(value), "needs --ip-adapter NAME")
-        images = self._images(count)
-        for number in range(count):
-            values = self._values(number, count)
-            if images[number]:
-                values["images"] = images[number]
-            if number < len(found):
-                found[number] = replace(found[number], **values)
-            else:
-                found.append(ImagePrompt(**values))
-        return replace(settings, image_prompts=tuple(found))
-
-    def _values(self, number: int, count: int) -> dict[str, Any]:
-        """Return the fields of image prompt ``number`` that were typed."""
-        values: dict[str, Any] = {}
-        for option, field in _NAMES.items():
-            values[field] = nth_value(_option(option), getattr(self, option), number, count)
-        for option in _PICTURES:
-            path = nth_value(_option(option), getattr(self, option), number, count)
-            values[option] = None if path is None else read_image(path, _option(option))
-        layers = nth_value("ip-layers", self.layers, number, count)
-        values["layer_weights"] = None if layers is None else read_numbers("ip-layers", layers)
-        for field in ("model", "encoder"):
-            if values[field] is not None and is_place(values[field]):
-                values[field] = Path(values[field])
-        return {field: value for field, value in values.items() if value is not None}
+            raise self.missing_error(given[0], "--ip-adapter NAME")
+        more = [{"images": images} if images else {} for images in self._images(count)]
+        found = self.change_all(settings.image_prompts, count, lambda v: ImagePrompt(**v), more)
+        return replace(settings, image_prompts=found)
 
     def _images(self, count: int) -> list[tuple[Image.Image, ...]]:
         """Return the pictures of each adapter. Raises `SettingsError`."""
@@ -210,7 +183,9 @@ class ImagePromptOptions(OptionGroup, panel="Pictures as prompts", prefix="ip"):
 
     def files(self) -> tuple[Path, ...]:
         """Return the pictures that are read."""
-        return tuple(path for name in ("image", *_PICTURES) for path in getattr(self, name) or ())
+        return tuple(
+            path for name in ("image", *self.pictures) for path in getattr(self, name) or ()
+        )
 
 
 def check_image_prompt_names(settings: Settings, folder: ControlFolder) -> None:
@@ -219,8 +194,3 @@ def check_image_prompt_names(settings: Settings, folder: ControlFolder) -> None:
         folder.find_adapter(prompt.model)
         if prompt.encoder is not None:
             folder.find_encoder(prompt.encoder)
-
-
-def _option(name: str) -> str:
-    """Return how an option is written, without hyphens before it."""
-    return "ip-for" if name == "owner" else f"ip-{name}"

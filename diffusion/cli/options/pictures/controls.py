@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from typer import Option
 
 from diffusion.cli.options.completion import complete_from
-from diffusion.cli.options.groups import OptionGroup
-from diffusion.cli.options.parsing import is_place, nth_value, read_numbers
+from diffusion.cli.options.pictures.repeated import RepeatedOptions
 from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
 from diffusion.control import (
     KINDS,
@@ -23,7 +22,6 @@ from diffusion.control import (
     preprocessor_names,
 )
 from diffusion.errors import SettingsError
-from diffusion.images import read_image
 from diffusion.settings import Settings
 
 __all__ = [
@@ -33,21 +31,6 @@ __all__ = [
 ]
 
 _RESIZES: Final = tuple(each.name for each in RESIZES)
-_PICTURES: Final = {"control": "image", "region": "region", "mask": "mask"}
-_NAMES: Final = {
-    "preprocessor": "preprocessor",
-    "weight": "weight",
-    "start": "start",
-    "end": "end",
-    "mode": "mode",
-    "resize": "resize",
-    "resolution": "resolution",
-    "threshold_a": "threshold_a",
-    "threshold_b": "threshold_b",
-    "passes": "passes",
-    "kind": "kind",
-}
-"""Options and the fields of `Control` that they set."""
 
 
 def _complete_preprocessors(incomplete: str) -> list[str]:
@@ -67,12 +50,21 @@ PassesOption = Annotated[
 
 
 @dataclass(frozen=True)
-class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
+class ControlOptions(RepeatedOptions, panel="Pictures that lead", prefix="control"):
     """Pictures that lead the drawing, the networks that read them, and their strengths.
 
     Each option may be given several times: its n-th value is for the n-th picture. One value alone
     is for all pictures.
     """
+
+    names: ClassVar = (
+        *("model", "preprocessor", "weight", "start", "end", "mode", "resize", "resolution"),
+        *("threshold_a", "threshold_b", "passes", "kind"),
+    )
+    places: ClassVar = ("model",)
+    pictures: ClassVar = ("control", "region", "mask")
+    unshared: ClassVar = ("control",)
+    renamed: ClassVar = {"control": "image"}
 
     control: Annotated[
         list[Path] | None,
@@ -183,47 +175,30 @@ class ControlOptions(OptionGroup, panel="Pictures that lead", prefix="control"):
         ),
     ] = None
 
+    @classmethod
+    def spelling(cls, name: str) -> str:
+        """Return how an option is written, without hyphens before it."""
+        return name if name in ("control", "preprocessor") else super().spelling(name)
+
     def change(self, settings: Settings, folder: ControlFolder) -> Settings:
         """Return ``settings`` with the controls that were typed. Raises `SettingsError`.
 
         A control that names no network is read by the only one of the folder.
         """
-        typed = len(self.control or ()) or len(self.model or ())
-        given = [name for name in (*_NAMES, "region", "mask", "layers") if getattr(self, name)]
-        count = max(typed, len(settings.controls)) if typed or given else 0
-        if given and not count:
-            value = getattr(self, given[0])[0]
-            raise SettingsError(_option(given[0]), str(value), "needs --control PICTURE")
-        found = list(settings.controls)
-        for number in range(count):
-            values = self._values(number, count)
-            if number < len(settings.controls):
-                found[number] = replace(found[number], **values)
-            else:
-                values["model"] = values.get("model") or _only_network(folder)
-                found.append(Control(**values))
-        return replace(settings, controls=tuple(found))
 
-    def _values(self, number: int, count: int) -> dict[str, Any]:
-        """Return the fields of control ``number`` that were typed."""
-        values: dict[str, Any] = {}
-        for option, field in _NAMES.items():
-            values[field] = nth_value(_option(option), getattr(self, option), number, count)
-        for option, field in _PICTURES.items():
-            given = getattr(self, option)
-            path = nth_value(_option(option), given, number, count, shares_one=option != "control")
-            values[field] = None if path is None else read_image(path, _option(option))
-        model = nth_value(_option("model"), self.model, number, count)
-        if model is not None:
-            values["model"] = Path(model) if is_place(model) else model
-        layers = nth_value(_option("layers"), self.layers, number, count)
-        if layers is not None:
-            values["layer_weights"] = read_numbers("control-layers", layers)
-        return {field: value for field, value in values.items() if value is not None}
+        def make(values: dict[str, Any]) -> Control:
+            return Control(**{"model": values.get("model") or _only_network(folder), **values})
+
+        chosen = len(self.control or ()) or len(self.model or ())
+        given = [name for name in self.typed_names() if name not in ("control", "model")]
+        count = max(chosen, len(settings.controls)) if chosen or given else 0
+        if given and not count:
+            raise self.missing_error(given[0], "--control PICTURE")
+        return replace(settings, controls=self.change_all(settings.controls, count, make))
 
     def files(self) -> tuple[Path, ...]:
         """Return the pictures that are read."""
-        return tuple(path for name in _PICTURES for path in getattr(self, name) or ())
+        return tuple(path for name in self.pictures for path in getattr(self, name) or ())
 
 
 def check_control_names(settings: Settings, folder: ControlFolder) -> None:
@@ -238,10 +213,3 @@ def _only_network(folder: ControlFolder) -> str:
     if folder.only is None:
         raise SettingsError("control-model", None, "name the network that reads the picture")
     return folder.only
-
-
-def _option(name: str) -> str:
-    """Return how an option is written, without hyphens before it."""
-    if name in ("control", "preprocessor"):
-        return name
-    return f"control-{name.replace('_', '-')}"
