@@ -24,6 +24,9 @@ from diffusion.server.model_files import ModelFiles
 __all__ = ["ModelEntry", "ModelTable", "find_entry", "scan_models"]
 
 _HASH_DIGITS: Final = 10
+_DEFAULT_HINT: Final = (
+    "give a name from the folder --models or from 'avila model list'; paths are none"
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class ModelTable:
         self._folder, self._history, self.files = folder, history, files
         self.entries: tuple[ModelEntry, ...] = tuple(scan_models(folder))
         try:
-            self.default = self.find(default or BUNDLED)
+            self.default = find_entry(self.entries, default or BUNDLED, _DEFAULT_HINT)
             files.open(self.default.path)
         except (UnknownModelError, ModelError) as error:
             raise ConfigurationError(f"model: {error}") from error

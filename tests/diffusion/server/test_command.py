@@ -37,6 +37,7 @@ def test_a_file_of_users_is_made_and_its_token_not_shown(tmp_path: Path) -> None
         (["--config", "none.toml"], "none.toml is no file"),
         (["--users", "none.toml"], "none.toml cannot be read"),
         (["--model", "nothing"], "there is no model 'nothing'"),
+        (["--model", "models/emoji"], "give a name from the folder --models"),
         (["--models", "nowhere"], "models must be a folder of models; got 'nowhere'"),
         (["--device", "no such card"], "device: no device fits 'no such card'; present:"),
         (["--styles", "none.csv"], "cannot be read: No such file or directory; give a CSV"),
