@@ -17,13 +17,13 @@ from diffusion.cli.interruption import interruptible
 from diffusion.cli.job import STOPPING, Job, check_settings, open_device
 from diffusion.cli.native_messages import hide_native_messages
 from diffusion.cli.networks import find_networks
-from diffusion.cli.options.controls import check_control_names
 from diffusion.cli.options.groups import OptionGroup, with_groups
 from diffusion.cli.options.guidance import ImprovementOptions
 from diffusion.cli.options.hires import HiresOptions
-from diffusion.cli.options.image_prompts import check_image_prompt_names
 from diffusion.cli.options.loras import check_names
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
+from diffusion.cli.options.pictures.controls import check_control_names
+from diffusion.cli.options.pictures.image_prompts import check_image_prompt_names
 from diffusion.cli.options.sampling import SamplingOptions
 from diffusion.cli.options.shortcuts import ShortcutOptions
 from diffusion.cli.options.upscalers import check_upscaler_names

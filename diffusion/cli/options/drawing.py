@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from diffusion.adapters import LoraFolder
 from diffusion.checkpoints.bundled import bundled_controls, bundled_loras
-from diffusion.cli.options.controls import ControlOptions
 from diffusion.cli.options.embeddings import EmbeddingOptions
 from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.guidance import ImprovementOptions
-from diffusion.cli.options.image_prompts import ImagePromptOptions
 from diffusion.cli.options.loras import LoraOptions
 from diffusion.cli.options.model import ModelOptions, RefinerOptions
 from diffusion.cli.options.picture import PictureOptions, VariationOptions
+from diffusion.cli.options.pictures.controls import ControlOptions
+from diffusion.cli.options.pictures.image_prompts import ImagePromptOptions
 from diffusion.cli.options.preview import PreviewOptions
 from diffusion.cli.options.run import RunOptions
 from diffusion.cli.options.sampling import SamplingOptions

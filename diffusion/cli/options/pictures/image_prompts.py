@@ -10,8 +10,8 @@ from PIL import Image
 from typer import Option
 
 from diffusion.cli.options.completion import complete_from
-from diffusion.cli.options.controls import PassesOption
-from diffusion.cli.options.repeated import RepeatedOptions
+from diffusion.cli.options.pictures.controls import PassesOption
+from diffusion.cli.options.pictures.repeated import RepeatedOptions
 from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
 from diffusion.control import (
     COMBINATIONS,

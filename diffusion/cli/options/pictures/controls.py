@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final
 from typer import Option
 
 from diffusion.cli.options.completion import complete_from
-from diffusion.cli.options.repeated import RepeatedOptions
+from diffusion.cli.options.pictures.repeated import RepeatedOptions
 from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
 from diffusion.control import (
     KINDS,
