@@ -48,10 +48,11 @@ def specials(x: Array[f32], out: Array2[f32]) -> None:
         out[5, i] = math.cbrt(x[i])
         out[6, i] = np.logaddexp(x[i], 1.5)
         out[7, i] = np.logaddexp2(x[i], -2.0)
+        out[8, i] = math.log1p(x[i])
 
 
 def run_specials(device: Device, x: np.ndarray) -> np.ndarray:
-    out = device.buffer_from_array(np.full((8, len(x)), np.nan, np.float32))
+    out = device.buffer_from_array(np.full((9, len(x)), np.nan, np.float32))
     specials(device.buffer_from_array(x), out)
     return out.read()
 
@@ -69,6 +70,7 @@ def test_errors_of_special_functions(device: Device) -> None:
     assert units(found[4], expm1) <= 4
     assert units(found[5], np.cbrt(d)) <= 2
     above = d > 0
+    assert units(found[8][above], np.log1p(d[above])) <= 8
     assert units(found[3][above], special.gammaln(d[above])) <= 8
     for row, exact in (
         (3, special.gammaln(d)),
@@ -92,8 +94,8 @@ def test_edges_of_special_functions(device: Device) -> None:
     np.testing.assert_array_equal(found[4][[0, 1, 2, 3, 4, 8]], [NAN, INF, -1, 0, -0.0, INF])
     np.testing.assert_allclose(found[5][:6], [NAN, INF, -INF, 0, -0.0, -1], rtol=1e-6)
     np.testing.assert_array_equal(np.signbit(found[[0, 4, 5], 4]), True)
-    np.testing.assert_array_equal(found[6:, :2], [[NAN, INF]] * 2)
-    assert found[6:, 2].tolist() == [1.5, -2]
+    np.testing.assert_array_equal(found[6:8, :2], [[NAN, INF]] * 2)
+    assert found[6:8, 2].tolist() == [1.5, -2]
 
 
 @gpu_kernel
