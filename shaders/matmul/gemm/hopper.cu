@@ -22,7 +22,7 @@
 // columns), of the slot that `chosen` has for an image; a group of columns reads its own ranks.
 //
 // With `slots`, w is (slots, K, columns), and rows of an image take the slot that it chose. Where it chose none,
-// they are left as they are.
+// results are of slot 0, for nobody to read.
 //
 // A thread has 2 neighbouring columns of rows r and r + 8 in each 8 columns: {0, 1} and {2, 3} of 4.
 //
@@ -184,8 +184,7 @@ w_kernel(
                 const Place place = place_of(tile);
 //% if slots is defined
                 const u32 chosen = global_word(slots + place.row / params.rows_of_image);
-                if (chosen == 0xffffffffu) continue;
-                const int depth = (int)(chosen * params.depth);
+                const int depth = chosen == 0xffffffffu ? 0 : (int)(chosen * params.depth);
 //% else
                 const int depth = place.batch * params.depth;
 //% endif
@@ -269,16 +268,6 @@ copy_2d(to, &{{ source }}, barrier, {{ channel }}, place.batch * rows + place.ro
     int s = 0, parity = 0;
     for (int tile = first; tile < tiles; tile += stride) {
         const Place place = place_of(tile);
-//% if slots is defined
-        if (global_word(slots + place.row / params.rows_of_image) == 0xffffffffu) {
-            if (PARTS > 1) {
-                cluster_wait();
-                cluster_arrive();
-                cluster_wait();
-            }
-            continue;
-        }
-//% endif
         const int row0 = place.row + warpgroup * 64 + warp * 16;
         const int column0 = place.column + part * WIDTH;
         // Where a row's results begin; rows past the end stand for the last one.
