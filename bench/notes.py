@@ -30,6 +30,12 @@ NOTES = (
         "wgpu's recording and checks, 4.8 µs a launch; hidden behind 42 ms of the card",
     ),
     Note(
+        "*: first step, pipelines cached (cuda)",
+        "First step through CUDA",
+        "kernels and rendered shaders cached on disk; 1.11 s on another machine a day before",
+        "the host: importing the modules took 1.5 to 2.0 s of it on two machines, 0.9 s elsewhere",
+    ),
+    Note(
         "*: host time of a replayed UNet (cuda)",
         "Host time of a replayed UNet through CUDA",
         "one launch of a CUDA graph a replay",

@@ -194,8 +194,9 @@ def _expand(part: QuantizedPart, y: Buffer[Any], first: int) -> None:
     grid = flat_grid(threads, _WORKGROUP)
     shader = "matmul/quantized/expand.wgsl"
     # Compiling a kernel for each size would take software renderers longer than dividing.
+    whole = part.columns == pitch
     if y.device.is_cpu:
-        kernel(y.device, shader, **spec)(part.words, y, sizes, grid=grid)
+        kernel(y.device, shader, **spec)(part.words, y, sizes, grid=grid, ahead=whole)
     else:
         expanding = kernel(y.device, shader, **spec, sizes=constants(sizes))
-        expanding(part.words, y, grid=grid, ahead=part.columns == pitch)
+        expanding(part.words, y, grid=grid, ahead=whole)

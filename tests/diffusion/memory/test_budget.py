@@ -300,20 +300,27 @@ def test_the_quickest_that_fits_is_taken() -> None:
     assert asked == [EVERYTHING]
 
 
-def test_copies_ahead_change_no_bit(device: Device, own: Device) -> None:
-    """As on an engine whose copies run beside its launches; their memory is in the plan."""
+@pytest.mark.parametrize(("weights", "name"), [(None, "all"), ("q8_0", "made at each call")])
+def test_what_is_ahead_changes_no_bit(
+    device: Device, own: Device, weights: str | None, name: str
+) -> None:
+    """Copies and expansions, as on an engine that has them beside; their memory is in the plan."""
+    placement = PLACEMENTS[name]
+    first = Pipeline.load(None, own, weights=weights)
+    plain = pixels(first, SMALL)
     own.engine.info = replace(own.info, features=own.features | {"async-copies"})
-    placement = PLACEMENTS["all"]
-    first = Pipeline.load(None, own)
     twins = [first.twin(traced_device(each), placement) for each in (device, own)]
     plans = [trace_run(twin, SMALL) for twin in twins]
     placed = first.twin(own, placement)
     first.close()
     del first
+    gc.collect()
     own.trim()
     own.pool.reset_peak()
-    np.testing.assert_array_equal(pixels(placed, SMALL), expected(device))
-    assert own.memory.peak_reserved == plans[1].run_peak > plans[0].run_peak
+    np.testing.assert_array_equal(pixels(placed, SMALL), plain)
+    tables = 4096  # that modules keep for a device
+    assert own.memory.peak_reserved == pytest.approx(plans[1].run_peak, abs=tables)
+    assert plans[1].run_peak > plans[0].run_peak + tables
 
 
 def test_an_array_of_the_host_is_copied_at_each_replay(device: Device) -> None:

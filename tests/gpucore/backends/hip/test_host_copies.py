@@ -1,4 +1,7 @@
-"""Copies from memory of the host in graphs: beside what computes, and in order where they meet."""
+"""Copies from memory of the host in graphs: beside what computes, and in order where they meet.
+
+So are launches that make a layer's weight of one that never changes, as expansions of blocks do.
+"""
 
 from __future__ import annotations
 
@@ -40,28 +43,34 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 class Network:
-    """Layers of random sizes, some of whose weights lie in memory of the host."""
+    """Layers of random sizes, whose weights lie in memory of the host or are made at each call."""
 
-    def __init__(self, device: Device, seed: int) -> None:
+    def __init__(self, device: Device, seed: int, on_host: float = 0.7) -> None:
         random = Random(seed)
         self.device, self.kernel = device, device.compile_kernel(LAYER)
         self.x = device.buffer(f32, MOST)
         self.weights: list[Buffer[f32] | HostArray] = []
-        self.numbers = []
+        self.numbers: list[np.ndarray] = []
+        self.is_made: list[bool] = []
+        self.zero = device.buffer_from_array(np.zeros(1, np.float32))
         self.sizes = [random.randrange(64, MOST) for _ in range(LAYERS)]
         for _ in range(LAYERS):
             count = random.choice((64, 100, 300, MOST))
             self.numbers.append(np.random.default_rng(seed).integers(9, size=count))
             on_device = device.buffer_from_array(self.numbers[-1].astype(np.float32))
-            is_kept = random.random() < 0.3
-            self.weights.append(on_device if is_kept else HostArray(device, on_device))
+            is_on_host = random.random() < on_host
+            self.weights.append(HostArray(device, on_device) if is_on_host else on_device)
+            self.is_made.append(random.random() < 0.7)
 
     def capture(self) -> tuple[Graph, Buffer[f32]]:
         with self.device.capture() as graph:
             x = self.x
-            for weight, count in zip(self.weights, self.sizes, strict=True):
+            for weight, made, count in zip(self.weights, self.is_made, self.sizes, strict=True):
                 y = self.device.buffer(f32, count)
                 w = weight.upload() if isinstance(weight, HostArray) else weight
+                if made:
+                    stored, w = w, self.device.buffer(f32, w.shape)
+                    self.kernel(stored, self.zero, w, grid=1, ahead=True)
                 self.kernel(w, x, y, grid=1)
                 x = y
         return graph, x
@@ -73,10 +82,10 @@ class Network:
         return x
 
 
-def agrees(driver: LateDriver, seed: int) -> bool:
+def agrees(driver: LateDriver, seed: int, on_host: float = 0.7) -> bool:
     """Replay a network whose memory is poisoned; tell whether it computed what it should."""
     device = Device(host_backend(driver))
-    network = Network(device, seed)
+    network = Network(device, seed, on_host)
     graph, y = network.capture()
     same = True
     for turn in range(3):
@@ -90,28 +99,54 @@ def agrees(driver: LateDriver, seed: int) -> bool:
 
 @pytest.mark.parametrize("hurries", [False, True])
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_copied_is_there_in_time(seed: int, hurries: bool) -> None:
-    assert agrees(LateDriver(seed, hurries=hurries), seed)
+@pytest.mark.parametrize("on_host", [0.0, 0.7])
+def test_what_is_needed_is_there_in_time(seed: int, hurries: bool, on_host: float) -> None:
+    assert agrees(LateDriver(seed, hurries=hurries), seed, on_host)
 
 
-def test_it_would_tell_what_does_not_wait() -> None:
-    assert not any(agrees(LateDriver(seed, ignores_waits=True), seed) for seed in range(6))
+@pytest.mark.parametrize("on_host", [0.0, 0.7])
+def test_it_would_tell_what_does_not_wait(on_host: float) -> None:
+    found = [agrees(LateDriver(seed, ignores_waits=True), seed, on_host) for seed in range(6)]
+    assert not any(found)
+
+
+def run_once(network: Network, driver: LateDriver) -> list[bool]:
+    """Replay a graph; tell of each command, in the order in which they ran, if it is a layer."""
+    graph, y = network.capture()
+    graph.replay()
+    y.read()
+    # A launch with `zero` makes a weight.
+    zero = network.zero.storage.handle.address.to_bytes(8, "little")
+    return [isinstance(each, HostLaunch) and zero not in each.parameters for each in driver.done]
+
+
+def layers_before(are_layers: list[bool]) -> list[int]:
+    """Return how many layers were computed before each of the other commands."""
+    return [sum(are_layers[:at]) for at, is_layer in enumerate(are_layers) if not is_layer]
 
 
 def test_copies_run_while_layers_before_them_compute() -> None:
     driver = LateDriver(1, hurries=True)
     device = Device(host_backend(driver))
     network = Network(device, 1)
-    graph, y = network.capture()
-    graph.replay()
-    y.read()
-    launches = [isinstance(each, HostLaunch) for each in driver.done]
-    copies = launches.count(False)
-    assert copies > LAYERS / 2
+    network.is_made = [False] * LAYERS
+    computed = layers_before(run_once(network, driver))
+    assert len(computed) > LAYERS / 2
     # Each but the first few was made ahead of the layer before the one that needs it.
     needs = [at for at, each in enumerate(network.weights) if isinstance(each, HostArray)]
-    computed = [sum(launches[:at]) for at, is_launch in enumerate(launches) if not is_launch]
     assert all(done <= need - 1 for done, need in zip(computed[1:], needs[1:], strict=True))
+    assert max(computed) > LAYERS / 2, "memory bounds how far ahead"
+    device.close()
+
+
+def test_weights_are_made_while_layers_before_them_compute() -> None:
+    driver = LateDriver(1, hurries=True)
+    device = Device(host_backend(driver))
+    network = Network(device, 1, on_host=0.0)
+    network.is_made = [True] * LAYERS
+    computed = layers_before(run_once(network, driver))
+    assert len(computed) == LAYERS
+    assert all(done < max(1, layer) for layer, done in enumerate(computed))
     assert max(computed) > LAYERS / 2, "memory bounds how far ahead"
     device.close()
 
