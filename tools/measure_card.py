@@ -39,29 +39,29 @@ class Measurement:
 
 
 MEASUREMENTS = (
+    Measurement("lora", 90, "tools.full_size.lora --model sdxl --device {device}"),
     Measurement(
-        "streams", 200, "pytest -q -x --tb=short tests/gpucore/recording tests/gpucore/memory"
+        "tests",
+        200,
+        "pytest -q -p no:benchmark --tb=short tests/gpucore/recording tests/gpucore/memory "
+        "tests/gpustd/matmul tests/gpustd/forms tests/gpustd/nn",
     ),
-    Measurement("forms", 60, "bench forms --device {device} --json {json}"),
-    Measurement("python-kernels", 120, "bench.python_kernels --device {device} --json {json}"),
-    Measurement("lora", 150, "tools.full_size.lora --model sdxl --device {device}"),
-    Measurement("control", 90, "tools.full_size.control --device {device}"),
-    Measurement("quantized-sd15", 120, "tools.full_size.quantized --device {device} --errors q8_0"),
-    Measurement(
-        "quantized-sdxl",
-        180,
-        "tools.full_size.quantized --model sdxl --device {device} --errors q4_k",
-    ),
-    Measurement("sd15-peers", 240, "tools.full_size {folder}/sd15 --compile"),
-    Measurement(
-        "sd15", 120, "bench.full_size {folder}/sd15 --device {device} --cold --json {json}"
-    ),
-    Measurement("products", 120, "bench gemm conv attention --device {device} --json {json}"),
     Measurement(
         "library",
         400,
         "bench arrays image nn random signal linalg --device {device} --limit 200 --json {json}",
     ),
+    Measurement(
+        "quantized-sdxl",
+        180,
+        "tools.full_size.quantized --model sdxl --device {device} --errors q4_k",
+    ),
+    Measurement(
+        "folder-sd15",
+        60,
+        "tools.full_size.memory {folder}/sd15 --model sd15 --device {device} --keep",
+    ),
+    Measurement("shortcuts", 90, "bench.shortcuts {folder}/sd15 --size 512 --device {device}"),
     Measurement(
         "memory-sd15",
         180,
@@ -80,9 +80,17 @@ MEASUREMENTS = (
         "tools.memory_table {folder}/sdxl --size 1024 --weights f16,q4_k --budgets 4G,1907M "
         "--measure --device {device} --json {json}",
     ),
-    Measurement("batching", 150, "tools.batching_load --device {device} --json {json}"),
     Measurement("ip-adapter", 90, "tools.full_size.image_prompts {folder}/ip --device {device}"),
-    Measurement("shortcuts", 90, "bench.shortcuts {folder}/sd15 --size 512 --device {device}"),
+    Measurement("quantized-sd15", 120, "tools.full_size.quantized --device {device} --errors q8_0"),
+    Measurement("batching", 150, "tools.batching_load --device {device} --json {json}"),
+    Measurement("sd15-peers", 240, "tools.full_size {folder}/sd15-peers --compile"),
+    Measurement(
+        "sd15", 120, "bench.full_size {folder}/sd15-peers --device {device} --cold --json {json}"
+    ),
+    Measurement("products", 120, "bench gemm conv attention --device {device} --json {json}"),
+    Measurement("forms", 60, "bench forms --device {device} --json {json}"),
+    Measurement("python-kernels", 120, "bench.python_kernels --device {device} --json {json}"),
+    Measurement("control", 90, "tools.full_size.control --device {device}"),
 )
 
 
