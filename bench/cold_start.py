@@ -26,8 +26,16 @@ from gpucore import Device
 
 __all__ = ["ColdStart", "cold_starts", "empty_caches"]
 
-# Folders where NVIDIA's driver, Mesa and programs that follow XDG cache compiled kernels.
-_CACHES = ("__GL_SHADER_DISK_CACHE_PATH", "MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME")
+# Folders where NVIDIA's driver, Mesa and programs that follow XDG cache compiled kernels, and
+# Python its modules.
+_CACHES = (
+    "__GL_SHADER_DISK_CACHE_PATH",
+    "MESA_SHADER_CACHE_DIR",
+    "XDG_CACHE_HOME",
+    "PYTHONPYCACHEPREFIX",
+)
+# What is installed has its modules compiled, whatever this variable says.
+_NO_MODULES = "PYTHONDONTWRITEBYTECODE"
 
 _ROUNDS = 3
 
@@ -63,7 +71,8 @@ def empty_caches() -> Iterator[dict[str, str]]:
     """Yield three environments for processes, each with empty caches of its own."""
     for _ in range(_ROUNDS):
         with tempfile.TemporaryDirectory() as caches:
-            yield os.environ | dict.fromkeys(_CACHES, caches)
+            kept = {name: value for name, value in os.environ.items() if name != _NO_MODULES}
+            yield kept | dict.fromkeys(_CACHES, caches)
 
 
 def _time_process(command: list[str], environment: dict[str, str]) -> tuple[float, float]:

@@ -33,7 +33,8 @@ NOTES = (
         "*: first step, pipelines cached (cuda)",
         "First step through CUDA",
         "kernels and rendered shaders cached on disk; 1.11 s on another machine a day before",
-        "the host: importing the modules took 1.5 to 2.0 s of it on two machines, 0.9 s elsewhere",
+        "Python compiled its modules at each start, 0.4 s on a quick processor, since that machine "
+        "kept none (PYTHONDONTWRITEBYTECODE); since then the measurement keeps them",
     ),
     Note(
         "*: host time of a replayed UNet (cuda)",
