@@ -46,6 +46,8 @@ def with_copies_ahead(steps: Sequence[Step]) -> list[Step]:
     copies = deque(step for step in steps if step.fills and not step.computes)
     most = max((_size(step) for step in copies), default=0)
     copies = copies or deque(step for step in steps if step.fills)
+    if not copies:
+        return list(steps)
     moved = set(copies)
     last = {handle: at for at, step in enumerate(steps) for handle in step.handles}
     targets = {step.handles[0] for step in copies}

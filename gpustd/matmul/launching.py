@@ -12,7 +12,7 @@ the batch, so that results do not change with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -34,7 +34,7 @@ from gpustd.matmul.variants.flexible import plan_cpu, plan_lanes, plan_naive
 from gpustd.matmul.variants.hopper import plan_hopper, takes_hopper
 from gpustd.matmul.variants.launches import Launch
 
-__all__ = ["adds_updates", "launch_matmul"]
+__all__ = ["adds_updates", "launch_matmul", "record_launches"]
 
 _NARROW_COLUMNS = 16
 # Variants whose kernels add low-rank updates.
@@ -82,7 +82,12 @@ def launch_matmul(
         operands = Operands(x, second, w.parts[0].words, epilogue, y, w.parts[0], update)
     else:
         operands = Operands(x, second, w.expand(x.dtype), epilogue, y, None, update)
-    for launch in VARIANTS[variant](matmul, operands):
+    record_launches(device, VARIANTS[variant](matmul, operands))
+
+
+def record_launches(device: Device, launches: Iterable[Launch]) -> None:
+    """Record the launches that a variant planned."""
+    for launch in launches:
         with device.region(launch.region) if launch.region else nullcontext():
             record = kernel(device, launch.shader, **launch.spec)
             record(*launch.arguments, grid=launch.grid, work=launch.work)

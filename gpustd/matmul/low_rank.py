@@ -24,7 +24,7 @@ from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import Window, conv_matmul, result_shape
 from gpustd.matmul.epilogue import NO_EPILOGUE
 from gpustd.matmul.hopper_tiles import SLICE
-from gpustd.matmul.launching import adds_updates
+from gpustd.matmul.launching import adds_updates, record_launches
 from gpustd.matmul.operation import Matmul, Operands
 from gpustd.matmul.rank_update import RankUpdate
 from gpustd.matmul.variants.hopper import plan_hopper, takes_hopper
@@ -277,9 +277,7 @@ class _Update:
         ranks, k = x.device.buffer(f16, (self.matmul.m, self.matmul.n)), self.matmul.k
         if self._takes_hopper(x):
             operands = Operands(x, None, self.down, NO_EPILOGUE, ranks, slots=self.chosen)
-            for launch in plan_hopper(self.matmul, operands):
-                record = kernel(x.device, launch.shader, **launch.spec)
-                record(*launch.arguments, grid=launch.grid, work=launch.work)
+            record_launches(x.device, plan_hopper(self.matmul, operands))
             return ranks
         columns = next(each for each in (96, 64, 48, 32, 16) if self.matmul.n % each == 0)
         teams = next(each for each in (8, 4, 2, 1) if k // 16 % each == 0)

@@ -23,7 +23,7 @@ _RELAXED: Final = 2  # a capture that does not mind what other threads do
 
 
 class Run(Protocol):
-    """What gives a stream a command. Without ``follows`` it begins when all before it is done."""
+    """Runs a command in a stream. Without ``follows`` it begins when all before it is done."""
 
     def __call__(self, command: Command, stream: int, *, follows: bool = True) -> None: ...
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from gpucore.compiler import ir
 from gpucore.compiler.emission.trees import call, number
-from gpucore.compiler.emission.words import Entry
+from gpucore.compiler.emission.words import Entry, compute_then_store, first_of_several
 from gpucore.compiler.passes.vectors import ROW_NAMES
 from gpucore.wgsl.syntax import (
     Assign,
@@ -27,7 +27,6 @@ from gpucore.wgsl.syntax import (
     Index,
     Member,
     Name,
-    Return,
     Statement,
     Variable,
 )
@@ -72,16 +71,11 @@ class Rows:
         step = self._step(kernel)
         own = places[self._axis]
         rows = [_plus(own, k * step) for k in range(self._rows)]
-        values = [Name(kernel.unique("value")) for _ in rows]
-        computed = [
-            Variable("let", value.name, None, self._call(kernel, self._inside, places, each))
-            for value, each in zip(values, rows, strict=True)
+        elements = [
+            (self._element(kernel, places, each), self._call(kernel, self._inside, places, each))
+            for each in rows
         ]
-        stored = [
-            Assign(self._element(kernel, places, each), "=", value)
-            for value, each in zip(values, rows, strict=True)
-        ]
-        within = Block((*computed, *stored, Return()))
+        within = compute_then_store(kernel, "value", elements)
         found.append(If((IfClause(self._is_inside(kernel, places), within),)))
         return [], [*found, self._at_border(kernel, places)]
 
@@ -99,10 +93,10 @@ class Rows:
         ids = kernel.built_in("global_invocation_id", -1)
         starts: list[Expression] = [Member(ids, each) for each in "xyz"[: self._result.rank]]
         own, step = starts[self._axis], self._step(kernel)
-        group = own if step == 1 else Binary("/", own, number(step, U32))
-        start = Binary("*", group, number(step * self._rows, U32))
-        within = Binary("%", own, number(step, U32))
-        starts[self._axis] = start if step == 1 else Binary("+", start, within)
+        if step == 1:
+            starts[self._axis] = Binary("*", own, number(self._rows, U32))
+        else:
+            starts[self._axis] = first_of_several(own, step, self._rows)
         return starts
 
     def _at_border(self, kernel: Entry, places: list[Name]) -> Statement:

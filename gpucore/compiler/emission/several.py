@@ -21,7 +21,7 @@ __all__ = ["Several", "fits_several", "several_of"]
 
 
 class Several(Protocol):
-    """What a kernel of several elements an invocation has of its own."""
+    """Writes the entry of a kernel whose invocations compute several elements."""
 
     @property
     def workgroups(self) -> Mapping[int, tuple[int, int, int]]:

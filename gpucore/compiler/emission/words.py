@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
@@ -30,13 +31,13 @@ from gpucore.wgsl.syntax import (
 )
 from gpucore.wgsl.types.kinds import U32, Scalar, Vector
 
-__all__ = ["Entry", "Words"]
+__all__ = ["Entry", "Words", "compute_then_store", "first_of_several"]
 
 _PARTS: Final = "xyzw"
 
 
 class Entry(Protocol):
-    """What the entry of a kernel is written with."""
+    """Gives names and expressions of the kernel whose entry is written."""
 
     workgroup: tuple[int, int, int]
 
@@ -107,22 +108,33 @@ class Words:
             whole = IfClause(Binary("<", index, end), store)
             return [Variable("let", index.name, None, lane), If((whole,))]
         first, step = Name(kernel.unique("first")), number(size, U32)
-        group = Binary("*", Binary("/", lane, step), number(size * self._words, U32))
-        start = Binary("+", group, Binary("%", lane, step))
+        start = first_of_several(lane, size, self._words)
         places = [first, *(_after(first, k * size) for k in range(1, self._words))]
-        values = [Name(kernel.unique("word")) for _ in places]
-        computed = [
-            Variable("let", value.name, None, call(word, place))
-            for value, place in zip(values, places, strict=True)
-        ]
-        stored = [
-            Assign(Index(result, place), "=", value)
-            for value, place in zip(values, places, strict=True)
-        ]
-        fits = IfClause(Binary("<", places[-1], end), Block((*computed, *stored, Return())))
+        computed = [(Index(result, place), call(word, place)) for place in places]
+        fits = IfClause(Binary("<", places[-1], end), compute_then_store(kernel, "word", computed))
         counter = Variable("var", index.name, None, first)
         rest = For(counter, Binary("<", index, end), Assign(index, "+=", step), store)
         return [Variable("let", first.name, None, start), If((fits,)), rest]
+
+
+def first_of_several(lane: Expression, distance: int, count: int) -> Expression:
+    """Return the place of a lane's first element, where it has ``count`` at a ``distance``."""
+    step = number(distance, U32)
+    group = Binary("*", Binary("/", lane, step), number(distance * count, U32))
+    return Binary("+", group, Binary("%", lane, step))
+
+
+def compute_then_store(
+    kernel: Entry, name: str, elements: Sequence[tuple[Index, Expression]]
+) -> Block:
+    """Return what computes all elements, then stores them, and ends the kernel."""
+    values = [Name(kernel.unique(name)) for _ in elements]
+    computed: list[Statement] = []
+    stored: list[Statement] = []
+    for value, (place, expression) in zip(values, elements, strict=True):
+        computed.append(Variable("let", value.name, None, expression))
+        stored.append(Assign(place, "=", value))
+    return Block((*computed, *stored, Return()))
 
 
 def _after(first: Name, distance: int) -> Expression:
