@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import draws
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device, DType, f16, f32, i32, u8
 from gpustd import arrays
@@ -30,10 +31,9 @@ Operands = Sequence[tuple[tuple[int, ...], type[DType]]]
 
 def _array(shape: tuple[int, ...], dtype: type[DType], seed: int) -> NDArray[Any]:
     """Return normal floats, or integers below 2^31 (of indices: below 2^20)."""
-    rng = np.random.default_rng(seed)
     if dtype in (f16, f32):
-        return rng.standard_normal(shape, np.float32).astype(dtype.numpy)
-    return rng.integers(0, 256 if dtype is u8 else 2**20, shape).astype(dtype.numpy)
+        return draws.normal(shape, seed).astype(dtype.numpy, copy=False)
+    return draws.integers(shape, 256 if dtype is u8 else 2**20, seed).astype(dtype.numpy)
 
 
 @functools.lru_cache(maxsize=1)

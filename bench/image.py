@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import draws
 from bench import image_peers as peers
 from bench import image_scipy as scipy
 from bench.entry import Entry, Target
@@ -41,10 +42,9 @@ _GREY = ((19595 / 65536, 38470 / 65536, 7471 / 65536),)
 
 @functools.lru_cache(maxsize=1)
 def _picture(shape: tuple[int, ...], dtype: str) -> Array:
-    rng = np.random.default_rng(0)
     if dtype == "u8":
-        return rng.integers(0, 256, shape).astype(np.uint8)
-    return rng.random(shape, np.float32)
+        return draws.integers(shape, 256).astype(np.uint8)
+    return draws.uniform(shape)
 
 
 def entry(

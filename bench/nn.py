@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import draws
 from bench import nn_numpy as host
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device, DType, f16, f32
@@ -50,9 +51,9 @@ class _Shapes:
 @functools.lru_cache(maxsize=1)
 def _arrays(shapes: _Shapes, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
     """Return normal operands, and vectors in 0.5 .. 1.5."""
-    rng = np.random.default_rng(0)
-    wide = [rng.standard_normal(s, np.float32).astype(dtype) for s in shapes.operands]
-    return [*wide, *(rng.random(s, np.float32) + np.float32(0.5) for s in shapes.vectors)]
+    numbered = enumerate(shapes.operands)
+    wide = [draws.normal(shape, seed).astype(dtype, copy=False) for seed, shape in numbered]
+    return [*wide, *(draws.uniform(shape) + np.float32(0.5) for shape in shapes.vectors)]
 
 
 def entry(
