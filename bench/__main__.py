@@ -1,6 +1,6 @@
 """Time operations on a device.
 
-    python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS]
+    python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS] [--no-peers]
 
 Without operations, all of them are timed. Each line shows the median time of an entry, its rate and
 its share of the roof in the same run, then its speed relative to its fastest peer. Peers are NumPy
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.entry import Entry, Row
-from bench.measure import Peers, measure_entry, open_device
+from bench.measure import NO_PEERS, Peers, measure_entry, open_device
 from bench.report import HEAD, line, make_report, merge_reports, read_earlier
 from bench.roofs import Roofs
 from gpucore import Device, DeviceNotFoundError, GpuError
@@ -76,14 +76,19 @@ def sort_entries(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
 
 
 def run(
-    device: Device, stems: Sequence[str], earlier: Mapping[str, Any], limit: float = math.inf
+    device: Device,
+    stems: Sequence[str],
+    earlier: Mapping[str, Any],
+    limit: float = math.inf,
+    *,
+    with_peers: bool = True,
 ) -> dict[str, Any]:
     """Time entries until ``limit`` seconds are over, print the table, return the report.
 
     ``earlier`` is a report of the same machine, or empty. An entry that fails has no row.
     """
     end = time.monotonic() + limit
-    peers = Peers.of(device)
+    peers = Peers.of(device) if with_peers else NO_PEERS
     roofs = Roofs(device, peers.torch)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
     print(HEAD)
@@ -133,6 +138,11 @@ def main() -> int:
         default=math.inf,
         help="start no entry after so many seconds (default: no limit)",
     )
+    parser.add_argument(
+        "--no-peers",
+        action="store_true",
+        help="time PyTorch and CuPy not at all, as where two of our devices are compared",
+    )
     options = parser.parse_args()
     unknown = [name for name in options.operations if name not in OPERATIONS]
     if unknown:
@@ -144,7 +154,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that results are kept
-    result = run(device, options.operations or OPERATIONS, earlier, options.limit)
+    stems = options.operations or OPERATIONS
+    result = run(device, stems, earlier, options.limit, with_peers=not options.no_peers)
     if options.json:
         part = options.json.with_name(f"{options.json.name}.part")
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
