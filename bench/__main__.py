@@ -7,6 +7,9 @@ its share of the roof in the same run, then its speed relative to its fastest pe
 for small entries, and PyTorch and CuPy on the same NVIDIA card if they are installed.
 ``python -m bench.full_size`` times models.
 
+``--only TEXT`` times only entries with TEXT in their names, such as "max_pool2d 3/1". It may be
+given several times, for alternatives.
+
 An existing FILE keeps the rows that this run does not measure. Entries that are not in FILE yet are
 measured first, those with a goal before the others. After SECONDS no new entry is started. The same
 command continues such a run.
@@ -70,6 +73,18 @@ def entries(stems: Sequence[str], device: Device) -> Iterator[Entry]:
                 yield entry
 
 
+def pick_entries(found: Iterable[Entry], texts: Sequence[str]) -> list[Entry]:
+    """Return the entries whose names have one of ``texts`` in them; all without texts.
+
+    Raises `ValueError` for a text that no name has.
+    """
+    known = list(found)
+    for text in texts:
+        if not any(text in entry.name for entry in known):
+            raise ValueError(f"--only must be a part of an entry's name, got {text!r}")
+    return [entry for entry in known if not texts or any(text in entry.name for text in texts)]
+
+
 def sort_entries(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
     """Return unknown entries first, then those with a goal, then large ones."""
     return sorted(found, key=lambda entry: (entry.name in known, not entry.target, entry.cpu))
@@ -82,11 +97,15 @@ def run(
     limit: float = math.inf,
     *,
     with_peers: bool = True,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Time entries until ``limit`` seconds are over, print the table, return the report.
 
     ``earlier`` is a report of the same machine, or empty. An entry that fails has no row.
+    ``only`` as in `pick_entries`. Raises `ValueError`.
     """
+    found = pick_entries(entries(stems, device), only)
+    todo = sort_entries(found, [row["name"] for row in earlier.get("rows", ())])
     end = time.monotonic() + limit
     peers = Peers.of(device) if with_peers else NO_PEERS
     roofs = Roofs(device, peers.torch)
@@ -94,7 +113,6 @@ def run(
     print(HEAD)
     rows: list[Row] = []
     failed: list[str] = []
-    todo = sort_entries(entries(stems, device), [row["name"] for row in earlier.get("rows", ())])
     for entry in todo:
         if time.monotonic() > end:
             print(f"time limit reached: {len(rows)} of {len(todo)} entries measured")
@@ -143,6 +161,13 @@ def main() -> int:
         action="store_true",
         help="time PyTorch and CuPy not at all, as where two of our devices are compared",
     )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="time only entries with this text in their names; several are alternatives",
+    )
     options = parser.parse_args()
     unknown = [name for name in options.operations if name not in OPERATIONS]
     if unknown:
@@ -150,12 +175,14 @@ def main() -> int:
     try:
         device = open_device(options.device)
         earlier = read_earlier(options.json, device) if options.json else {}
+        pick_entries(entries(options.operations or OPERATIONS, device), options.only)  # may raise
     except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that results are kept
     stems = options.operations or OPERATIONS
-    result = run(device, stems, earlier, options.limit, with_peers=not options.no_peers)
+    with_peers = not options.no_peers
+    result = run(device, stems, earlier, options.limit, with_peers=with_peers, only=options.only)
     if options.json:
         part = options.json.with_name(f"{options.json.name}.part")
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
