@@ -172,3 +172,19 @@ def test_nvrtc_computes_once_what_is_repeated(compiler: CudaCompiler) -> None:
     assert label is not None
     assert text.count("ld.global") == text.count("sqrt.") == 1
     assert text.index("sqrt.") < label.start()
+
+
+DIVIDED = """
+@group(0) @binding(0) var<storage, read_write> y: array<vec2u>;
+@group(0) @binding(1) var<uniform> by: u32;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    y[id.x] = vec2u(id.x / by, id.x % by);
+}
+"""
+
+
+def test_quotient_and_remainder_are_one_division(compiler: CudaCompiler) -> None:
+    kernel = print_kernel(DIVIDED, "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    assert len(re.findall(r"(div|rem)\.u32", text)) == 1
+    assert "bra" not in text
