@@ -34,6 +34,10 @@ W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
 #define W_EXP __expf
 #define W_LOG __logf
 
+// An index into a buffer, which has at most 2^31 bytes. Of a signed one the compiler moves what is
+// added to it into the instruction that loads; of an unsigned one it may not, since it wraps.
+#define W_AT(index) ((int)(index))
+
 // Conversions that saturate, and memory that other invocations change
 
 W_DEV int w_i32(float a) { return __float2int_rz(a); }

@@ -53,8 +53,8 @@ template <class T, unsigned N> struct w_array {
 };
 template <class T> struct w_runtime {
     w_slot<T> e[1];
-    W_DEV T& operator[](unsigned i) { return ((w_slot<T>*)this)[i].v; }
-    W_DEV const T& operator[](unsigned i) const { return ((const w_slot<T>*)this)[i].v; }
+    W_DEV T& operator[](unsigned i) { return ((w_slot<T>*)this)[W_AT(i)].v; }
+    W_DEV const T& operator[](unsigned i) const { return ((const w_slot<T>*)this)[W_AT(i)].v; }
 };
 template <class T, int C, int R> struct w_mat {
     w_slot<w_vec<T, R>> c[C];

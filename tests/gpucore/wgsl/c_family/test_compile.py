@@ -174,6 +174,25 @@ def test_nvrtc_computes_once_what_is_repeated(compiler: CudaCompiler) -> None:
     assert text.index("sqrt.") < label.start()
 
 
+NEIGHBOURS = """
+@group(0) @binding(0) var<storage, read> x: array<vec2f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec2f>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    let at = id.x * 7u;
+    y[id.x] = x[at] + x[at + 4u] + x[at + 8u] + x[at + 12u];
+}
+"""
+
+
+def test_what_is_added_to_an_index_costs_nothing(compiler: CudaCompiler) -> None:
+    """Four loads share an address, and have their distances from it in themselves."""
+    kernel = print_kernel(NEIGHBOURS, "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    loads = re.findall(r"ld\.global\S* .*\[(%rd\d+)(?:\+(\d+))?\]", text)
+    assert len({address for address, _ in loads}) == 1
+    assert sorted(int(distance or 0) for _, distance in loads) == [0, 32, 64, 96]
+
+
 DIVIDED = """
 @group(0) @binding(0) var<storage, read_write> y: array<vec2u>;
 @group(0) @binding(1) var<uniform> by: u32;
