@@ -26,8 +26,9 @@ W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
     return r;
 }
 
-#if __CUDA_ARCH__ >= 800
 #define W_HALF_PAIRS
+#if __CUDA_ARCH__ >= 800
+#define W_ORDERED_HALF_PAIRS
 #endif
 
 // As accurate as WGSL asks for, as division is with --prec-div=false: CUDA's own take several times as long.

@@ -174,6 +174,26 @@ def test_nvrtc_computes_once_what_is_repeated(compiler: CudaCompiler) -> None:
     assert text.index("sqrt.") < label.start()
 
 
+HALVES = """enable f16;
+@group(0) @binding(0) var<storage, read_write> y: array<vec4<f16>>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    let a = y[id.x]; let b = y[id.x + 64u];
+    y[id.x] = fma(a, b, max(a * 3h, 1h + b) - min(a, b));
+}
+"""
+
+
+def test_f16_are_computed_two_at_a_time(compiler: CudaCompiler) -> None:
+    """Cards before sm_80 have no instruction for the least and the greatest."""
+    kernel = print_kernel(HALVES, "main", {}, checks=False)
+    for architecture, ordered in (("sm_75", 0), ("sm_90a", 2)):
+        text = Assembly(compiler._library).compile(kernel.text, architecture).decode()
+        counts = {name: text.count(f"{name}.rn.f16x2") for name in ("add", "sub", "mul", "fma")}
+        assert set(counts.values()) == {2}, counts
+        assert text.count("min.f16x2") == text.count("max.f16x2") == ordered
+        assert not re.search(r"(add|sub|mul|fma)\.rn\.f16 ", text)
+
+
 NEIGHBOURS = """
 @group(0) @binding(0) var<storage, read> x: array<vec2f>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec2f>;
