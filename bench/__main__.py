@@ -1,11 +1,14 @@
 """Time operations on a device.
 
-    python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS]
+    python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS] [--no-peers]
 
 Without operations, all of them are timed. Each line shows the median time of an entry, its rate and
 its share of the roof in the same run, then its speed relative to its fastest peer. Peers are NumPy
 for small entries, and PyTorch and CuPy on the same NVIDIA card if they are installed.
 ``python -m bench.full_size`` times models.
+
+``--only TEXT`` times only entries with TEXT in their names, such as "max_pool2d 3/1". It may be
+given several times, for alternatives.
 
 An existing FILE keeps the rows that this run does not measure. Entries that are not in FILE yet are
 measured first, those with a goal before the others. After SECONDS no new entry is started. The same
@@ -26,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.entry import Entry, Row
-from bench.measure import Peers, measure_entry, open_device
+from bench.measure import NO_PEERS, Peers, measure_entry, open_device
 from bench.report import HEAD, line, make_report, merge_reports, read_earlier
 from bench.roofs import Roofs
 from gpucore import Device, DeviceNotFoundError, GpuError
@@ -70,26 +73,46 @@ def entries(stems: Sequence[str], device: Device) -> Iterator[Entry]:
                 yield entry
 
 
+def pick_entries(found: Iterable[Entry], texts: Sequence[str]) -> list[Entry]:
+    """Return the entries whose names have one of ``texts`` in them; all without texts.
+
+    Raises `ValueError` for a text that no name has.
+    """
+    known = list(found)
+    for text in texts:
+        if not any(text in entry.name for entry in known):
+            raise ValueError(f"--only must be a part of an entry's name, got {text!r}")
+    return [entry for entry in known if not texts or any(text in entry.name for text in texts)]
+
+
 def sort_entries(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
     """Return unknown entries first, then those with a goal, then large ones."""
     return sorted(found, key=lambda entry: (entry.name in known, not entry.target, entry.cpu))
 
 
 def run(
-    device: Device, stems: Sequence[str], earlier: Mapping[str, Any], limit: float = math.inf
+    device: Device,
+    stems: Sequence[str],
+    earlier: Mapping[str, Any],
+    limit: float = math.inf,
+    *,
+    with_peers: bool = True,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Time entries until ``limit`` seconds are over, print the table, return the report.
 
     ``earlier`` is a report of the same machine, or empty. An entry that fails has no row.
+    ``only`` as in `pick_entries`. Raises `ValueError`.
     """
+    found = pick_entries(entries(stems, device), only)
+    todo = sort_entries(found, [row["name"] for row in earlier.get("rows", ())])
     end = time.monotonic() + limit
-    peers = Peers.of(device)
+    peers = Peers.of(device) if with_peers else NO_PEERS
     roofs = Roofs(device, peers.torch)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
     print(HEAD)
     rows: list[Row] = []
     failed: list[str] = []
-    todo = sort_entries(entries(stems, device), [row["name"] for row in earlier.get("rows", ())])
     for entry in todo:
         if time.monotonic() > end:
             print(f"time limit reached: {len(rows)} of {len(todo)} entries measured")
@@ -133,6 +156,18 @@ def main() -> int:
         default=math.inf,
         help="start no entry after so many seconds (default: no limit)",
     )
+    parser.add_argument(
+        "--no-peers",
+        action="store_true",
+        help="time PyTorch and CuPy not at all, as where two of our devices are compared",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="time only entries with this text in their names; several are alternatives",
+    )
     options = parser.parse_args()
     unknown = [name for name in options.operations if name not in OPERATIONS]
     if unknown:
@@ -140,11 +175,14 @@ def main() -> int:
     try:
         device = open_device(options.device)
         earlier = read_earlier(options.json, device) if options.json else {}
+        pick_entries(entries(options.operations or OPERATIONS, device), options.only)  # may raise
     except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that results are kept
-    result = run(device, options.operations or OPERATIONS, earlier, options.limit)
+    stems = options.operations or OPERATIONS
+    with_peers = not options.no_peers
+    result = run(device, stems, earlier, options.limit, with_peers=with_peers, only=options.only)
     if options.json:
         part = options.json.with_name(f"{options.json.name}.part")
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpucore.backends import Sharing
-from gpucore.errors import ArgumentError
+from gpucore.errors import ArgumentError, LimitError
 from gpucore.interchange import is_on
 from gpucore.memory.dlpack import Taken, new_capsule, open_capsule
 from gpucore.memory.pool import Arena, Pool, Storage
@@ -55,7 +55,8 @@ def borrow(pool: Pool, sharing: Sharing | None, producer: Any, copy: bool | None
     """Borrow the memory of a DLPack producer on the same device; None where it is elsewhere.
 
     It is copied where ``copy`` is True, or None and the memory begins or ends inside a word. Raises
-    `ArgumentError` where it must be and ``copy`` is False, and for what is no row-major array.
+    `ArgumentError` where it must be and ``copy`` is False, and for what is no row-major array, and
+    `LimitError` for an array that is larger than a buffer may be.
     """
     name = type(producer).__name__
     if sharing is None or not is_on(producer, sharing.place):
@@ -73,6 +74,11 @@ def borrow(pool: Pool, sharing: Sharing | None, producer: Any, copy: bool | None
             "tensor.detach().contiguous())"
         ) from None
     nbytes = math.prod(taken.shape) * taken.dtype.itemsize
+    try:
+        pool.check_size(nbytes)  # the indices of kernels reach no further
+    except LimitError:
+        taken.release()
+        raise
     handle = sharing.adopt(taken.address, nbytes, taken.release)
     storage = Borrowed(pool, handle, sharing.give_back)
     is_ragged = bool(taken.address % ALIGNMENT or nbytes % ALIGNMENT)

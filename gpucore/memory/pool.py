@@ -220,7 +220,7 @@ class Pool:
             if (sanitizer := checker()) is not None:
                 sanitizer.note_new(storage.handle, nbytes)
         else:
-            self._check_size(size)
+            self.check_size(size)
             planned = PlannedHandle(size)
             storage = Storage(self, arena, planned, size)
             arena.allocations.append((planned, weakref.ref(storage)))
@@ -234,7 +234,8 @@ class Pool:
         handle = self._common.free.take(size)
         return self._new(size) if handle is None else handle
 
-    def _check_size(self, size: int) -> None:
+    def check_size(self, size: int) -> None:
+        """Raise `LimitError` for more bytes than a buffer of the device may have."""
         limits = self._backend.info.limits
         most = min(
             limits.get("max_buffer_size", size), limits.get("max_storage_buffer_binding_size", size)
@@ -246,7 +247,7 @@ class Pool:
             )
 
     def _new(self, size: int) -> Any:
-        self._check_size(size)
+        self.check_size(size)
         if self._is_over(size):
             self._make_room()
             if self._is_over(size):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpucore import Buffer, DType, DTypeError, LimitError, f16, f32
+from gpucore import Buffer, Device, DType, DTypeError, LimitError, f16, f32
 from gpucore.integers import ceil_div
 from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
@@ -19,6 +19,7 @@ from gpustd.launch.variants import forced_tile
 
 __all__ = [
     "WORKGROUP",
+    "can_compare_f16_pairs",
     "common_scalar",
     "float_scalar",
     "launch_each",
@@ -33,6 +34,14 @@ WORKGROUP = 64
 _MOST_WORDS = 2**32 - 2**11
 # With at least so many words, invocations that take several still fill the largest GPUs.
 _WORDS_FOR_LARGE_TILES = 2**20
+
+
+def can_compare_f16_pairs(device: Device) -> bool:
+    """Tell whether ``min`` and ``max`` of vectors of f16 are right and quick.
+
+    wgpu-native 29 takes the wrong ones. HIP compares them as f32, one by one.
+    """
+    return device.has_f16 and device.info.engine in ("dawn", "cuda")
 
 
 def width_of(*extents: int) -> int:

@@ -244,6 +244,23 @@ def test_the_command_goes_on_where_it_stopped(
     assert "give a new file" in capsys.readouterr().err
 
 
+def test_the_command_times_what_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "bench.__main__.measure_entry", lambda device, entry, *rest: Row(entry.name, 1.0)
+    )
+    file = tmp_path / "bench.json"
+    arguments = ["bench", "nn", "--device", "null", "--json", str(file), "--only", "gelu 67"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--only", "mish"])
+    assert main() == 0
+    names = [row["name"] for row in json.loads(file.read_text())["rows"]]
+    assert sorted(names) == ["nn.gelu 67108864 f16", "nn.gelu 67108864 f32", "nn.mish 67108864 f16"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--only", "no such"])
+    assert main() == 2
+    assert "must be a part of an entry's name, got 'no such'" in capsys.readouterr().err
+
+
 def test_an_entry_that_fails_does_not_cost_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

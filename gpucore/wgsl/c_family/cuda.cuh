@@ -26,13 +26,18 @@ W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
     return r;
 }
 
-#if __CUDA_ARCH__ >= 800
 #define W_HALF_PAIRS
+#if __CUDA_ARCH__ >= 800
+#define W_ORDERED_HALF_PAIRS
 #endif
 
 // As accurate as WGSL asks for, as division is with --prec-div=false: CUDA's own take several times as long.
 #define W_EXP __expf
 #define W_LOG __logf
+
+// An index into a buffer, which has at most 2^31 bytes. Of a signed one the compiler moves what is
+// added to it into the instruction that loads; of an unsigned one it may not, since it wraps.
+#define W_AT(index) ((int)(index))
 
 // Conversions that saturate, and memory that other invocations change
 

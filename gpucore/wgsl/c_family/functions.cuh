@@ -79,11 +79,32 @@ W_FLOAT3(w_clamp, fminf(fmaxf(a, b), c))
         const w_pair s = name(w_pair{a.z, a.w}, w_pair{b.z, b.w});                                 \
         return w_vec<w_half, 4>{r.x, r.y, s.x, s.y};                                               \
     }
+#define W_PAIRS_MIXED(name, text)                                                                  \
+    W_PAIRS(name, text)                                                                            \
+    template <int N> W_DEV w_vec<w_half, N> name(w_vec<w_half, N> a, w_half b) {                   \
+        return name(a, w_splat<w_half, N>(b));                                                     \
+    }                                                                                              \
+    template <int N> W_DEV w_vec<w_half, N> name(w_half a, w_vec<w_half, N> b) {                   \
+        return name(w_splat<w_half, N>(a), b);                                                     \
+    }
+#ifdef W_ORDERED_HALF_PAIRS
 W_PAIRS(w_min, "min.f16x2")
 W_PAIRS(w_max, "max.f16x2")
-W_PAIRS(w_add, "add.rn.f16x2")
-W_PAIRS(w_sub, "sub.rn.f16x2")
-W_PAIRS(w_mul, "mul.rn.f16x2")
+#endif
+W_PAIRS_MIXED(w_add, "add.rn.f16x2")
+W_PAIRS_MIXED(w_sub, "sub.rn.f16x2")
+W_PAIRS_MIXED(w_mul, "mul.rn.f16x2")
+W_DEV w_vec<w_half, 2> w_fma(w_vec<w_half, 2> a, w_vec<w_half, 2> b, w_vec<w_half, 2> c) {
+    unsigned r, p = w_bitcast<unsigned>(a), q = w_bitcast<unsigned>(b), s = w_bitcast<unsigned>(c);
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(p), "r"(q), "r"(s));
+    return w_bitcast<w_vec<w_half, 2>>(r);
+}
+W_DEV w_vec<w_half, 4> w_fma(w_vec<w_half, 4> a, w_vec<w_half, 4> b, w_vec<w_half, 4> c) {
+    using w_pair = w_vec<w_half, 2>;
+    const w_pair r = w_fma(w_pair{a.x, a.y}, w_pair{b.x, b.y}, w_pair{c.x, c.y});
+    const w_pair s = w_fma(w_pair{a.z, a.w}, w_pair{b.z, b.w}, w_pair{c.z, c.w});
+    return w_vec<w_half, 4>{r.x, r.y, s.x, s.y};
+}
 #endif
 W_DEV float w_smooth(float t) { return t * t * (3.0f - 2.0f * t); }
 W_FLOAT3(w_smoothstep, w_smooth(w_saturate((c - a) / (b - a))))

@@ -16,6 +16,8 @@ W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
     return w_stored(__builtin_fmaf16(w_number(a), w_number(b), w_number(c)));
 }
 
+#define W_AT(index) (index)
+
 // Conversions that saturate: C++ leaves them open, whatever the card does. NaN becomes 0.
 
 W_DEV int w_i32(float a) {

@@ -53,8 +53,8 @@ template <class T, unsigned N> struct w_array {
 };
 template <class T> struct w_runtime {
     w_slot<T> e[1];
-    W_DEV T& operator[](unsigned i) { return ((w_slot<T>*)this)[i].v; }
-    W_DEV const T& operator[](unsigned i) const { return ((const w_slot<T>*)this)[i].v; }
+    W_DEV T& operator[](unsigned i) { return ((w_slot<T>*)this)[W_AT(i)].v; }
+    W_DEV const T& operator[](unsigned i) const { return ((const w_slot<T>*)this)[W_AT(i)].v; }
 };
 template <class T, int C, int R> struct w_mat {
     w_slot<w_vec<T, R>> c[C];
@@ -182,12 +182,18 @@ W_FLOATS(w_mul, a * b)
 W_UNSIGNED(w_mul, a * b)
 W_SIGNED(w_mul, (int)((unsigned)a * (unsigned)b))
 W_FLOATS(w_div, a / b)
-W_UNSIGNED(w_div, b == 0u ? a : a / b)
-W_SIGNED(w_div, b == 0 || (b == -1 && a == -2147483647 - 1) ? a : a / b)
+// A divisor of one gives what WGSL says where there is no quotient, and costs no branch; division
+// and remainder have the same, so that a compiler makes both of one division.
+W_DEV unsigned w_divisor(unsigned, unsigned b) { return b == 0u ? 1u : b; }
+W_DEV int w_divisor(int a, int b) {
+    return (b == 0) | ((b == -1) & (a == -2147483647 - 1)) ? 1 : b;
+}
+W_UNSIGNED(w_div, a / w_divisor(a, b))
+W_SIGNED(w_div, a / w_divisor(a, b))
 W_DEV float w_mod(float a, float b) { return fmodf(a, b); }
 W_DEV w_half w_mod(w_half a, w_half b) { return w_f16(fmodf(w_f32(a), w_f32(b))); }
-W_UNSIGNED(w_mod, b == 0u ? 0u : a % b)
-W_SIGNED(w_mod, b == 0 || b == -1 ? 0 : a % b)
+W_UNSIGNED(w_mod, a % w_divisor(a, b))
+W_SIGNED(w_mod, a % w_divisor(a, b))
 W_UNSIGNED(w_shl, a << (b & 31u))
 W_DEV int w_shl(int a, unsigned b) { return (int)((unsigned)a << (b & 31u)); }
 W_UNSIGNED(w_shr, a >> (b & 31u))

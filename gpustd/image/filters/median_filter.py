@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gpucore import Buffer, T, u8
 from gpustd.image.border import CONSTANT, as_border
-from gpustd.image.filters.separable import can_compare_f16_pairs
 from gpustd.image.filters.stencil import StencilPlan, fits_stencil, launch_stencil
 from gpustd.image.shapes import image_shape
 from gpustd.image.word_kernels import launch_words
 from gpustd.launch.checks import choice
+from gpustd.launch.elements import can_compare_f16_pairs
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
 

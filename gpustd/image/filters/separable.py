@@ -28,11 +28,12 @@ from gpustd.image.filters.separable_plans import (
     usable_variants,
 )
 from gpustd.image.shapes import image_shape
+from gpustd.launch.elements import can_compare_f16_pairs
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value, kernel
 
-__all__ = ["can_compare_f16_pairs", "filter_separable"]
+__all__ = ["filter_separable"]
 
 
 def filter_separable(
@@ -136,11 +137,6 @@ def _launch(
     tables = [array_table(device, np.concatenate(weights).astype(np.float32))] if weights else []
     kernel(device, f"image/{variant}.wgsl", **spec)(image, *tables, result, sizes, grid=grid)
     return result
-
-
-def can_compare_f16_pairs(device: Device) -> bool:
-    """Tell whether pairs of f16 can be compared: wgpu-native 29 takes the wrong ones."""
-    return device.has_f16 and device.info.engine == "dawn"
 
 
 def _has_exact_f16_means(device: Device, taps: int) -> bool:

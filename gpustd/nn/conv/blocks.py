@@ -9,7 +9,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, PerDevice, f16
 from gpucore.integers import ceil_div
-from gpustd.launch.elements import width_of
+from gpustd.launch.elements import can_compare_f16_pairs, width_of
 from gpustd.launch.grid import flat_grid, strip_rows
 from gpustd.launch.template import Value, constants, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
@@ -92,8 +92,7 @@ def launch_window(
     """
     x, kind = buffers[0], spec.get("kind")
     images, (z, y, x_axis) = x.shape[0], window
-    # Maxima of f16 are computed in pairs, which wgpu on Mesa gets wrong.
-    pairs = kind == "max" and x.dtype is f16 and x.device.info.engine == "dawn"
+    pairs = kind == "max" and x.dtype is f16 and can_compare_f16_pairs(x.device)
     block = _best_variant(f"nn.{op}", x, window, kind, pairs)
     lined = block is not None and block.lines > 0
     wide = pairs or (kind == "mean" and x.dtype is f16 and lined)

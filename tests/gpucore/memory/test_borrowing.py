@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpucore import ArgumentError, Device, DTypeError, GpuError, f16, f32
+from gpucore import ArgumentError, Device, DTypeError, GpuError, LimitError, f16, f32
 from gpucore.memory.dlpack import Taken, new_capsule, open_capsule
 from tests.gpucore.backends.cuda.fake_cuda import FakeDriverLibrary, fake_backend
 from tests.gpucore.kernels import INCREMENT
@@ -225,6 +225,15 @@ def test_what_cannot_be_borrowed_is_refused(card: Device) -> None:
     card.submit()
     gc.collect()
     card.close()
+    assert producer.released == 1
+
+
+def test_an_array_larger_than_a_buffer_is_refused(card: Device) -> None:
+    """Printed kernels index memory with numbers of 32 bits and a sign."""
+    producer = Elsewhere(np.zeros(4, np.float32))
+    producer.array = np.broadcast_to(np.float32(0), (2**29 + 1,))
+    with pytest.raises(LimitError, match=f"a buffer of {2**31 + 4} bytes is over the limit"):
+        card.from_dlpack(producer)  # type: ignore[arg-type]
     assert producer.released == 1
 
 

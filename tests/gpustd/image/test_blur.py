@@ -21,6 +21,7 @@ from gpustd import image
 from gpustd.image.filters import separable
 from gpustd.image.filters.stencil import fits_stencil
 from gpustd.image.shapes import image_shape
+from gpustd.launch.elements import can_compare_f16_pairs
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.variants import force_variant
 from tests.draws import draws
@@ -165,7 +166,7 @@ def test_means_of_levels(device: Device) -> None:
 
 def test_means_in_f16(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Software renderers round a product before they add, so a level may be the next one."""
-    if not (separable.can_compare_f16_pairs(device) and row_lanes(device)):
+    if not (can_compare_f16_pairs(device) and row_lanes(device)):
         pytest.skip(f"{device!r} has no f16 or no subgroups of known width")
     monkeypatch.setattr(separable, "_has_exact_f16_means", lambda *_: True)
     x = draw((50, 64, 3), np.uint8)

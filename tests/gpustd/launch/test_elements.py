@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpucore import Buffer, Device, f16, f32, i32
+from gpucore import Buffer, Device, f16, f32, i32, u8
+from gpucore.backends import null
+from gpucore.backends.interface import Launch
 from gpustd import (
     add,
     cast,
     concat,
     guidance,
+    image,
     linear_combination,
     nn,
     repeat_batch,
@@ -65,3 +69,18 @@ def test_large_arrays_take_several_words_on_a_gpu() -> None:
     assert groups(2**22 - 4, 2) == 2**22 // 4 // 64
     assert groups(2**22, 2) == 2**22 // 4 // (256 * 4)
     assert groups(2**22, 3) == 2**22 // 4 // (256 * 2)
+
+
+@pytest.mark.parametrize(("engine", "pairs"), [("dawn", True), ("cuda", True), ("wgpu", False)])
+def test_f16_are_compared_in_pairs_where_that_is_right(engine: str, pairs: bool) -> None:
+    backend = null.NullBackend(replace(null.adapters()[0], engine=engine))
+    device = Device.from_backend(backend)
+    levels = device.buffer(u8, (2, 64, 128, 1))
+    nn.max_pool2d(device.buffer(f16, (2, 64, 64, 8)), 3, 1, 1)
+    image.erode(levels, 3)
+    image.median(levels, 3)
+    device.submit()
+    texts = [c.program.source for part in backend.submitted for c in part if isinstance(c, Launch)]
+    assert ["(bitcast<vec2<f16>>(a), bitcast<vec2<f16>>(b))" in text for text in texts] == [
+        pairs
+    ] * 3

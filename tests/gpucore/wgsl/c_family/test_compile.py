@@ -172,3 +172,58 @@ def test_nvrtc_computes_once_what_is_repeated(compiler: CudaCompiler) -> None:
     assert label is not None
     assert text.count("ld.global") == text.count("sqrt.") == 1
     assert text.index("sqrt.") < label.start()
+
+
+HALVES = """enable f16;
+@group(0) @binding(0) var<storage, read_write> y: array<vec4<f16>>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    let a = y[id.x]; let b = y[id.x + 64u];
+    y[id.x] = fma(a, b, max(a * 3h, 1h + b) - min(a, b));
+}
+"""
+
+
+def test_f16_are_computed_two_at_a_time(compiler: CudaCompiler) -> None:
+    """Cards before sm_80 have no instruction for the least and the greatest."""
+    kernel = print_kernel(HALVES, "main", {}, checks=False)
+    for architecture, ordered in (("sm_75", 0), ("sm_90a", 2)):
+        text = Assembly(compiler._library).compile(kernel.text, architecture).decode()
+        counts = {name: text.count(f"{name}.rn.f16x2") for name in ("add", "sub", "mul", "fma")}
+        assert set(counts.values()) == {2}, counts
+        assert text.count("min.f16x2") == text.count("max.f16x2") == ordered
+        assert not re.search(r"(add|sub|mul|fma)\.rn\.f16 ", text)
+
+
+NEIGHBOURS = """
+@group(0) @binding(0) var<storage, read> x: array<vec2f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec2f>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    let at = id.x * 7u;
+    y[id.x] = x[at] + x[at + 4u] + x[at + 8u] + x[at + 12u];
+}
+"""
+
+
+def test_what_is_added_to_an_index_costs_nothing(compiler: CudaCompiler) -> None:
+    """Four loads share an address, and have their distances from it in themselves."""
+    kernel = print_kernel(NEIGHBOURS, "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    loads = re.findall(r"ld\.global\S* .*\[(%rd\d+)(?:\+(\d+))?\]", text)
+    assert len({address for address, _ in loads}) == 1
+    assert sorted(int(distance or 0) for _, distance in loads) == [0, 32, 64, 96]
+
+
+DIVIDED = """
+@group(0) @binding(0) var<storage, read_write> y: array<vec2u>;
+@group(0) @binding(1) var<uniform> by: u32;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    y[id.x] = vec2u(id.x / by, id.x % by);
+}
+"""
+
+
+def test_quotient_and_remainder_are_one_division(compiler: CudaCompiler) -> None:
+    kernel = print_kernel(DIVIDED, "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    assert len(re.findall(r"(div|rem)\.u32", text)) == 1
+    assert "bra" not in text
