@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.entry import Entry, Row
-from bench.measure import NO_PEERS, Peers, measure_entry, open_device
+from bench.measure import Peers, measure_entry, open_device
 from bench.report import HEAD, line, make_report, merge_reports, read_earlier
 from bench.roofs import Roofs
 from gpucore import Device, DeviceNotFoundError, GpuError
@@ -107,7 +107,7 @@ def run(
     found = pick_entries(entries(stems, device), only)
     todo = sort_entries(found, [row["name"] for row in earlier.get("rows", ())])
     end = time.monotonic() + limit
-    peers = Peers.of(device) if with_peers else NO_PEERS
+    peers = Peers.of(device) if with_peers else Peers(numpy=False)
     roofs = Roofs(device, peers.torch)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
     print(HEAD)

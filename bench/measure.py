@@ -47,10 +47,14 @@ _PEER_FAULTS = (
 
 @dataclass(frozen=True)
 class Peers:
-    """Libraries that are timed on the same card; None where one is not installed."""
+    """Libraries that are timed on the same card; None where one is not installed.
+
+    ``numpy``: small entries are timed in NumPy, too.
+    """
 
     torch: TorchPeer | None = None
     cupy: CudaPeer | None = None
+    numpy: bool = True
 
     @classmethod
     def of(cls, device: Device) -> Peers:
@@ -95,7 +99,7 @@ def _peer_seconds(entry: Entry, peers: Peers) -> dict[str, float]:
             found[name if replayed else f"{name} eager"] = seconds
         except _PEER_FAULTS as error:
             print(f"{entry.name}: {name} failed: {error}", file=sys.stderr)
-    if entry.numpy is not None:
+    if entry.numpy is not None and peers.numpy:
         found["NumPy"] = _numpy_seconds(entry.numpy)
     return found
 
