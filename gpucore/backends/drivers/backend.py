@@ -176,7 +176,7 @@ class CardBackend:
         return self._staging.stats
 
     def trim(self) -> None:
-        if not self._closed and not self._lost:
+        if not self._closed and not self._lost and not self._staging.is_empty:
             self.synchronize()  # a read that was dropped may still copy
             self._staging.trim()
 
