@@ -1,13 +1,16 @@
 """Print what the time from a model's files to the first step goes to.
 
     python -m tools.load_times FOLDER [--device cuda] [--dtype f16] [--size 1024] [--readers 1,4]
+        [--vram 4G]
 
 Each number of ``--readers`` (threads that read files) loads the model anew and draws one step, the
 files in the system's cache. Times are those of the calling thread, each without what it calls of
-the others: *files* waits for tensors that are read, *writes* hands bytes to the engine, *reads* and
-*waits* are for the device, *trims* give memory back, *compiling* starts kernels, and submits
-commands, which waits for their kernels, *captures* record graphs, and *rest* is Python. *Step*
-counts from the loaded model.
+the others: *plans* place weights within a budget (``--vram``), *files* waits for tensors that are
+read, *writes* hands bytes to the engine, *keeps* gets memory of the host for weights that stay
+there, *reads* and *waits* are for the device, *trims* give memory back, *memory* takes it from the
+device, *compiling* starts kernels, *submits* waits for them, makes the driver's graphs and hands
+commands over, *captures* record graphs, and *rest* is Python. *Step* counts from the loaded model.
+Kernels that no process has compiled yet take seconds more: run it twice.
 """
 
 from __future__ import annotations
@@ -24,11 +27,16 @@ from unittest import mock
 
 from diffusion import Pipeline, Settings
 from diffusion.checkpoints import weights
+from diffusion.memory import Budget
+from diffusion.pipeline.memory import budget
 from gpucore import Device, Graph
 
 __all__ = ["Clock", "load_times"]
 
-NAMES = ("files", "writes", "reads", "waits", "trims", "compiling", "captures", "rest")
+NAMES = (
+    *("plans", "files", "writes", "keeps", "reads", "waits", "trims", "memory", "compiling"),
+    *("submits", "captures", "rest"),
+)
 
 
 class Clock:
@@ -46,9 +54,9 @@ class Clock:
 
     @contextmanager
     def during(self, name: str) -> Iterator[None]:
-        """Count the time inside as that of an activity."""
+        """Count the time inside as that of an activity; all of planning is planning."""
         self._charge()
-        self._under_way.append(name)
+        self._under_way.append("plans" if "plans" in self._under_way else name)
         try:
             yield
         finally:
@@ -76,15 +84,20 @@ class Clock:
         """Time what a device and the readers of files do."""
         engine = device.engine
         places = [
+            (budget, "first_placement", "plans"),
+            (budget, "find_fitting", "plans"),
             (weights._Ahead, "read", "files"),
             (Device, "synchronize", "waits"),
             (Device, "wait_for", "waits"),
             (Device, "trim", "trims"),
+            (engine, "allocate", "memory"),
+            (engine, "free", "memory"),
             (engine, "write", "writes"),
+            (engine, "keep_on_host", "keeps"),
             (engine, "read", "reads"),
             (engine, "compile", "compiling"),
             (engine, "compile_native", "compiling"),
-            (engine, "submit", "compiling"),
+            (engine, "submit", "submits"),
         ]
         with ExitStack() as stack:
             for owner, method, name in places:
@@ -110,13 +123,15 @@ class Clock:
 
 
 def load_times(
-    folder: Path, name: str, dtype: str, size: int, readers: int
+    folder: Path, name: str, dtype: str, size: int, readers: int, vram: str | None = None
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return the seconds by activity, of loading and of the first step."""
+    settings = Settings("a red apple", "a dog", size, size, 1, 7.0)
+    limit = None if vram is None else Budget(vram, settings)
     with closing(Device.by_name(name, checks=False)) as device:
         clock = Clock()
         with clock.watching(device), mock.patch.object(weights, "_READERS", readers):
-            pipeline = Pipeline.load(folder, device, dtype)
+            pipeline = Pipeline.load(folder, device, dtype, vram=limit)
             device.synchronize()
             loading = clock.take()
             step: list[dict[str, float]] = []
@@ -125,7 +140,7 @@ def load_times(
                 found.wait()
                 step.append(clock.take())
 
-            pipeline.draw(Settings("a red apple", "a dog", size, size, 1, 7.0), note)
+            pipeline.draw(settings, note)
         return loading, step[0]
 
 
@@ -141,10 +156,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dtype", default="f16")
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--readers", default=str(weights._READERS))
+    parser.add_argument("--vram", help="the budget of memory, such as 4G (all)")
     chosen = parser.parse_args(arguments)
     print("| readers | part | " + " | ".join(NAMES) + " | all |")
     for readers in map(int, chosen.readers.split(",")):
-        found = load_times(chosen.folder, chosen.device, chosen.dtype, chosen.size, readers)
+        source = chosen.folder, chosen.device, chosen.dtype, chosen.size
+        found = load_times(*source, readers, chosen.vram)
         for part, seconds in zip(("loading", "step"), found, strict=True):
             cells = [f"{each:.2f}" for each in (*seconds.values(), sum(seconds.values()))]
             print(f"| {readers} | {part} | {' | '.join(cells)} |", flush=True)

@@ -74,6 +74,7 @@ MEASUREMENTS = (
         "tools.full_size.memory {folder}/sdxl --model sdxl --device {device} --keep",
     ),
     Measurement("load-times", 60, "tools.load_times {folder}/sdxl --device {device} --readers 1,4"),
+    Measurement("load-times-4g", 60, "tools.load_times {folder}/sdxl --device {device} --vram 4G"),
     Measurement(
         "memory-sdxl",
         240,

@@ -88,12 +88,14 @@ class Module:
                 elif isinstance(each, WeightGroup):
                     yield from each.weights
 
-    def modules(self) -> Iterator[Module]:
-        """Yield all modules inside, children first, and this one last."""
+    def modules(self) -> list[Module]:
+        """Return all modules inside, children first, and this one last."""
+        found: list[Module] = []
         for _, member in _members(self):
             if isinstance(member, Module):
-                yield from member.modules()
-        yield self
+                found += member.modules()
+        found.append(self)
+        return found
 
     def find(self, name: str) -> Module:
         """Return the module inside of a dotted name, such as ``down_blocks.0.resnets.1``.
@@ -107,13 +109,15 @@ class Module:
                 return member.find(name[len(own) + 1 :])
         raise KeyError(name)
 
-    def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield names in the file and parameters, depth first; private attributes are left out."""
+    def parameters(self, prefix: str = "") -> list[tuple[str, Parameter]]:
+        """Return names in the file and parameters, depth first; private attributes are left out."""
+        found: list[tuple[str, Parameter]] = []
         for name, member in _members(self):
             if isinstance(member, Parameter):
-                yield f"{prefix}{name}", member
+                found.append((f"{prefix}{name}", member))
             else:
-                yield from member.parameters(f"{prefix}{name}.")
+                found += member.parameters(f"{prefix}{name}.")
+        return found
 
 
 def _record_in_region(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,20 +148,22 @@ def observe_modules(observer: Observer) -> Iterator[None]:
         _observer.reset(token)
 
 
-def _members(module: Module) -> Iterator[tuple[str, Parameter | Module]]:
-    """Yield names and values of public attributes that are weights or modules, or in lists."""
+def _members(module: Module) -> list[tuple[str, Parameter | Module]]:
+    """Return names and values of public attributes that are weights or modules, or in lists."""
+    found: list[tuple[str, Parameter | Module]] = []
     for name, value in vars(module).items():
-        if not name.startswith("_"):
-            yield from _flatten(name, value)
+        if isinstance(value, (Parameter, Module, list)) and name[0] != "_":
+            _flatten(name, value, found)
+    return found
 
 
-def _flatten(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]:
-    """Yield a weight or module, or those of a list: ``name.0``, ``name.1`` and so on."""
+def _flatten(name: str, value: object, found: list[tuple[str, Parameter | Module]]) -> None:
+    """Note a weight or module, or those of a list: ``name.0``, ``name.1`` and so on."""
     if isinstance(value, (Parameter, Module)):
-        yield name, value
+        found.append((name, value))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _flatten(f"{name}.{index}", item)
+            _flatten(f"{name}.{index}", item, found)
 
 
 def buffers_of(network: Module) -> Iterator[Buffer[Any]]:

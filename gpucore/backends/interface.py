@@ -282,10 +282,12 @@ class Backend(Protocol):
     def free(self, handle: Any) -> None:
         """Give a buffer's memory back."""
 
-    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> Handle:
-        """Return memory of the host, which the device's copies may read; ``fill`` writes it once.
+    def keep_on_host(self, source: Any, nbytes: int) -> Handle:
+        """Return memory of the host with the first ``nbytes`` of a buffer, for the device's copies.
 
-        ``nbytes`` is a multiple of 4. `free` gives it back. Raises `OutOfMemoryError`.
+        They are as all that was submitted leaves them. Where the device copies there by itself, the
+        host does not wait. ``nbytes`` is a multiple of 4. `free` gives the memory back. Raises
+        `OutOfMemoryError`.
         """
 
     def write(self, handle: Any, data: memoryview, offset: int = 0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
@@ -102,9 +102,9 @@ class NullBackend:
     def free(self, handle: NullBuffer) -> None:
         self.freed += 1
 
-    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> NullBuffer:
+    def keep_on_host(self, source: NullBuffer, nbytes: int) -> NullBuffer:
         buffer = NullBuffer(nbytes)
-        fill(memoryview(buffer.data))
+        buffer.data[:] = source.data[:nbytes]
         return buffer
 
     def write(self, handle: NullBuffer, data: memoryview, offset: int = 0) -> None:

@@ -43,6 +43,11 @@ class StagingPool:
         self._drop_abandoned()
         return StagingStats(self._nbytes, self._idle.nbytes, self._made, self._reused)
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no staging memory at all, in use or idle."""
+        return not self._nbytes
+
     def take(self, nbytes: int) -> StagingBuffer:
         """Return an unmapped buffer of at least ``nbytes``."""
         self._drop_abandoned()

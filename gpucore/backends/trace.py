@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gpucore.backends.interface import AdapterInfo, Command, StagingStats
 from gpucore.backends.null import NullBackend, NullRead
@@ -50,9 +50,7 @@ class TraceBackend(NullBackend):
     def allocate(self, nbytes: int) -> TraceBuffer:  # type: ignore[override]
         return TraceBuffer(nbytes)
 
-    def allocate_host(  # type: ignore[override]
-        self, nbytes: int, fill: Callable[[memoryview], object]
-    ) -> TraceBuffer:
+    def keep_on_host(self, source: object, nbytes: int) -> TraceBuffer:  # type: ignore[override]
         return TraceBuffer(nbytes)
 
     def write(self, handle: object, data: memoryview, offset: int = 0) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gpucore.backends import Backend
-from gpucore.backends.trace import TraceBackend
 from gpucore.memory.pool import Arena, Storage, storage_size
 from gpucore.not_copyable import NotCopyable
 from gpucore.per_device import PerDevice
@@ -40,9 +36,9 @@ class _HostPool:
             self._backend.free(handle)
         return self._nbytes
 
-    def keep(self, nbytes: int, fill: Callable[[memoryview], object]) -> Storage:
-        """Return a storage of ``nbytes``, a multiple of 256, which ``fill`` writes."""
-        handle = self._backend.allocate_host(nbytes, fill)
+    def keep(self, source: Storage, nbytes: int) -> Storage:
+        """Return a storage with ``nbytes`` of another, a multiple of 256."""
+        handle = self._backend.keep_on_host(source.handle, nbytes)
         self._nbytes = self.nbytes + nbytes
         return Storage(self, _NO_ARENA, handle, nbytes)
 
@@ -74,18 +70,13 @@ class HostArray(NotCopyable):
     """
 
     def __init__(self, device: Device, contents: Buffer[Any]) -> None:
-        """Read the contents of a buffer. Raises `OutOfMemoryError`."""
+        """Copy the contents of a buffer, which may be released then. Raises `OutOfMemoryError`."""
         self.device, self.dtype, self.shape = device, contents.dtype, contents.shape
         self.nbytes = contents.nbytes
-
-        def fill(view: memoryview) -> None:
-            flat = np.frombuffer(view[: self.nbytes], self.dtype.numpy)
-            contents.read(out=flat.reshape(self.shape))
-
-        if isinstance(device.engine, TraceBackend):  # a read of zeros would take its time
-            device.engine.read(contents.storage.handle, self.nbytes).release()
         with device.lock:
-            self._storage = _pools.of(device).keep(storage_size(self.nbytes), fill)
+            device.submit()
+            pool = _pools.of(device)
+            self._storage = pool.keep(contents.storage, storage_size(self.nbytes))
 
     def upload(self) -> Buffer[Any]:
         """Return a new buffer on the device, and record the copy into it."""

@@ -25,6 +25,9 @@ def test_the_time_of_what_is_inside_is_its_own(monkeypatch: pytest.MonkeyPatch) 
     found = clock.take()
     assert found == dict.fromkeys(load_times.NAMES, 0.0) | {"rest": 2, "captures": 3, "files": 2}
     assert clock.take()["rest"] == 1
+    with clock.during("plans"), clock.during("captures"):
+        pass
+    assert clock.take()["captures"] == 0, "all of planning is planning"
 
 
 def test_both_parts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,3 +47,13 @@ def test_both_parts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     for seconds, busy in zip(found, (("files", "writes"), ("captures",)), strict=True):
         assert all(seconds[name] > 0 for name in busy)
     assert (Graph.__enter__, Device.trim, weights._READERS) == before
+
+
+def test_what_a_budget_costs_is_told() -> None:
+    folder = named_model(None)
+    assert isinstance(folder, Path)
+    plain, _ = load_times.load_times(folder, "null", "f32", 64, readers=1)
+    loading, _ = load_times.load_times(folder, "null", "f32", 64, readers=1, vram="30M")
+    assert plain["plans"] == plain["keeps"] == 0
+    assert loading["plans"] > 0
+    assert loading["keeps"] > 0

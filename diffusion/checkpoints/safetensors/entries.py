@@ -1,5 +1,6 @@
 """The parts of a safetensors header: where each tensor lies, and the file's notes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gpustd.quantization import BLOCK_FORMATS
@@ -64,5 +65,5 @@ class TensorEntry:
 class Header:
     """All tensors in the order of the text, and the file's free-form notes."""
 
-    tensors: dict[str, TensorEntry]
-    metadata: dict[str, str]
+    tensors: Mapping[str, TensorEntry]
+    metadata: Mapping[str, str]

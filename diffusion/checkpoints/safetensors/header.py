@@ -8,6 +8,7 @@ reference reader does (a test compares the two). No name may stand twice, nothin
 the brace, and ranks, names, counts and products are bounded.
 """
 
+import functools
 import math
 import re
 
@@ -32,6 +33,7 @@ _RESAVE = "save the model again as F16 or F32 with the safetensors package"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+@functools.lru_cache(maxsize=8)  # a model's files are opened again for each plan
 def parse_header(text: bytes, file: FilePath, data_start: int, data_bytes: int) -> Header:
     """Read and check a whole header.
 

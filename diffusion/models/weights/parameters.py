@@ -137,7 +137,10 @@ class Parameter(Weight):
         ``blocks``: the format of a quantised weight.
         """
         dtype = f32 if self.layout == "vector" else dtype
-        self._lay_out(device.buffer(dtype, self.shape))
+        stored = device.buffer(dtype, self.shape)
+        self._parked = None
+        # As `_lay_out`, without the launch: planning loads a model many times.
+        self._buffer = device.buffer(dtype, self.laid_out) if self.layout in _AXES else stored
 
     def fill_from(self, weight: Buffer[f32], dtype: type[DType]) -> None:
         """Round a weight of the file's shape that lies on the device, and lay it out."""

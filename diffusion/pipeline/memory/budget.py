@@ -21,7 +21,7 @@ from diffusion.settings import Defaults, Settings
 from gpucore import Device, OutOfMemoryError
 from gpucore.memory.pool import size_text
 
-__all__ = ["MemoryBudget", "find_fitting", "load_within", "with_tiles"]
+__all__ = ["MemoryBudget", "find_fitting", "first_placement", "load_within", "with_tiles"]
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -177,8 +177,8 @@ def load_within(load_on: Callable[[Device, Placement], P], device: Device, given
         nbytes = device.pool.refused_at or 1
     else:
         device.pool.limit = nbytes
-    budget, traced = MemoryBudget(nbytes), load_on(traced_device(device), EVERYTHING)
-    placement = _first_placement(budget, traced, device, given.settings)
+    budget = MemoryBudget(nbytes)
+    placement = first_placement(load_on, device, budget, given.settings)
     if given.nbytes is None:
         _log.warning("no more memory than %s: loading with %s", size_text(nbytes), placement)
     pipeline = load_on(device, placement)
@@ -186,10 +186,14 @@ def load_within(load_on: Callable[[Device, Placement], P], device: Device, given
     return pipeline
 
 
-def _first_placement(
-    budget: MemoryBudget, traced: Placeable, device: Device, settings: Settings | None
+def first_placement(
+    load_on: Callable[[Device, Placement], Placeable],
+    device: Device,
+    budget: MemoryBudget,
+    settings: Settings | None,
 ) -> Placement:
     """Return the placement for the first drawing. Raises `OutOfMemoryError`."""
+    traced = load_on(traced_device(device), EVERYTHING)
     complete = (settings or Settings("")).with_defaults(traced.defaults)
     plain = replace(complete, controls=(), image_prompts=(), loras=())
     try:

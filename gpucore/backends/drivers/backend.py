@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes as c
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
@@ -106,14 +106,19 @@ class CardBackend:
         self.note_written(handle)
         return handle
 
-    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> PinnedMemory:
-        action = f"allocating {nbytes} bytes of the host"
+    def keep_on_host(self, source: CardBuffer, nbytes: int) -> PinnedMemory:
+        action = f"keeping {nbytes} bytes on the host"
         self._enter(action)
         try:
             memory = PinnedMemory(self._driver, nbytes)
         except DriverError as error:
             raise self.failure(action, error) from None
-        fill(memory.view(nbytes))
+        try:
+            with self._lanes.use(reads=source, writes=memory):
+                self._do(action, "copy_out", memory.address, source.address, nbytes, self._stream)
+        except GpuError:
+            memory.destroy()
+            raise
         return memory
 
     def free(self, handle: CardBuffer | PinnedMemory) -> None:
@@ -171,7 +176,7 @@ class CardBackend:
         return self._staging.stats
 
     def trim(self) -> None:
-        if not self._closed and not self._lost:
+        if not self._closed and not self._lost and not self._staging.is_empty:
             self.synchronize()  # a read that was dropped may still copy
             self._staging.trim()
 

@@ -14,20 +14,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Final, NamedTuple, Protocol
 
 from gpucore.backends.drivers.driver import Driver
-from gpucore.backends.drivers.memory import CardBuffer
+from gpucore.backends.drivers.memory import CardBuffer, PinnedMemory
 from gpucore.backends.interface import Command, Copy, Recording
 from gpucore.errors import GpuError
 
 __all__ = ["Lane", "Lanes", "Mark", "Plan", "Used"]
 
 _NON_BLOCKING: Final = 1
+Memory = CardBuffer | PinnedMemory
 
 
 class Used(NamedTuple):
     """The memory that commands read, and what they write."""
 
-    reads: frozenset[CardBuffer]
-    writes: frozenset[CardBuffer]
+    reads: frozenset[Memory]
+    writes: frozenset[Memory]
 
     @classmethod
     def by(cls, commands: Sequence[Command]) -> Used:
@@ -35,13 +36,12 @@ class Used(NamedTuple):
         plan = commands.plan if isinstance(commands, Recording) else None
         if isinstance(plan, Plan) and plan.used is not None:
             return plan.used
-        reads: set[CardBuffer] = set()
-        writes: set[CardBuffer] = set()
+        reads: set[Memory] = set()
+        writes: set[Memory] = set()
         for command in commands:
             if isinstance(command, Copy):
                 writes.add(command.target)
-                if isinstance(command.source, CardBuffer):
-                    reads.add(command.source)
+                reads.add(command.source)
             else:
                 reads.update(command.group.reads)
                 writes.update(command.group.writes)
@@ -141,7 +141,7 @@ class Lanes:
         return self._keep_order(lane, Used.by(commands)) if len(self.all) > 1 else nullcontext()
 
     def use(
-        self, *, reads: CardBuffer | None = None, writes: CardBuffer | None = None
+        self, *, reads: Memory | None = None, writes: Memory | None = None
     ) -> AbstractContextManager[None]:
         """Return a context to give the main lane something in that uses memory."""
         if len(self.all) == 1:

@@ -32,11 +32,18 @@ class CardBuffer:
 
 
 class PinnedMemory:
-    """Memory of the host that a card copies to by itself."""
+    """Memory of the host that a card copies to, and from, by itself.
+
+    ``written`` and ``read`` are marks as those of a `CardBuffer`.
+    """
+
+    __slots__ = ("_driver", "address", "nbytes", "read", "written")
 
     def __init__(self, driver: Driver, nbytes: int) -> None:
         self._driver = driver
         self.nbytes = nbytes
+        self.written: Any = None
+        self.read: dict[Any, Any] = {}
         pointer = c.c_void_p()
         driver("allocate_host", c.byref(pointer), nbytes)
         self.address = pointer.value or 0

@@ -12,6 +12,7 @@ from gpucore.backends.interface import (
     AdapterInfo,
     BindingSpec,
     Command,
+    Copy,
     Launch,
     Pending,
     Sharing,
@@ -57,10 +58,6 @@ class WebGpuBackend:
     see `Encoding`. ``compilers`` make pipelines.
     """
 
-    reads_mapped = False
-    """Whether a buffer that the host may read may be copied from. It lies in the host's memory; one
-    that the host may only write lies on the card, where the host sees all of its memory."""
-
     def __init__(
         self,
         info: AdapterInfo,
@@ -102,20 +99,35 @@ class WebGpuBackend:
     def free(self, handle: WebGpuBuffer) -> None:
         self._destroy(handle.raw)
 
-    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> WebGpuBuffer:
+    def keep_on_host(self, source: WebGpuBuffer, nbytes: int) -> WebGpuBuffer:
         self.require_open("allocating")
-        data = bytearray(nbytes)
-        fill(memoryview(data))
-        usage = self._module.BufferUsage
-        mapped = usage.MAP_READ if self.reads_mapped else usage.MAP_WRITE
-        flags, size = usage.COPY_SRC | mapped, nbytes
         try:
-            raw = self._device.create_buffer(size=size, usage=flags, mapped_at_creation=True)
-            raw.write_mapped(data)
-            raw.unmap()
+            raw = self._host_buffer(nbytes)
+            if raw is None:
+                return self._keep_read(source, nbytes)
         except self.errors as error:
-            raise self.failure(f"allocating {size} bytes of the host", error) from None
-        return WebGpuBuffer(raw, size)
+            raise self.failure(f"allocating {nbytes} bytes of the host", error) from None
+        found = WebGpuBuffer(raw, nbytes)
+        self.submit([Copy(source, found, nbytes)])
+        return found
+
+    def _host_buffer(self, nbytes: int) -> Any:
+        """Return a new buffer in memory of the host for copies both ways; None where it has none.
+
+        Raises ``errors``.
+        """
+        return None
+
+    def _keep_read(self, source: WebGpuBuffer, nbytes: int) -> WebGpuBuffer:
+        """Read a buffer into one that the host may write. Raises ``errors``, `DeviceLostError`."""
+        usage = self._module.BufferUsage
+        flags = usage.COPY_SRC | usage.MAP_WRITE
+        raw = self._device.create_buffer(size=nbytes, usage=flags, mapped_at_creation=True)
+        read = self.read(source, nbytes)
+        raw.write_mapped(read.wait())
+        read.release()
+        raw.unmap()
+        return WebGpuBuffer(raw, nbytes)
 
     def write(self, handle: WebGpuBuffer, data: memoryview, offset: int = 0) -> None:
         self.require_open("writing")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.staging import StagingBuffer
-from gpucore.backends.webgpu.backend import WebGpuBackend, WebGpuBuffer
+from gpucore.backends.webgpu.backend import WebGpuBackend
 from gpucore.backends.webgpu.dawn_pipelines import DawnPipeline
 from gpucore.backends.webgpu.native_messages import drop_native_lines
 from gpucore.integers import ceil_div
@@ -63,26 +63,23 @@ class DawnBackend(WebGpuBackend):
     ) -> DawnPipeline:
         return DawnPipeline(self._device, source, entry, constants, layout)
 
-    def allocate_host(self, nbytes: int, fill: Callable[[memoryview], object]) -> WebGpuBuffer:
-        """Let the device read memory of this process, where it can.
+    def _host_buffer(self, nbytes: int) -> Any:
+        """Let the device use memory of this process, where it can.
 
         A buffer that the host may map would lie on the card where the host sees all of its memory.
         """
         if _HOST_MEMORY not in self._device.features:
-            return super().allocate_host(nbytes, fill)
+            return None
         from wgpudawn.backends.dawn import extras
 
-        self.require_open("allocating")
         unit = extras.get_host_memory_alignment(self._device)
         memory = extras.allocate_host_memory(self._device, ceil_div(nbytes, unit) * unit)
-        fill(memoryview(memory).cast("B")[:nbytes])
-        usage = self._module.BufferUsage.COPY_SRC
+        usage = self._module.BufferUsage.COPY_SRC | self._module.BufferUsage.COPY_DST
         try:
-            raw = extras.create_buffer_from_host_memory(self._device, memory, usage=usage)
+            return extras.create_buffer_from_host_memory(self._device, memory, usage=usage)
         except self.errors as error:
             warnings.warn(f"the driver takes no memory of this process: {error}", stacklevel=2)
-            return super().allocate_host(nbytes, fill)
-        return WebGpuBuffer(raw, nbytes)
+            return None
 
     def _map(self, staging: StagingBuffer, nbytes: int) -> _PendingPromise:
         promise = staging.raw.map_async("READ", 0, nbytes)

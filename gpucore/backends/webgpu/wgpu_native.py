@@ -64,6 +64,9 @@ class WgpuBackend(WebGpuBackend):
     """
 
     checks = True
+    copies_to_mapped = False
+    """Whether a buffer that the host may read may be copied to and from. It lies in the host's
+    memory; one that the host may only write lies on the card, where the host sees all of it."""
 
     def __init__(
         self,
@@ -119,6 +122,13 @@ class WgpuBackend(WebGpuBackend):
         # wgpu-native resolves the adapter's raw ticks.
         period: float = self._native.wgpuQueueGetTimestampPeriod(self._device.queue._internal)
         return period
+
+    def _host_buffer(self, nbytes: int) -> Any:
+        if not self.copies_to_mapped:
+            return None
+        usage = self._module.BufferUsage
+        flags = usage.COPY_SRC | usage.COPY_DST | usage.MAP_READ
+        return self._device.create_buffer(size=nbytes, usage=flags)
 
     # wgpu-py 0.32 maps and waits through a thread that blocks in the driver, which holds up every
     # submission meanwhile. Its on_submitted_work_done_async has a callback of the wrong type.
@@ -290,5 +300,5 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
     compilers = Compilers(0 if info.api == "gl" else _MAX_COMPILERS)
     backend = WgpuBackend(info, device, wgpu, lib, libf, ffi, compilers)
     backend.checks = checks
-    backend.reads_mapped = _MAPPED in features
+    backend.copies_to_mapped = _MAPPED in features
     return backend

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from diffusion.pipeline.memory import trace_run, traced_device
 from diffusion.tasks import Hires, InitImage
 from gpucore import Device, DType, f16, f32
 from gpucore.backends import Copy
-from gpucore.backends.null import NullBackend
+from gpucore.backends.null import NullBackend, NullBuffer
 from tests.diffusion.cli.fake_pipeline import run
 from tools.full_size.models import MODELS
 from tools.full_size.random_folder import write_random_folder
@@ -84,13 +83,13 @@ def test_a_plan_tells_what_each_call_copies(monkeypatch: pytest.MonkeyPatch) -> 
     with closing(Device.null()) as own:
         engine = own.engine
         assert isinstance(engine, NullBackend)
-        allocate, kept = engine.allocate_host, list[object]()
+        keep_on_host, kept = engine.keep_on_host, list[object]()
 
-        def keep(nbytes: int, fill: Callable[[memoryview], object]) -> object:
-            kept.append(allocate(nbytes, fill))
+        def keep(source: NullBuffer, nbytes: int) -> object:
+            kept.append(keep_on_host(source, nbytes))
             return kept[-1]
 
-        monkeypatch.setattr(engine, "allocate_host", keep)
+        monkeypatch.setattr(engine, "keep_on_host", keep)
         pipeline = Pipeline.load(None, own)
         pipeline.lay(Placement(transformed=False, text=True, vae=True, unet=1.0))
         plan = pipeline.plan(SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,12 @@ def test_header_is_padded_to_eight_bytes(tmp_path: Path) -> None:
     length = int.from_bytes(content[:8], "little")
     assert length % 8 == 0
     assert json.loads(content[8 : 8 + length])["__metadata__"] == {"k": "é"}
+
+
+def test_a_header_is_that_of_the_file_as_it_is(tmp_path: Path) -> None:
+    """Headers are kept; another one of the same length, time and path is read all the same."""
+    path = tmp_path / "x.safetensors"
+    for name in ("a", "b"):
+        path.write_bytes(save({name: np.zeros(3, np.float32)}))
+        os.utime(path, ns=(1, 1))
+        assert open_safetensors(path).names == (name,)

@@ -102,7 +102,11 @@ class LateDriver(HostDriver):
         self._give(stream, free)
 
     def _copy_in(self, target: int, source: int, nbytes: int, stream: Any) -> None:
-        if not self._captures(stream, "fill", (target, source, nbytes)):
+        if self._captures(stream, "fill", (target, source, nbytes)):
+            return
+        if source in self.memory:  # pinned: the card reads it when the copy runs
+            self._give(stream, lambda: c.memmove(target, source, nbytes))
+        else:
             data = c.string_at(source, nbytes)
             self._give(stream, lambda: c.memmove(target, data, nbytes))
 

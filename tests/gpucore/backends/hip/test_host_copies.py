@@ -175,3 +175,54 @@ def test_nothing_stays_of_a_graph_that_fails(failing: str) -> None:
     assert host_bytes(device) == 0
     device.close()
     assert driver.memory == {}
+
+
+def uploads_agree(driver: LateDriver) -> bool:
+    """Keep arrays on the host and upload them in another stream; tell whether all are right."""
+    device = Device(host_backend(driver))
+    stream = device.new_stream()
+    given = [np.full(MOST, turn, np.float32) for turn in range(8)]
+    spare = [device.buffer(f32, MOST) for _ in given]  # what uploads take, without a wait for it
+    on_device = [device.buffer_from_array(each) for each in given]
+    del spare
+    kept = [HostArray(device, each) for each in on_device]
+    with stream:
+        found = [each.upload() for each in kept]
+        same = all((x.read() == y).all() for x, y in zip(found, given, strict=True))
+    device.close()
+    return same
+
+
+def test_an_array_is_on_the_host_before_another_stream_takes_it() -> None:
+    assert all(uploads_agree(LateDriver(seed)) for seed in range(8))
+    assert not all(uploads_agree(LateDriver(seed, ignores_waits=True)) for seed in range(8))
+
+
+def test_keeping_an_array_on_the_host_waits_for_nothing() -> None:
+    driver = LateDriver(1)
+    device = Device(host_backend(driver))
+    x = device.buffer_from_array(np.zeros(MOST, np.float32))
+    kept = HostArray(device, x)
+    x.write(np.ones(MOST, np.float32))
+    device.buffer(f32, MOST).release()
+    assert device.trim() > 0
+    assert not {"hipEventQuery", "hipStreamSynchronize"} & set(driver.calls)
+    assert (kept.upload().read() == 0).all()
+    del kept, x
+    gc.collect()
+    assert host_bytes(device) == 0
+    device.close()
+    assert driver.memory == {}
+
+
+def test_nothing_stays_of_an_array_that_is_not_copied() -> None:
+    driver = LateDriver(1)
+    device = Device(host_backend(driver))
+    x = device.buffer_from_array(np.zeros(MOST, np.float32))
+    driver.failing["hipMemcpyDtoHAsync"] = 2
+    with pytest.raises(GpuError):
+        HostArray(device, x)
+    assert host_bytes(device) == 0
+    x.release()
+    device.close()
+    assert driver.memory == {}
