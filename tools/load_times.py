@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 from diffusion import Pipeline, Settings
-from diffusion.checkpoints import weights
+from diffusion.checkpoints.safetensors import read_ahead
 from gpucore import Device, Graph
 
 __all__ = ["Clock", "load_times"]
@@ -76,7 +76,7 @@ class Clock:
         """Time what a device and the readers of files do."""
         engine = device.engine
         places = [
-            (weights._Ahead, "read", "files"),
+            (read_ahead.ReadAhead, "read", "files"),
             (Device, "synchronize", "waits"),
             (Device, "wait_for", "waits"),
             (Device, "trim", "trims"),
@@ -115,7 +115,7 @@ def load_times(
     """Return the seconds by activity, of loading and of the first step."""
     with closing(Device.by_name(name, checks=False)) as device:
         clock = Clock()
-        with clock.watching(device), mock.patch.object(weights, "_READERS", readers):
+        with clock.watching(device), mock.patch.object(read_ahead, "_READERS", readers):
             pipeline = Pipeline.load(folder, device, dtype)
             device.synchronize()
             loading = clock.take()
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="")
     parser.add_argument("--dtype", default="f16")
     parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--readers", default=str(weights._READERS))
+    parser.add_argument("--readers", default=str(read_ahead._READERS))
     chosen = parser.parse_args(arguments)
     print("| readers | part | " + " | ".join(NAMES) + " | all |")
     for readers in map(int, chosen.readers.split(",")):

@@ -33,6 +33,9 @@ class UpdatedLayer:
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.layer)  # the others follow from it, and take their time
+
     @property
     def matrix(self) -> Buffer[Any] | None:
         """The weights (inputs tap by tap, outputs) on the device; None where they lie otherwise."""
