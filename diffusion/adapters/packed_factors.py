@@ -6,7 +6,6 @@ is read in spans of many tensors, with what lies between them.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -117,7 +116,8 @@ class PackedFactors:
 
         def size(number: int) -> int:
             buffer, _, chunk = self._targets[number]
-            return chunk.size * buffer.dtype.itemsize
+            itemsize: int = buffer.dtype.itemsize
+            return chunk.size * itemsize
 
         with ReadAhead(range(len(self._targets)), read, size) as ahead:
             ahead.begin()
@@ -151,16 +151,16 @@ def _chunks(groups: Iterable[TensorGroup], device: Device) -> dict[type[DType], 
 
 def _made_chunk(group: TensorGroup, role: str) -> _Chunk:
     """Return a matrix alone, where it is not as its file has it."""
-    key, size = (group.file, group.names[role]), math.prod(group.shape_of(role))
-    make = functools.partial(group.read_stored, role)
+    size = math.prod(group.shape_of(role))
     if "mid" in group:  # the down-projection is joined with the tensor between the two
         size = group.rank_of("up", 1) * (group.columns if role == "down" else group.rows)
 
-        def make() -> NDArray[Any]:
-            found: NDArray[Any] = getattr(stored_factors(group), role)
-            return found
+    def make() -> NDArray[Any]:
+        found: NDArray[Any]
+        found = getattr(stored_factors(group), role) if "mid" in group else group.read_stored(role)
+        return found
 
-    return _Chunk(size + size % 2, {key: 0}, make)
+    return _Chunk(size + size % 2, {(group.file, group.names[role]): 0}, make)
 
 
 def _spans(file: SafetensorsFile, stored: str, names: Iterable[str]) -> Iterator[_Chunk]:

@@ -238,7 +238,7 @@ class RankSource:
             place_matrices(self._sources[number], moves, down, up, failures)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Part:
     """Ranks ``first`` to ``first + count`` of a weight: those of a group, and zeros after them."""
 
@@ -304,7 +304,7 @@ class _Factors(NamedTuple):
         """
         if group is None:
             return _NOTHING, _NOTHING
-        # A small factor goes with the numbers that are larger, so that f16 holds the others' digits.
+        # A small factor goes with the larger numbers, so that f16 holds the others' digits.
         factor = strength * group.scale_of(group.rank_of("down", 0), self.scalars)
         share = 2.0 ** min(0, math.floor(math.log2(abs(factor)))) if factor else 1.0
         rank, columns, rows = rank_of_factors(group), group.columns, group.rows

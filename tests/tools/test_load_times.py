@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diffusion.checkpoints.safetensors import read_ahead
 from diffusion.checkpoints.bundled import named_model
+from diffusion.checkpoints.safetensors import read_ahead
 from gpucore import Device, Graph
 from tools import load_times
 
