@@ -68,9 +68,10 @@ class Buffer(NotCopyable, BufferOperators[T], BufferMethods[T]):
     @property
     def storage(self) -> Storage:
         """The memory that holds the elements; `ReleasedBufferError` once released."""
-        self._require_memory()
-        assert self._storage is not None
-        return self._storage
+        storage = self._storage
+        if storage is None or storage.handle is None:  # as `is_released`, quicker
+            raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
+        return storage
 
     @property
     def is_released(self) -> bool:
@@ -78,8 +79,7 @@ class Buffer(NotCopyable, BufferOperators[T], BufferMethods[T]):
         return self._storage is None or self._storage.handle is None
 
     def _require_memory(self) -> None:
-        if self.is_released:
-            raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
+        _ = self.storage
 
     def __len__(self) -> int:
         if not self.shape:

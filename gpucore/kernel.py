@@ -31,14 +31,14 @@ from gpucore.backends import BindingSpec, NativeCode, Program
 from gpucore.backends.work import Work
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES, DType
-from gpucore.errors import ArgumentError, FeatureError, GpuError, KernelCompileError
+from gpucore.errors import ArgumentError, FeatureError, GpuError
 from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage, storage_size
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.reload import SourceFile
 from gpucore.sanitizer import Listing
-from gpucore.tiled import Tiled, tiled_specs
+from gpucore.tiled import Tiled, binding_specs, tiled_specs
 from gpucore.waiting import wait_async
 from gpucore.wgsl import Binding, pack_struct
 from gpucore.wgsl.layout import Record
@@ -53,6 +53,7 @@ Values = Number | Sequence[Any] | NDArray[Any] | np.void
 Argument = Buffer[Any] | Tiled[Buffer[Any]] | Mapping[str, Any] | Values
 
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
+_NUMBERS = frozenset({bool, int, float})
 
 
 class Kernel(NotCopyable):
@@ -216,8 +217,10 @@ class Kernel(NotCopyable):
                 f"{self.signature}"
             )
         sizes = self._groups(grid, elements)
-        specs = tiled_specs(self._specs, arguments, is_native=self._is_native)
-        arguments = tuple(a.buffer if isinstance(a, Tiled) else a for a in arguments)
+        specs = self._specs
+        if Tiled in map(type, arguments):
+            specs = tiled_specs(specs, arguments, is_native=self._is_native)
+            arguments = tuple(a.buffer if isinstance(a, Tiled) else a for a in arguments)
         buffers: list[tuple[Any, int]] = []
         storages: list[Storage] = []
         moved = 0
@@ -228,7 +231,8 @@ class Kernel(NotCopyable):
                 if storage is not None:
                     storages.append(storage)
                     moved += nbytes
-            self._forbid_aliases(arguments)
+            if len(set(storages)) < len(storages):
+                self._forbid_aliases(arguments)
             if 0 in sizes:
                 return
             if work is None:
@@ -264,16 +268,16 @@ class Kernel(NotCopyable):
         """Return the workgroups along x, y and z. Raises `ArgumentError`, `LimitError`."""
         if elements is None:
             sizes = groups_of_grid(self._name, grid)
-            given = f"grid {grid}"
         elif grid is None:
             sizes = groups_of_elements(self._name, elements, self.workgroup_size)
-            given = f"grid {sizes} of {elements} elements"
         else:
             raise ArgumentError(
                 f"kernel {self._name} takes grid (workgroups) or elements (invocations), got grid "
                 f"{grid!r} and elements {elements!r}; give one"
             )
-        require_groups(self._name, sizes, self._max_groups, given)
+        if max(sizes) > self._max_groups:
+            given = f"grid {grid}" if elements is None else f"grid {sizes} of {elements} elements"
+            require_groups(self._name, sizes, self._max_groups, given)
         return sizes
 
     def _bind_group(
@@ -300,7 +304,14 @@ class Kernel(NotCopyable):
                 self._fitting.add((binding.binding, argument.dtype))
             if _is_sized(binding):
                 return self._bind_whole(binding, argument)
-        unit = max(binding.stride or 4, 4)
+        nbytes, unit = argument.nbytes, max(binding.stride or 4, 4)
+        if nbytes % unit or nbytes < binding.min_size or not nbytes:
+            nbytes = self._padded_bytes(binding, argument, unit)
+        storage = argument.storage
+        return storage.handle, nbytes, storage
+
+    def _padded_bytes(self, binding: Binding, argument: Buffer[Any], unit: int) -> int:
+        """Return the bytes to bind of a buffer that ends inside a unit. Raises `ArgumentError`."""
         nbytes = max(ceil_div(argument.nbytes, unit) * unit, unit)
         if binding.stride is None and argument.nbytes < binding.min_size:
             raise self._mismatch(
@@ -313,7 +324,7 @@ class Kernel(NotCopyable):
                 f"got {argument!r} of {argument.nbytes} bytes, needs {nbytes}",
                 f"make it a multiple of the {unit} bytes of an element",
             )
-        return argument.storage.handle, nbytes, argument.storage
+        return nbytes
 
     def _require_element(self, binding: Binding, buffer: Buffer[Any]) -> None:
         """Raise `ArgumentError` unless a buffer's elements are the binding's structs."""
@@ -340,11 +351,11 @@ class Kernel(NotCopyable):
         return buffer.storage.handle, ceil_div(buffer.nbytes, 4) * 4, buffer.storage
 
     def _bind_uniform(self, binding: Binding, argument: Argument) -> tuple[Any, int, None]:
-        if isinstance(argument, np.void | np.ndarray) and argument.dtype.names:
+        if isinstance(argument, (np.void, np.ndarray)) and argument.dtype.names:
             return self._bind_uniform_struct(binding, np.asarray(argument))
-        if not isinstance(argument, Mapping | Buffer) and len(binding.fields) == 1:
+        if not isinstance(argument, (dict, Mapping, Buffer)) and len(binding.fields) == 1:
             argument = {binding.fields[0].name: argument}
-        if not isinstance(argument, Mapping):
+        if not isinstance(argument, (dict, Mapping)):
             fields = ", ".join(f.name for f in binding.fields)
             values = ", ".join(f"{f.name!r}: ..." for f in binding.fields)
             raise self._mismatch(
@@ -352,7 +363,8 @@ class Kernel(NotCopyable):
                 f"got {argument!r}, not a mapping of its fields {fields}",
                 f"give a dict, {{{values}}}",
             )
-        if given := dict(_buffers(argument)):  # packing would wait for the device unasked
+        plain = _NUMBERS.issuperset(map(type, argument.values()))
+        if not plain and (given := dict(_buffers(argument))):  # packing would wait for the device
             raise self._mismatch(
                 binding,
                 f"got {given!r}, where numbers belong",
@@ -470,31 +482,3 @@ def _dtype_advice(binding: Binding, buffer: Buffer[Any]) -> str:
     if dtype is None:
         return f"or declare {declare}"
     return f"make it {dtype.name} (array.astype(np.{dtype.numpy})), or declare {declare}"
-
-
-def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
-    """Return the layout entries of reflected bindings. Raises `KernelCompileError`."""
-    specs = []
-    numbers: dict[int, str] = {}
-    for b in bindings:
-        if b.address_space == "handle":
-            raise KernelCompileError(
-                f"{b.name!r} is {b.type_text}: kernels bind buffers only, var<storage> and "
-                "var<uniform>"
-            )
-        if b.group != 0:
-            raise KernelCompileError(
-                f"{b.name!r} is in @group({b.group}); kernels use @group(0): declare it there"
-            )
-        if (other := numbers.setdefault(b.binding, b.name)) != b.name:
-            raise KernelCompileError(f"{other!r} and {b.name!r} are both @binding({b.binding})")
-        # The engine finds the least size of a runtime-sized array: a matrix load needs more than
-        # one element.
-        least = b.min_size if b.stride is None else 0
-        if b.address_space == "uniform":
-            specs.append(BindingSpec(b.binding, "uniform", least))
-        elif b.access == "read_write":
-            specs.append(BindingSpec(b.binding, "storage", least))
-        else:
-            specs.append(BindingSpec(b.binding, "read-only-storage", least))
-    return tuple(specs)

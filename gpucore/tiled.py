@@ -1,15 +1,15 @@
-"""Arguments of native kernels that the card's copy engine reads box by box."""
+"""The layout of a launch, also with arguments that the card's copy engine reads box by box."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from gpucore.backends import BindingSpec, TileMap
-from gpucore.errors import ArgumentError
+from gpucore.errors import ArgumentError, KernelCompileError
+from gpucore.wgsl import Binding
 
-__all__ = ["Tiled", "tiled_specs"]
+__all__ = ["Tiled", "binding_specs", "tiled_specs"]
 
 _ITEM = 2  # bytes
 
@@ -54,5 +54,33 @@ def tiled_specs(
                     f"binding {specs[at].binding}: tiles must lie in a buffer of 2-byte numbers, "
                     f"got {buffer!r}, of which they take {tiles.end} bytes"
                 )
-            found[at] = replace(specs[at], tiles=tiles)
+            found[at] = specs[at]._replace(tiles=tiles)
     return tuple(found)
+
+
+def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
+    """Return the layout entries of reflected bindings. Raises `KernelCompileError`."""
+    specs = []
+    numbers: dict[int, str] = {}
+    for b in bindings:
+        if b.address_space == "handle":
+            raise KernelCompileError(
+                f"{b.name!r} is {b.type_text}: kernels bind buffers only, var<storage> and "
+                "var<uniform>"
+            )
+        if b.group != 0:
+            raise KernelCompileError(
+                f"{b.name!r} is in @group({b.group}); kernels use @group(0): declare it there"
+            )
+        if (other := numbers.setdefault(b.binding, b.name)) != b.name:
+            raise KernelCompileError(f"{other!r} and {b.name!r} are both @binding({b.binding})")
+        # The engine finds the least size of a runtime-sized array: a matrix load needs more than
+        # one element.
+        least = b.min_size if b.stride is None else 0
+        if b.address_space == "uniform":
+            specs.append(BindingSpec(b.binding, "uniform", least))
+        elif b.access == "read_write":
+            specs.append(BindingSpec(b.binding, "storage", least))
+        else:
+            specs.append(BindingSpec(b.binding, "read-only-storage", least))
+    return tuple(specs)

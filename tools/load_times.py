@@ -26,7 +26,7 @@ from typing import Any
 from unittest import mock
 
 from diffusion import Pipeline, Settings
-from diffusion.checkpoints import weights
+from diffusion.checkpoints.safetensors import read_ahead
 from diffusion.memory import Budget
 from diffusion.pipeline.memory import budget
 from gpucore import Device, Graph
@@ -86,7 +86,7 @@ class Clock:
         places = [
             (budget, "first_placement", "plans"),
             (budget, "find_fitting", "plans"),
-            (weights._Ahead, "read", "files"),
+            (read_ahead.ReadAhead, "read", "files"),
             (Device, "synchronize", "waits"),
             (Device, "wait_for", "waits"),
             (Device, "trim", "trims"),
@@ -130,7 +130,7 @@ def load_times(
     limit = None if vram is None else Budget(vram, settings)
     with closing(Device.by_name(name, checks=False)) as device:
         clock = Clock()
-        with clock.watching(device), mock.patch.object(weights, "_READERS", readers):
+        with clock.watching(device), mock.patch.object(read_ahead, "_READERS", readers):
             pipeline = Pipeline.load(folder, device, dtype, vram=limit)
             device.synchronize()
             loading = clock.take()
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="")
     parser.add_argument("--dtype", default="f16")
     parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--readers", default=str(weights._READERS))
+    parser.add_argument("--readers", default=str(read_ahead._READERS))
     parser.add_argument("--vram", help="the budget of memory, such as 4G (all)")
     chosen = parser.parse_args(arguments)
     print("| readers | part | " + " | ".join(NAMES) + " | all |")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ class Change:
 
         Raises `ModelFormatError`.
         """
-        group = replace(self.group, most_rank=rank)
+        group = self.group.take(rank)
         # Whoever merges counts the numbers that are not finite: there is no need for a warning.
         with np.errstate(over="ignore", invalid="ignore"):
             if MAGNITUDE not in group:

@@ -54,7 +54,7 @@ def foreign_title(names: Collection[str]) -> str | None:
 def text_tensors(file: SafetensorsFile) -> Iterator[tuple[str, Shape]]:
     """Yield the tensors whose last axis is the text that the UNet reads, with their shapes."""
     for name in file.names:
-        split = split_role(name)
+        split = split_role(name) if "attn2" in name else None
         if split is None or split.role not in ("down", "hada_w1_b", "diff"):
             continue
         shape = file.entry(name).shape

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from diffusion.adapters.decomposition import MAGNITUDE
 from diffusion.adapters.kinds.low_rank import LOW_RANK, rank_of_factors
 from diffusion.adapters.merged_adapter import AdaptedPart, MergedAdapter, overflow_error
 from diffusion.adapters.packed_factors import PackedFactors
-from diffusion.adapters.tensor_group import TensorGroup
+from diffusion.adapters.tensor_group import Scalars, TensorGroup, read_scalars
 from diffusion.models.low_rank import LayerUpdate, Updates
 from diffusion.models.module import trim_idle_memory
 from diffusion.models.updated_layers import UpdatedLayer, layers_of
@@ -110,7 +110,7 @@ def size_of(adapters: Sequence[MergedAdapter], layers: LayersOf) -> BankSize:
         for each in merged.changes() & layers.keys():
             if not is_low_rank_in(merged, each):
                 continue
-            group = replace(merged.adapter.changes[each].group, most_rank=merged.rank)
+            group = merged.adapter.changes[each].group.take(merged.rank)
             ranks[each] = ranks.get(each, 0) + rank_of_factors(group)
     most = max(ranks.values(), default=1)
     padded = max(LEAST_RANKS, 1 << (most - 1).bit_length())
@@ -207,13 +207,17 @@ class RankSource:
     ) -> None:
         layouts = [_LayerLayout(layer, ranks, target) for layer, target in targets.items()]
         parts = [(layout, part) for layout in layouts for part in layout.parts(adapters)]
-        packed = PackedFactors(device, (part.group for _, part in parts if part.group is not None))
+        groups = [part.group for _, part in parts if part.group is not None]
+        packed = PackedFactors(device, groups)
+        with packed.reading() as upload:
+            factors = _Factors(packed, read_scalars(groups))
+            moves: dict[Hashable, dict[int, list[Move]]] = {}
+            for layout, part in parts:
+                by_source = moves.setdefault(layout.target.buffers, {})
+                for number, move in layout.moves(part, factors):
+                    by_source.setdefault(number, []).append(move)
+            upload()
         self._sources = packed.buffers or [device.buffer_from_array(np.zeros(1), f32)]
-        moves: dict[Hashable, dict[int, list[Move]]] = {}
-        for layout, part in parts:
-            by_source = moves.setdefault(layout.target.buffers, {})
-            for number, move in layout.moves(part, packed):
-                by_source.setdefault(number, []).append(move)
         every = [
             move for by_source in moves.values() for some in by_source.values() for move in some
         ]
@@ -234,7 +238,7 @@ class RankSource:
             place_matrices(self._sources[number], moves, down, up, failures)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Part:
     """Ranks ``first`` to ``first + count`` of a weight: those of a group, and zeros after them."""
 
@@ -262,7 +266,7 @@ class _LayerLayout(NamedTuple):
             ]
             first = 0
             for number, (merged, strength) in enumerate(found):
-                group = replace(merged.adapter.changes[parameter].group, most_rank=merged.rank)
+                group = merged.adapter.changes[parameter].group.take(merged.rank)
                 rank = rank_of_factors(group)
                 last = number == len(found) - 1
                 count = self.ranks - first if last else rank
@@ -271,7 +275,7 @@ class _LayerLayout(NamedTuple):
             if not found:
                 yield _Part(index, 0, self.ranks, None, 0.0)
 
-    def moves(self, part: _Part, packed: PackedFactors) -> Iterator[tuple[int, Move]]:
+    def moves(self, part: _Part, factors: _Factors) -> Iterator[tuple[int, Move]]:
         """Yield the two moves of a part, with the number of the buffer that each reads."""
         index, first, count = part.index, part.first, part.count
         layer = self.layer.layer
@@ -282,26 +286,41 @@ class _LayerLayout(NamedTuple):
         start, end = layer.offsets[index : index + 2]
         line = (index * self.ranks + first) % high
         wide = Region(self.target.up + line * width + start, width, count, end - start)
-        (a, down), (b, up) = _sources(part.group, part.strength, packed)
+        (a, down), (b, up) = factors.of(part.group, part.strength)
         yield a, Move(down, narrow, goes_up=False)
         yield b, Move(up, wide, goes_up=True)
 
 
-def _sources(
-    group: TensorGroup | None, strength: float, packed: PackedFactors
-) -> Iterator[tuple[int, Source]]:
-    """Yield down and up, whose product is the change, with the numbers of their buffers.
+class _Factors(NamedTuple):
+    """Factors on the device, and the numbers that they are multiplied by."""
 
-    They have no ranks without a group. Raises `ModelFormatError`.
-    """
-    if group is None:
-        yield from [(0, Source(0, 1, 0, 0))] * 2
-        return
-    # A small factor goes with the numbers that are larger, so that f16 holds the others' digits.
-    factor = strength * group.scale_of(group.rank_of("down", 0))
-    share = 2.0 ** min(0, math.floor(math.log2(abs(factor)))) if factor else 1.0
-    rank, columns, rows = rank_of_factors(group), group.columns, group.rows
-    down, up = (packed.place(group, role) for role in ("down", "up"))
-    yield down.buffer, Source(down.first, columns, columns, rank, share)
-    line = group.rank_of("up", 1)
-    yield up.buffer, Source(up.first, line, rank, rows, factor / share)
+    packed: PackedFactors
+    scalars: Scalars
+
+    def of(self, group: TensorGroup | None, strength: float) -> tuple[_Numbered, _Numbered]:
+        """Return down and up, whose product is the change, with the numbers of their buffers.
+
+        They have no ranks without a group. Raises `ModelFormatError`.
+        """
+        if group is None:
+            return _NOTHING, _NOTHING
+        # A small factor goes with the larger numbers, so that f16 holds the others' digits.
+        factor = strength * group.scale_of(group.rank_of("down", 0), self.scalars)
+        share = 2.0 ** min(0, math.floor(math.log2(abs(factor)))) if factor else 1.0
+        rank, columns, rows = rank_of_factors(group), group.columns, group.rows
+        down, up = (self.packed.place(group, role) for role in ("down", "up"))
+        line = group.rank_of("up", 1)
+        return (
+            _Numbered(down.buffer, Source(down.first, columns, columns, rank, share)),
+            _Numbered(up.buffer, Source(up.first, line, rank, rows, factor / share)),
+        )
+
+
+class _Numbered(NamedTuple):
+    """A source, and the number of its buffer."""
+
+    buffer: int
+    source: Source
+
+
+_NOTHING: Final = _Numbered(0, Source(0, 1, 0, 0))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,9 +16,11 @@ from diffusion.checkpoints.safetensors import SafetensorsFile
 from diffusion.errors import MisfitError, ModelFormatError, Shape, quote
 from gpucore import Buffer, Device, f32
 
-__all__ = ["Array", "TensorGroup", "upload"]
+__all__ = ["Array", "Scalars", "TensorGroup", "read_scalars", "upload"]
 
 Array = NDArray[np.float32]
+Scalars = Mapping[tuple[SafetensorsFile, str], float]
+"""Numbers in files, by the tensor's name."""
 
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 _SCALARS: Final = frozenset({"alpha", "scale", "on_input", "scaled_oft"})
@@ -64,6 +66,10 @@ class TensorGroup:
     def __contains__(self, role: str) -> bool:
         return role in self.names
 
+    def take(self, rank: int | None) -> TensorGroup:
+        """Return the same with so many ranks, None for all."""
+        return self if rank == self.most_rank else replace(self, most_rank=rank)
+
     def shape_of(self, role: str) -> Shape:
         """Return the shape of a tensor."""
         return self.file.entry(self.names[role]).shape
@@ -105,13 +111,20 @@ class TensorGroup:
         """Return a tensor as the file has it, unchecked. Raises `ModelFormatError`."""
         return self.file.read(self.names[role])
 
-    def scalar(self, role: str) -> float | None:
-        """Return a number, or None where there is none. Raises `ModelFormatError`."""
-        return float(self.read(role).reshape(-1)[0]) if role in self else None
+    def scalar(self, role: str, known: Scalars | None = None) -> float | None:
+        """Return a number, or None where there is none. Raises `ModelFormatError`.
 
-    def scale_of(self, rank: int) -> float:
+        ``known``: numbers that were read before.
+        """
+        if role not in self:
+            return None
+        if known is not None:
+            return known[self.file, self.names[role]]
+        return float(self.read(role).reshape(-1)[0])
+
+    def scale_of(self, rank: int, known: Scalars | None = None) -> float:
         """Return alpha over rank: 1 where there is none, or it is 0. Raises `ModelFormatError`."""
-        scale, alpha = self.scalar("scale"), self.scalar("alpha")
+        scale, alpha = self.scalar("scale", known), self.scalar("alpha", known)
         if scale is None:
             noted = 1.0 if self.noted is None else self.noted.scale(rank)
             scale = alpha / rank if alpha else noted
@@ -120,6 +133,27 @@ class TensorGroup:
             reason = f"must make a factor of at most {_MOST_SCALE:g}, got {scale:g}"
             raise ModelFormatError(self.file.path, f"tensor {quote(name)}", reason, DAMAGED)
         return scale
+
+
+def read_scalars(groups: Iterable[TensorGroup]) -> Scalars:
+    """Return the numbers ``alpha`` and ``scale`` of groups, each file opened once.
+
+    Raises `ModelFormatError`.
+    """
+    owners: dict[SafetensorsFile, dict[str, tuple[TensorGroup, str]]] = {}
+    for group in groups:
+        for role in ("alpha", "scale"):
+            if role in group:
+                owners.setdefault(group.file, {})[group.names[role]] = group, role
+    found: dict[tuple[SafetensorsFile, str], float] = {}
+    for file, names in owners.items():
+        with np.errstate(over="ignore"):
+            values = [np.float32(each.reshape(-1)[0]) for each in file.read_several(names)]
+        for (name, (group, role)), value in zip(names.items(), values, strict=True):
+            if not math.isfinite(value):
+                group.read(role)  # raises the error
+            found[file, name] = float(value)
+    return found
 
 
 def upload(device: Device, array: NDArray[np.floating]) -> Buffer[f32]:

@@ -1,14 +1,11 @@
 """The tensors of one part of a model, from one file or several, under the model's own names."""
 
 import math
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -18,14 +15,11 @@ from diffusion.checkpoints.parameter_names import NameTable, translate_name
 from diffusion.checkpoints.parameters import check_parameters
 from diffusion.checkpoints.safetensors import SafetensorsFile, TensorEntry, open_safetensors
 from diffusion.checkpoints.safetensors.element_types import BLOCKS, STORED
+from diffusion.checkpoints.safetensors.read_ahead import ReadAhead
 from diffusion.checkpoints.safetensors.scales import with_scales
 from diffusion.errors import ModelFormatError, Shape, quote
 from gpustd.quantization import QuantizedTensor
 
-_MOST_AHEAD = 96 << 20
-"""Bytes of tensors that are read before they are asked for."""
-_READERS: Final = min(4, max(1, (os.cpu_count() or 1) // 2))
-"""Threads that read. One copies out of the system's cache less quickly than devices take it."""
 MAX_SHARDS = 256
 """How many files the weights of one part may be split into."""
 
@@ -79,13 +73,9 @@ class Weights:
         def size(name: str) -> int:
             return _bytes_read(self.entries[name], quantized=quantized)
 
-        with ThreadPoolExecutor(_READERS) as readers:
-            read = self.read_quantized if quantized else self.read
-            ahead = _Ahead(self.order, read, size, readers)
-            try:
-                yield ahead.read
-            finally:
-                ahead.cancel()
+        read = self.read_quantized if quantized else self.read
+        with ReadAhead(self.order, read, size) as ahead:
+            yield ahead.read
 
     def without(self, prefixes: tuple[str, ...]) -> "Weights":
         """Return the tensors whose names begin with none of ``prefixes``."""
@@ -120,52 +110,6 @@ def _bytes_read(entry: TensorEntry, *, quantized: bool) -> int:
     stored = STORED.get(entry.dtype)
     width = 4 if stored is None or entry.dtype == "BF16" else max(2, stored.itemsize)
     return math.prod(entry.shape) * (width if entry.scale is None else 4)
-
-
-class _Ahead:
-    """Tensors that threads read before they are asked for, in an order; ``size`` tells bytes."""
-
-    def __init__(
-        self,
-        order: Iterable[str],
-        read: _Read,
-        size: Callable[[str], int],
-        readers: ThreadPoolExecutor,
-    ) -> None:
-        self._read_one, self._size, self._readers = read, size, readers
-        self._left = deque(order)
-        self._names = set(self._left)
-        self._coming: deque[tuple[str, Future[QuantizedTensor | NDArray[Any]]]] = deque()
-        self._bytes = 0
-
-    def read(self, name: str) -> QuantizedTensor | NDArray[Any]:
-        """Return a tensor, and have the next ones read."""
-        if name not in self._names:  # it came before
-            return self._read_one(name)
-        found: Future[QuantizedTensor | NDArray[Any]] | None = None
-        while found is None:
-            self._begin(at_least=1)
-            first, future = self._coming.popleft()
-            self._bytes -= self._size(first)
-            self._names.discard(first)
-            found = future if first == name else None
-        self._begin(used=self._size(name))
-        return found.result()
-
-    def _begin(self, at_least: int = 0, used: int = 0) -> None:
-        """Have tensors read while they, and ``used`` bytes, are few."""
-        while self._left:
-            size = self._size(self._left[0])
-            if self._bytes + used + size > _MOST_AHEAD and len(self._coming) >= at_least:
-                return
-            name = self._left.popleft()
-            self._bytes += size
-            self._coming.append((name, self._readers.submit(self._read_one, name)))
-
-    def cancel(self) -> None:
-        """Read no more."""
-        for _, future in self._coming:
-            future.cancel()
 
 
 def open_weights(path: Path, names: NameTable) -> Weights:

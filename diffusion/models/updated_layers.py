@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from diffusion.models.fused_linear import FusedLinear
@@ -32,6 +33,9 @@ class UpdatedLayer:
     names: tuple[str, ...]
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.layer)  # the others follow from it, and take their time
 
     @property
     def matrix(self) -> Buffer[Any] | None:
@@ -64,7 +68,7 @@ class UpdatedLayer:
         else:
             self.layer.weight.replace(matrix.view(self.layer.weight.laid_out))
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """The weights, where all have as many columns; else 1."""
         even = len({b - a for a, b in itertools.pairwise(self.offsets)}) == 1

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gpucore.backends.native import NativeCode, TileMap
 from gpucore.backends.work import Work
@@ -81,8 +81,7 @@ class AdapterInfo:
         return f"{self.engine}-{self.api}" if self.api else self.engine
 
 
-@dataclass(frozen=True)
-class BindingSpec:
+class BindingSpec(NamedTuple):
     """One entry of a bind group layout: binding number, access, least size in bytes.
 
     ``tiles`` is the `TileMap` through which a native kernel sees the buffer, if it does.

@@ -22,8 +22,7 @@ _MOST_GROUPS: Final = 1024
 """Workgroups of a move; those make larger ones in several turns."""
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(NamedTuple):
     """A region of a buffer: ``rows`` by ``columns`` elements, from element ``first`` on.
 
     ``pitch``: elements from one of its rows to the next. ``taps``: its rows stand tap by tap, those
@@ -37,8 +36,7 @@ class Region:
     taps: int = 1
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A matrix (columns, ``line``) from element ``first`` of a buffer on.
 
     Some ``rows`` and ``columns`` of it count.

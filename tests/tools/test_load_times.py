@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diffusion.checkpoints import weights
 from diffusion.checkpoints.bundled import named_model
+from diffusion.checkpoints.safetensors import read_ahead
 from gpucore import Device, Graph
 from tools import load_times
 
@@ -31,7 +31,7 @@ def test_the_time_of_what_is_inside_is_its_own(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_both_parts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    before = Graph.__enter__, Device.trim, weights._READERS
+    before = Graph.__enter__, Device.trim, read_ahead._READERS
     folder = named_model(None)
     assert isinstance(folder, Path)
     options = ["--device", "null", "--dtype", "f32", "--size", "64", "--readers", "1,3"]
@@ -46,7 +46,7 @@ def test_both_parts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     found = load_times.load_times(folder, "null", "f32", 64, readers=2)
     for seconds, busy in zip(found, (("files", "writes"), ("captures",)), strict=True):
         assert all(seconds[name] > 0 for name in busy)
-    assert (Graph.__enter__, Device.trim, weights._READERS) == before
+    assert (Graph.__enter__, Device.trim, read_ahead._READERS) == before
 
 
 def test_what_a_budget_costs_is_told() -> None:

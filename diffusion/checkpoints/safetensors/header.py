@@ -11,6 +11,7 @@ the brace, and ranks, names, counts and products are bounded.
 import functools
 import math
 import re
+from typing import NamedTuple
 
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.checkpoints.safetensors.element_types import STORED
@@ -28,9 +29,26 @@ MAX_ELEMENTS = 2**48
 ITEM_BYTES = {name: code.itemsize for name, code in STORED.items()}
 """The element types that are read, and their sizes in bytes."""
 
+_DTYPES = {name.encode(): name for name in ITEM_BYTES}
+_SIZE = "(?:0|[1-9][0-9]{0,17}+)"
+_USUAL = re.compile(
+    (
+        rf' ?\{{"dtype": ?"({"|".join(ITEM_BYTES)})"'
+        rf', ?"shape": ?\[((?:{_SIZE}(?:, ?{_SIZE}){{0,{MAX_RANK - 1}}})?)\]'
+        rf', ?"data_offsets": ?\[({_SIZE}), ?({_SIZE})\]\}}'
+    ).encode()
+)
+"""A tensor's object as it is mostly written."""
+
 _NOT_READ = re.compile(r"F4|F6_\w+|F8_\w+|C64")
 _RESAVE = "save the model again as F16 or F32 with the safetensors package"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class _Fields(NamedTuple):
+    dtype: str
+    shape: tuple[int, ...]
+    span: tuple[int, ...]
 
 
 @functools.lru_cache(maxsize=8)  # a model's files are opened again for each plan
@@ -84,6 +102,33 @@ def _check_name(scanner: Scanner, name: str) -> None:
 
 def _read_entry(scanner: Scanner, data_start: int, data_bytes: int) -> TensorEntry:
     """Read one tensor's object. Fields not known to the format are ignored, as the format says."""
+    dtype, shape, span = _read_usual_fields(scanner) or _read_fields(scanner)
+    if len(span) != 2 or not span[0] <= span[1] <= data_bytes:
+        reason = f"must be a span within the {data_bytes} bytes of data, got {list(span)}"
+        scanner.fail(reason, field="data_offsets")
+    nbytes = math.prod(shape) * ITEM_BYTES[dtype]
+    if span[1] - span[0] != nbytes:
+        spanned = span[1] - span[0]
+        reason = f"must span {nbytes} bytes for {dtype} {list(shape)}, got {spanned}"
+        scanner.fail(reason, field="data_offsets")
+    return TensorEntry(dtype, shape, data_start + span[0], nbytes)
+
+
+def _read_usual_fields(scanner: Scanner) -> _Fields | None:
+    """Read a tensor's object that is written as the reference package does, in one match.
+
+    Return None, with nothing read, for one that is written otherwise, or wrong.
+    """
+    found = scanner.take_match(_USUAL)
+    if found is None:
+        return None
+    dtype, shape, *span = found.groups()
+    sizes = tuple(map(int, shape.split(b","))) if shape else ()
+    return _Fields(_DTYPES[dtype], _check_shape(scanner, sizes), tuple(map(int, span)))
+
+
+def _read_fields(scanner: Scanner) -> _Fields:
+    """Read a tensor's object, with its fields in any order."""
     dtype: str | None = None
     shape: tuple[int, ...] | None = None
     span: tuple[int, ...] | None = None
@@ -99,15 +144,7 @@ def _read_entry(scanner: Scanner, data_start: int, data_bytes: int) -> TensorEnt
     if dtype is None or shape is None or span is None:
         lacks = "dtype" if dtype is None else "shape" if shape is None else "data_offsets"
         scanner.fail("is missing", field=lacks)
-    if len(span) != 2 or not span[0] <= span[1] <= data_bytes:
-        reason = f"must be a span within the {data_bytes} bytes of data, got {list(span)}"
-        scanner.fail(reason, field="data_offsets")
-    nbytes = math.prod(shape) * ITEM_BYTES[dtype]
-    if span[1] - span[0] != nbytes:
-        spanned = span[1] - span[0]
-        reason = f"must span {nbytes} bytes for {dtype} {list(shape)}, got {spanned}"
-        scanner.fail(reason, field="data_offsets")
-    return TensorEntry(dtype, shape, data_start + span[0], nbytes)
+    return _Fields(dtype, shape, span)
 
 
 def _read_dtype(scanner: Scanner) -> str:
@@ -123,7 +160,11 @@ def _read_dtype(scanner: Scanner) -> str:
 
 def _read_shape(scanner: Scanner) -> tuple[int, ...]:
     """Read at most ``MAX_RANK`` sizes whose product, zeros counted as ones, is bounded."""
-    shape = scanner.read_integers("shape", MAX_RANK)
+    return _check_shape(scanner, scanner.read_integers("shape", MAX_RANK))
+
+
+def _check_shape(scanner: Scanner, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape. Raises ``ModelFormatError`` for one with too many elements."""
     if math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
         scanner.fail(f"must have at most 2**48 elements, got {list(shape)}", field="shape")
     return shape

@@ -8,7 +8,7 @@ never a signal. Nothing in the file is used as a path.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -79,7 +79,19 @@ class SafetensorsFile:
         as float32; BOOL as ``bool``, any byte but 0 being true; all others in their own type.
         Raises ``ModelFormatError`` if the file has changed since it was opened.
         """
-        stored = self.read_bytes(entry)
+        return self._decode(entry, self.read_bytes(entry))
+
+    def read_several(self, names: Iterable[str]) -> list[NDArray[Any]]:
+        """Copy tensors out of the file, which is opened once; see ``read_entry``."""
+        entries = [self.entries[name] for name in names]
+        stored = [np.empty(entry.nbytes, np.uint8) for entry in entries]
+        with self.reads() as read:
+            for entry, target in zip(entries, stored, strict=True):
+                read(entry, target)
+        return list(map(self._decode, entries, stored))
+
+    def _decode(self, entry: TensorEntry, stored: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the values of a tensor's bytes."""
         if entry.dtype in STORED:
             bits = stored.view(STORED[entry.dtype]).reshape(entry.stored_shape)
             values = decode(entry.dtype, bits)

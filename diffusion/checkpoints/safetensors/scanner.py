@@ -34,9 +34,17 @@ class Scanner:
 
     def take(self, token: bytes) -> bool:
         """Step over blanks, then over ``token`` if it comes next. Tell whether it did."""
-        self._skip_blanks()
-        found = self._text.startswith(token, self._at)
-        self._at += len(token) if found else 0
+        if not self._text.startswith(token, self._at):
+            self._skip_blanks()
+            if not self._text.startswith(token, self._at):
+                return False
+        self._at += len(token)
+        return True
+
+    def take_match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Step over what a pattern fits, if it fits what comes next; return it."""
+        found = pattern.match(self._text, self._at)
+        self._at = found.end() if found else self._at
         return found
 
     def expect(self, token: bytes, field: str = "") -> None:

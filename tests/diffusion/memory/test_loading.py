@@ -118,7 +118,7 @@ def test_the_host_keeps_little_while_a_large_file_is_loaded(
 def test_tensors_come_in_the_order_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: int
 ) -> None:
-    monkeypatch.setattr("diffusion.checkpoints.weights._READERS", readers)
+    monkeypatch.setattr("diffusion.checkpoints.safetensors.read_ahead._READERS", readers)
     arrays = {name: np.full(3, i, np.float32) for i, name in enumerate("cadb")}
     save_safetensors(tmp_path / "a.safetensors", arrays)
     weights = open_weights(tmp_path / "a.safetensors", ())

@@ -90,6 +90,37 @@ def test_accepted(name: str, tmp_path: Path) -> None:
     assert reference_tensors(content).keys() == set(names), "the reference agrees"
 
 
+def reading(path: Path) -> object:
+    """Return what a header is read as, or the error's text."""
+    try:
+        return dict(open_safetensors(path).entries)
+    except ModelFormatError as error:
+        return str(error)
+
+
+_COMPACT = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+_SPACED = b'{"a": {"dtype": "F16", "shape": [2, 1], "data_offsets": [0, 4]}}'
+
+
+@pytest.mark.parametrize("text", [_COMPACT, _SPACED])
+def test_the_usual_spelling_is_read_as_any_other(
+    text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [text] + [
+        text[:at] + put + text[at + cut :]
+        for at in range(len(text))
+        for cut in (0, 1)
+        for put in (b"", b"0", b"9", b" ", b",", b'"', b"-", b"9" * 20, b"1,1,1,1,1,1,1,1,1,")
+    ]
+    paths = [tmp_path / f"{number}.safetensors" for number in range(len(others))]
+    for path, header in zip(paths, others, strict=True):
+        path.write_bytes(safetensors_bytes(header))
+    found = [reading(path) for path in paths]
+    assert sum(isinstance(each, dict) for each in found) > 10
+    monkeypatch.setattr(header_module, "_USUAL", re.compile(b"(?!)"))
+    assert [reading(path) for path in paths] == found
+
+
 def test_any_boolean_byte_but_zero_is_true(tmp_path: Path) -> None:
     file = open_safetensors(write_file(tmp_path, ACCEPTED["dtype_boolean_byte_2"][0]()))
     assert file.read("a").tolist() == [False, True, True, True]
