@@ -48,7 +48,8 @@ def compile_together(
 ) -> None:
     """Compile kernels, those of one prelude together; each must be in the machine code.
 
-    What is not ``named``, such as bitcode, does not hold their names as they are. The prelude's own functions have the workgroup's size of the first of them.
+    What is not ``named``, such as bitcode, does not hold their names as they are. The prelude's own
+    functions have the workgroup's size of the first of them.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     for kernel in kernels:
