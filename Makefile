@@ -21,6 +21,9 @@ PYTEST := $(PYTHON) -m pytest -n 2 --dist worksteal
 TYPED := gpucore gpustd diffusion examples bench tools/setup tests/laws tests/setup
 SETUP := pyproject.toml tools/setup/venv.sh tools/setup/apt.sh
 
+# Some containers forbid compiled modules: each process of the tests would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Mesa keeps its sockets there and warns where the variable is unset.
 ifndef XDG_RUNTIME_DIR
 export XDG_RUNTIME_DIR := $(CURDIR)/$(VENV)/run
@@ -45,8 +48,10 @@ demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a r
 serve: $(VENV)/.setup-serve $(VENV)/.setup-vulkan ## set up, then serve on 127.0.0.1:7860 (ARGS="--port 8000")
 	@$(VENV)/bin/avila serve $(ARGS)
 
+TESTED := $(VENV)/.setup-dev $(VENV)/.setup-vulkan $(VENV)/.setup-chromium $(VENV)/.setup-hip
+
 .PHONY: test
-test: $(VENV)/.setup-test $(VENV)/.setup-vulkan $(VENV)/.setup-chromium $(VENV)/.setup-hip ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
+test: $(TESTED) ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
 ifeq ($(strip $(ARGS)),)
 	$(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
 	$(PYTEST) tests/diffusion
@@ -54,12 +59,12 @@ else
 	$(PYTEST) $(ARGS)
 endif
 
-OTHER_ENGINES := AVILA_TEST_ENGINES=all AVILA_TEST_OTHERS=1
+USUAL := AVILA_TEST_ENGINES=all AVILA_TEST_USUAL=1
 
 .PHONY: test-engines
-test-engines: test ## what `make test` runs, on the other engines, too
-	$(OTHER_ENGINES) $(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
-	$(OTHER_ENGINES) $(PYTEST) tests/diffusion
+test-engines: $(TESTED) ## what `make test` runs, on every engine
+	$(USUAL) $(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
+	$(USUAL) $(PYTEST) tests/diffusion
 
 # What `make test` has run before is left out.
 EVERY_ENGINE := AVILA_TEST_ENGINES=all AVILA_TEST_REST=1
@@ -76,7 +81,7 @@ lint: $(VENV)/.setup-dev ## check format and style
 
 .PHONY: types
 types: $(VENV)/.setup-dev ## check the types
-	$(PYTHON) -m mypy --strict $(TYPED)
+	$(PYTHON) -m mypy --num-workers 2 --strict $(TYPED)
 
 .PHONY: check
 check: lint types test ## everything: format, style, types, tests
@@ -113,15 +118,10 @@ $(VENV)/.setup-serve: $(SETUP)
 SD_PROMPT_READER := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	--target $(VENV)/sd-prompt-reader sd-prompt-reader==1.3.5
 
-$(VENV)/.setup-test: $(SETUP)
-	@tools/setup/venv.sh $(VENV) '.[test]'
-	@$(SD_PROMPT_READER)
-	@touch $(VENV)/.setup-run $(VENV)/.setup-serve $@
-
 $(VENV)/.setup-dev: $(SETUP)
 	@tools/setup/venv.sh $(VENV) '.[dev]'
 	@$(SD_PROMPT_READER)
-	@touch $(VENV)/.setup-run $(VENV)/.setup-serve $(VENV)/.setup-test $@
+	@touch $(VENV)/.setup-run $(VENV)/.setup-serve $@
 
 $(VENV)/.setup-docs: $(SETUP)
 	@tools/setup/venv.sh $(VENV) '.[docs]'

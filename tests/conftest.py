@@ -113,25 +113,30 @@ def first_device() -> Device:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what belongs to the other run of ``make test`` and ``make test-all``.
+    """Deselect what ``make test`` leaves out, or what it has run before.
 
     Slow tests, and all cases of sampled ones, run where ``AVILA_TEST_ENGINES`` is set. With
-    ``AVILA_TEST_REST``, as in the second run of ``make test-all``, tests that depend on no engine,
-    and those of the first engine, have run before. With ``AVILA_TEST_OTHERS``, as in ``make
-    test-engines``, the others run what ``make test`` runs on the first one.
+    ``AVILA_TEST_USUAL``, as in ``make test-engines``, the engines run what ``make test`` runs on
+    the first one, less what is of the host alone. With ``AVILA_TEST_REST``, as in the second run of
+    ``make test-all``, tests that depend on no engine, and those of the first engine, have run
+    before.
     """
-    if os.environ.get("AVILA_TEST_OTHERS"):
-        kept = every_sixth([each for each in items if not each.get_closest_marker("slow")])
-        kept = [each for each in kept if takes_another_engine(each)]
-    elif os.environ.get("AVILA_TEST_REST"):
+    if os.environ.get("AVILA_TEST_REST"):
         kept = [each for each in items if takes_another_engine(each) or is_for_test_all(each)]
-    elif os.environ.get("AVILA_TEST_ENGINES"):
-        return
+    elif os.environ.get("AVILA_TEST_USUAL") or not os.environ.get("AVILA_TEST_ENGINES"):
+        kept = every_sixth([each for each in items if is_usual(each)])
     else:
-        kept = every_sixth([each for each in items if not each.get_closest_marker("slow")])
+        return
     selected = set(kept)
     config.hook.pytest_deselected(items=[each for each in items if each not in selected])
     items[:] = kept
+
+
+def is_usual(item: pytest.Item) -> bool:
+    """Tell whether a test is neither slow nor one of the host on one more engine."""
+    if item.get_closest_marker("one_engine") and takes_another_engine(item):
+        return False
+    return not item.get_closest_marker("slow")
 
 
 def every_sixth(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -6,7 +6,7 @@ import os
 
 __all__ = ["draws"]
 
-ALL = bool(os.environ.get("AVILA_TEST_ENGINES")) and not os.environ.get("AVILA_TEST_OTHERS")
+ALL = bool(os.environ.get("AVILA_TEST_ENGINES")) and not os.environ.get("AVILA_TEST_USUAL")
 # A drawn case on a software renderer often compiles kernels of its own, half a second each.
 SHARE = 0.2
 LEAST = 3

@@ -21,6 +21,9 @@ from tests.goldens.adapter_cases import UNETS, unet_inputs
 from tests.goldens.family_folders import config as json_config
 from tests.goldens.loader import channels_last, load, relative_error
 
+# Names and merges are the host's; `test_runtime_loras` draws with LoRAs on every engine.
+pytestmark = pytest.mark.one_engine
+
 
 def unet_parts(nets: Networks) -> dict[str, AdaptedPart]:
     """Return the UNet alone."""

@@ -28,6 +28,9 @@ from tests.diffusion.golden_families import networks
 from tests.goldens.loader import relative_error
 from tests.goldens.weights import normal
 
+# What is chosen is the host's; `test_runtime_loras` draws with LoRAs on every engine.
+pytestmark = pytest.mark.one_engine
+
 RANK = 2
 SETTINGS = Settings("a red apple", width=32, height=32, steps=2, guidance=3.0, seed=5)
 

@@ -88,6 +88,7 @@ def test_pictures_are_those_of_merged_loras(pipeline: Pipeline, chosen: tuple[Lo
     assert relative_error(latents(pipeline, settings), merged) < 1e-4
 
 
+@pytest.mark.one_engine
 def test_without_memory_for_originals_the_file_is_read(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_each_picture_of_a_shared_call_has_its_own(pipeline: Pipeline) -> None:
         np.testing.assert_array_equal(pixels(pipeline, each), expected)
 
 
+@pytest.mark.one_engine
 def test_another_lora_takes_no_new_recording(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +164,7 @@ def test_another_lora_takes_no_new_recording(
     assert not calls
 
 
+@pytest.mark.one_engine
 def test_steps_begin_and_end_it(pipeline: Pipeline) -> None:
     """All of it is in all steps, and none of it in none; a moment is a step or a share."""
     four = replace(SETTINGS, steps=4)
@@ -177,6 +180,7 @@ def test_steps_begin_and_end_it(pipeline: Pipeline) -> None:
     assert len({whole, late, drawn(3, 4), drawn(None, 3), drawn(5, None)}) == 5
 
 
+@pytest.mark.one_engine
 def test_where_it_counts_in_some_steps_the_others_are_plain(pipeline: Pipeline) -> None:
     """The first step of a run that has it from the second on is the first step without it."""
     late = replace(SETTINGS, loras=(Lora("b", 0.0, 0.5, start=2),))
@@ -193,6 +197,7 @@ def test_where_it_counts_in_some_steps_the_others_are_plain(pipeline: Pipeline) 
     assert latents(pipeline, late).tobytes() != latents(pipeline, SETTINGS).tobytes()
 
 
+@pytest.mark.one_engine
 def test_what_is_not_low_rank_is_merged_and_told(pipeline: Pipeline) -> None:
     settings = replace(SETTINGS, loras=(Lora("dora"),))
     with pytest.warns(UserWarning, match="dora is merged into the weights: not all is low rank"):
@@ -205,6 +210,7 @@ def test_what_is_not_low_rank_is_merged_and_told(pipeline: Pipeline) -> None:
         latents(pipeline, replace(SETTINGS, loras=(Lora("a", start=2),)), "merge")
 
 
+@pytest.mark.one_engine
 def test_few_steps_are_drawn_beside_and_many_merged(pipeline: Pipeline) -> None:
     pipeline.loras.mode = "auto"
     few = replace(SETTINGS, loras=(Lora("a"),)).with_defaults(pipeline.defaults)
@@ -247,6 +253,7 @@ def fingerprint(pipeline: Pipeline) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("mode", ["runtime", "merge"])
 @pytest.mark.parametrize("turns", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_turns_leave_every_bit_and_no_memory(

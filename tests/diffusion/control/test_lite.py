@@ -38,6 +38,9 @@ from tests.goldens import lite_cases as cases
 from tests.goldens.family_folders import write_family
 from tests.goldens.loader import relative_error
 
+# What is chosen is the host's; `test_lite_goldens` calls the networks on every engine.
+pytestmark = pytest.mark.one_engine
+
 LEVELS = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(LEVELS)
 CONTROL = Control("lite_sd2", PICTURE)

@@ -28,6 +28,9 @@ from tests.diffusion.control.golden_controls import write_control
 from tests.diffusion.golden_families import networks
 from tests.goldens.loader import relative_error
 
+# What is chosen is the host's; `test_goldens` calls the networks on every engine.
+pytestmark = pytest.mark.one_engine
+
 LEVELS = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(LEVELS)
 CONTROL = Control("sd2", PICTURE)

@@ -30,6 +30,9 @@ from tests.diffusion.session_folder import session_folder
 from tests.goldens import xs_cases as cases
 from tests.goldens.family_folders import write_family
 
+# What is chosen is the host's; `test_xs_goldens` calls the networks on every engine.
+pytestmark = pytest.mark.one_engine
+
 LEVELS = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(LEVELS)
 CONTROL = Control("xs_sd2", PICTURE)

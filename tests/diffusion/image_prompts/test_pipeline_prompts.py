@@ -26,6 +26,9 @@ from tests.diffusion.golden_families import networks
 from tests.diffusion.image_prompts.golden_prompts import pictures, write_adapter, write_encoder
 from tests.goldens import image_prompt_cases as cases
 
+# What is chosen is the host's; `test_goldens` calls the networks on every engine.
+pytestmark = pytest.mark.one_engine
+
 ONE, OTHER, WIDE = pictures((0, 1, 2))
 PROMPT = ImagePrompt("base", (ONE,))
 PLUS = ImagePrompt("plus", (ONE,))

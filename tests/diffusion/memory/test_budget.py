@@ -80,6 +80,7 @@ def test_a_placement_changes_no_bit(device: Device, own: Device, name: str) -> N
     assert own.memory.peak <= max(own.memory.peak, plan.weight_bytes + plan.activations)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("weights", some(("q8_0", "q5_1", "fp8"), "q8_0"))
 def test_quantised_weights_lie_on_the_host_as_blocks(own: Device, weights: str) -> None:
     whole = Pipeline.load(None, own, weights=weights)
@@ -96,6 +97,7 @@ def test_quantised_weights_lie_on_the_host_as_blocks(own: Device, weights: str) 
     np.testing.assert_array_equal(pixels(placed, SMALL), plain)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("share", some((0.9, 0.7, 0.5), 0.7))
 def test_a_run_stays_within_its_budget(device: Device, own: Device, share: float) -> None:
     budget = int(share * whole_plan(device).peak)
@@ -107,6 +109,7 @@ def test_a_run_stays_within_its_budget(device: Device, own: Device, share: float
     assert 0 <= pipeline.plan(SMALL).peak - own.memory.peak_reserved <= 4096
 
 
+@pytest.mark.one_engine
 def test_other_sizes_are_planned_anew(device: Device, own: Device) -> None:
     pipeline = Pipeline.load(None, own, vram=Budget(int(0.8 * whole_plan(device).peak), SMALL))
     before = pipeline.networks.placement
@@ -132,6 +135,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", some(CHANGES, "parts of the prompt"))
 def test_a_plan_is_that_of_its_own_settings(
     device: Device, own: Device, name: str, monkeypatch: pytest.MonkeyPatch
@@ -147,6 +151,7 @@ def test_a_plan_is_that_of_its_own_settings(
     assert pipeline.plan(replace(SMALL, negative="a cat")) == pipeline.plan(SMALL)
 
 
+@pytest.mark.one_engine
 def test_a_budget_that_nothing_fits_names_remedies(own: Device) -> None:
     with pytest.raises(OutOfMemoryError, match=r"needs .* may take 1 MiB: .*--size.*--vram"):
         Pipeline.load(None, own, vram="1M")
@@ -155,6 +160,7 @@ def test_a_budget_that_nothing_fits_names_remedies(own: Device) -> None:
         Pipeline.load(None, own, vram="much")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("given", some((Budget(None, SMALL), None), Budget(None, SMALL)))
 def test_without_room_or_budget_weights_are_placed_for_the_drawing(
     device: Device, own: Device, given: Budget | None, caplog: pytest.LogCaptureFixture
@@ -170,6 +176,7 @@ def test_without_room_or_budget_weights_are_placed_for_the_drawing(
             pipeline.draw(replace(SMALL, width=512, height=512))
 
 
+@pytest.mark.one_engine
 def test_weights_that_find_no_room_elsewhere_are_loaded_again(device: Device, own: Device) -> None:
     """Something else is on the device, which the plan knows nothing of."""
     pipeline = Pipeline.load(None, own, vram=Budget(int(0.7 * whole_plan(device).peak), SMALL))
@@ -184,6 +191,7 @@ def test_weights_that_find_no_room_elsewhere_are_loaded_again(device: Device, ow
     blocker.release()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("share", some((0.98, 0.9, 0.6), 0.9))
 def test_a_run_without_room_begins_again_with_less(
     device: Device, own: Device, share: float
@@ -204,6 +212,7 @@ def test_a_run_without_room_begins_again_with_less(
     assert host_bytes(own) == 0
 
 
+@pytest.mark.one_engine
 def test_a_run_whose_calls_others_make_begins_again_with_less(device: Device, own: Device) -> None:
     """As the server does: without room for a call, its error goes to the run."""
     pipeline = Pipeline.load(None, own)
@@ -221,6 +230,7 @@ def test_a_run_whose_calls_others_make_begins_again_with_less(device: Device, ow
     assert own.memory.live < before, "some weights are made at each call, or lie on the host"
 
 
+@pytest.mark.one_engine
 def test_what_a_failed_call_had_is_free_before_the_run_begins_again(own: Device) -> None:
     """Its driver still holds the error, whose traceback refers to all that the call had made."""
     pipeline = Pipeline.load(None, own)
@@ -247,6 +257,7 @@ def test_what_a_failed_call_had_is_free_before_the_run_begins_again(own: Device)
     assert own.memory.live <= taken
 
 
+@pytest.mark.one_engine
 def test_a_run_that_fits_nowhere_leaves_the_ledger_as_it_was(own: Device) -> None:
     pipeline = Pipeline.load(None, own)
     pipeline.draw(SMALL)

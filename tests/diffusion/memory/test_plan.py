@@ -56,6 +56,7 @@ def test_a_run_takes_the_bytes_of_its_plan(device: Device, name: str) -> None:
         assert loaded == plan.weight_bytes
 
 
+@pytest.mark.one_engine
 def test_a_plan_tells_how_long_its_copies_take(device: Device) -> None:
     """No figure where there is no copy, or no device that copies."""
     with closing(Device.open(device.info, checks=False)) as own:
@@ -106,6 +107,7 @@ def test_a_plan_tells_what_each_call_copies(monkeypatch: pytest.MonkeyPatch) -> 
         assert 8 * units < plan.for_prompt < plan.moved_once
 
 
+@pytest.mark.one_engine
 def test_planning_leaves_the_model_as_it_was(device: Device) -> None:
     with closing(Device.open(device.info, checks=False)) as own:
         pipeline = Pipeline.load(None, own)
@@ -122,6 +124,7 @@ def test_each_weight_on_the_device_counts_once(device: Device) -> None:
     assert sum(len(each) for each in found.values()) == traced.memory.buffers
 
 
+@pytest.mark.one_engine
 def test_wrong_settings_are_refused_as_by_the_run(device: Device) -> None:
     pipeline = Pipeline.load(None, traced_device(device))
     with pytest.raises(SettingsError, match="width"):
@@ -139,6 +142,7 @@ FULL = {  # parameters of the published models, in f32, without what is transfor
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", FULL)
 def test_full_models_have_the_published_sizes(device: Device, name: str, tmp_path: Path) -> None:
     write_random_folder(tmp_path, MODELS[name], sparse=True)
@@ -152,6 +156,7 @@ def test_full_models_have_the_published_sizes(device: Device, name: str, tmp_pat
     assert plan.weight_bytes - transformed_from <= 4 * parameters + 5000 * 256
 
 
+@pytest.mark.one_engine
 def test_the_command_prints_the_plan(device: Device) -> None:
     options = ("plan", "--size", "64x64", "--device", device.backend)
     shown = run(*options)

@@ -17,11 +17,13 @@ from gpucore.wgsl.c_family import CUDA, PrintedKernel, print_kernel
 from gpustd.arrays.sorting.radix import sort_tiles
 from gpustd.image.histograms import equalise_levels
 from gpustd.launch.template import SHADERS
-from tests.gpucore.wgsl.c_family.bundles import ShippedKernel, entry_points
+from tests.gpucore.wgsl.c_family.bundles import ShippedKernel, compile_together, entry_points
 from tests.gpucore.wgsl.c_family.programs import EVERYTHING
 from tests.gpucore.wgsl.test_corpus import corpus
 
 ARCHITECTURES = ("sm_70", "sm_75", "sm_80", "sm_90a", "sm_100a")
+OLDEST = "sm_75"
+"""The oldest that every NVRTC since 12 knows."""
 OLDEST_WITH_UNITS = 80
 PARTS = 12
 """Into how many tests the kernels are dealt; ``make test`` runs two of them."""
@@ -59,10 +61,15 @@ def number_of(architecture: str) -> int:
     return int(architecture.removeprefix("sm_").removesuffix("a"))
 
 
-def compiled(compiler: CudaCompiler, kernel: PrintedKernel, architecture: str) -> bytes:
-    """Compile for an architecture; NVRTC 13 knows none before sm_75."""
+def skip_unknown(compiler: CudaCompiler, architecture: str) -> None:
+    """Skip the test of an architecture that NVRTC does not know: NVRTC 13 none before sm_75."""
     if number_of(architecture) not in compiler.architectures:
         pytest.skip(f"NVRTC {compiler.version} does not compile for {architecture}")
+
+
+def compiled(compiler: CudaCompiler, kernel: PrintedKernel, architecture: str) -> bytes:
+    """Compile for an architecture that NVRTC knows."""
+    skip_unknown(compiler, architecture)
     return compiler.compile(kernel.text, architecture)
 
 
@@ -114,11 +121,26 @@ def test_every_kernel_for_one_card(compiler: CudaCompiler, part: int) -> None:
         compile_shipped(compiler, shipped, known[number % len(known)])
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        each if each == OLDEST else pytest.param(each, marks=pytest.mark.slow)
+        for each in ARCHITECTURES
+    ],
+)
 def test_every_kernel_in_the_front_end(compiler: CudaCompiler, architecture: str) -> None:
+    """The text is the same for each: what the oldest allows, all do, but for matrix units."""
+    skip_unknown(compiler, architecture)
+    with_units = architecture
+    if number_of(architecture) < OLDEST_WITH_UNITS:
+        with_units = f"sm_{OLDEST_WITH_UNITS}"
     front = FrontEnd(compiler._library)
-    for shipped in kernels():
-        compile_shipped(front, shipped, architecture)
+    for units in (False, True):
+        some = [each for each in kernels() if ("subgroup_matrix" in each.source) == units]
+        compile_text = functools.partial(
+            front.compile, architecture=with_units if units else architecture
+        )
+        compile_together(some, CUDA, compile_text, checks=False, named=False)
 
 
 @pytest.mark.slow

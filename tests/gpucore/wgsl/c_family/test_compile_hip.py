@@ -15,8 +15,8 @@ from tests.gpucore.wgsl.c_family.bundles import ShippedKernel, compile_together,
 from tests.gpucore.wgsl.c_family.programs import EVERYTHING
 from tests.gpucore.wgsl.test_corpus import corpus
 
-PARTS = 8
-"""Into how many tests the kernels are dealt, so that processes share them."""
+PARTS = 12
+"""Into how many tests the kernels are dealt; ``make test`` runs two of them."""
 
 
 @functools.cache
@@ -37,6 +37,7 @@ def test_everything(architecture: str, checks: bool) -> None:
     assert ("w_zero(&words_" in kernel.text) == checks
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_kernel_for_one_card(part: int) -> None:
     """Each kernel is compiled for one architecture, the next one for the next."""
