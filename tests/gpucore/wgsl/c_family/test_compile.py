@@ -22,8 +22,6 @@ from tests.gpucore.wgsl.c_family.programs import EVERYTHING
 from tests.gpucore.wgsl.test_corpus import corpus
 
 ARCHITECTURES = ("sm_70", "sm_75", "sm_80", "sm_90a", "sm_100a")
-OLDEST = "sm_75"
-"""The oldest that every NVRTC since 12 knows."""
 OLDEST_WITH_UNITS = 80
 PARTS = 12
 """Into how many tests the kernels are dealt; ``make test`` runs two of them."""
@@ -121,15 +119,9 @@ def test_every_kernel_for_one_card(compiler: CudaCompiler, part: int) -> None:
         compile_shipped(compiler, shipped, known[number % len(known)])
 
 
-@pytest.mark.parametrize(
-    "architecture",
-    [
-        each if each == OLDEST else pytest.param(each, marks=pytest.mark.slow)
-        for each in ARCHITECTURES
-    ],
-)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_kernel_in_the_front_end(compiler: CudaCompiler, architecture: str) -> None:
-    """The text is the same for each: what the oldest allows, all do, but for matrix units."""
+    """Kernels of one prelude at once; those for matrix units for a card that has them."""
     skip_unknown(compiler, architecture)
     with_units = architecture
     if number_of(architecture) < OLDEST_WITH_UNITS:

@@ -16,7 +16,7 @@ from tests.gpucore.wgsl.c_family.programs import EVERYTHING
 from tests.gpucore.wgsl.test_corpus import corpus
 
 PARTS = 12
-"""Into how many tests the kernels are dealt; ``make test`` runs two of them."""
+"""Into how many tests the kernels are dealt, so that processes share them."""
 
 
 @functools.cache
@@ -37,7 +37,6 @@ def test_everything(architecture: str, checks: bool) -> None:
     assert ("w_zero(&words_" in kernel.text) == checks
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_kernel_for_one_card(part: int) -> None:
     """Each kernel is compiled for one architecture, the next one for the next."""
