@@ -252,11 +252,13 @@ class Stream(NotCopyable):
 
     def flush(self, *more: Sequence[Command]) -> None:
         """Submit what was recorded outside of a capture, also while one is under way."""
-        commands, self._commands, self._used_handles = self._commands, [], set()
         self._written = 0
-        if commands and self._pinned is not None:
-            self._pinned = [] if self._siblings else None
-            self._unsubmitted.pop(self, None)
+        commands = self._commands
+        if commands:
+            self._commands, self._used_handles = [], set()
+            if self._pinned is not None:
+                self._pinned = [] if self._siblings else None
+                self._unsubmitted.pop(self, None)
         lists = [each for each in (commands, *more) if each]
         if lists:
             self.deliver(*lists)
