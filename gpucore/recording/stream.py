@@ -14,6 +14,7 @@ from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Pool, Storage
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
+from gpucore.recording.ahead import Filling
 from gpucore.recording.command_list import CommandList
 from gpucore.sanitizer import checker
 from gpucore.waiting import Lock, under_lock, wait_in_turns
@@ -203,8 +204,7 @@ class Stream(NotCopyable):
         self._record(
             lambda: Launch(program, *bind(), grid, region, work, ahead),
             storages,
-            fills=ahead,
-            computes=True,
+            Filling.LAUNCH if ahead else None,
         )
 
     def copy(
@@ -218,19 +218,17 @@ class Stream(NotCopyable):
         self._record(
             lambda: Copy(resolve_handle(source_handle), resolve_handle(target_handle), nbytes),
             (source, target),
-            fills=from_host,
+            Filling.COPY if from_host else None,
         )
 
     def _record(
         self,
         make: Callable[[], Command],
         storages: tuple[Storage, ...],
-        *,
-        fills: bool = False,
-        computes: bool = False,
+        filling: Filling | None,
     ) -> None:
         if self._captured is not None:
-            self._captured.add(make, storages, fills=fills, computes=computes)
+            self._captured.add(make, storages, filling)
             return
         self._commands.append(make())
         self._used_handles.update([storage.handle for storage in storages])
