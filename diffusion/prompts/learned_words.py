@@ -22,12 +22,18 @@ class LearnedWord:
     """A word and what stands in place of its tokens' embeddings.
 
     ``vectors``: (count, width) for each text encoder of the model, in order. ``digest``: 12
-    hexadecimal digits of the file's SHA-256; empty where it is part of another file.
+    hexadecimal digits of the file's SHA-256; empty where it is part of another file. ``outputs``:
+    what replaces the encoder's output at these places, as ``vectors``; None where nothing does.
     """
 
     name: str
     vectors: tuple[NDArray[np.float32], ...]
     digest: str = ""
+    outputs: tuple[NDArray[np.float32] | None, ...] = ()
+
+    def output(self, encoder: int) -> NDArray[np.float32] | None:
+        """Return what replaces the output of an encoder, or None."""
+        return self.outputs[encoder] if self.outputs else None
 
     @property
     def count(self) -> int:

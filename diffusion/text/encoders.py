@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffusion.models.layers import Activations
 from diffusion.prompts import Chunk, Emphasis, weigh_embeddings
@@ -82,8 +84,12 @@ class TextEncoders:
         weights = np.ones(states.shape[:2])
         for row, chunk in zip(weights, chunks, strict=True):
             row[1 : 1 + len(chunk.weights)] = chunk.weights
-        if (weights != 1).any():
-            weighted = weigh_embeddings(states.read(), weights, emphasis.keeps_mean)
+        outputs = list(_outputs_of(number, chunks))
+        if outputs or (weights != 1).any():
+            values = states.read()
+            for at, place, found in outputs:
+                values[at, place : place + len(found)] = found
+            weighted = weigh_embeddings(values, weights, emphasis.keeps_mean)
             states = self.device.buffer_from_array(weighted, self.dtype)
         return EncodedText(states, pooled)
 
@@ -91,3 +97,20 @@ class TextEncoders:
         """Return the encoders' states side by side, and the last one's pooled text."""
         context: Activations = join_buffers([each.context for each in encoded], axis=2)
         return EncodedText(context, encoded[-1].pooled)
+
+
+class _Output(NamedTuple):
+    """Vectors of an encoder's output, and the row and place from which on they stand."""
+
+    row: int
+    place: int
+    vectors: NDArray[np.float32]
+
+
+def _outputs_of(number: int, chunks: Sequence[Chunk]) -> Iterator[_Output]:
+    """Yield what words put in the place of encoder ``number``'s output."""
+    for row, chunk in enumerate(chunks):
+        for place, word in chunk.words:
+            vectors = word.output(number)
+            if vectors is not None:
+                yield _Output(row, 1 + place, vectors)

@@ -8,7 +8,7 @@ from gpucore.backends import Command
 from gpucore.errors import CaptureError
 from gpucore.memory.pool import Arena, Storage
 from gpucore.memory.sharing import PlannedHandle
-from gpucore.recording.ahead import Step, with_copies_ahead
+from gpucore.recording.ahead import Filling, Step, with_copies_ahead
 
 __all__ = ["CommandList"]
 
@@ -30,14 +30,11 @@ class CommandList:
         self,
         make: Callable[[], Command],
         storages: tuple[Storage, ...],
-        *,
-        fills: bool = False,
-        computes: bool = False,
+        filling: Filling | None = None,
     ) -> None:
         """Append a command, which ``make`` makes later, and pin its storages.
 
-        ``fills``: it writes new memory alone, from what never changes, so it may as well run
-        earlier. A launch (``computes``) does not where it reads memory of the graph, too.
+        A ``filling`` may as well run earlier, but where it uses more memory of the graph than one.
         """
         planned: list[PlannedHandle] = []
         for storage in storages:
@@ -45,8 +42,7 @@ class CommandList:
                 self.storages.add(storage)
             else:
                 planned.append(storage.handle)
-        fills = fills and len(planned) == 1
-        self._steps.append(Step(make, tuple(planned), fills, computes))
+        self._steps.append(Step(make, tuple(planned), filling if len(planned) == 1 else None))
 
     def arrange(self, *, ahead: bool) -> None:
         """Note when memory is used; put copies from the host ``ahead`` of their place before."""

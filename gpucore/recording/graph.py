@@ -137,10 +137,12 @@ class Graph(NotCopyable):
                     "replay of a graph that was released or never captured: capture it"
                 )
             single, parts = self._bind(self._arena)
-            first, *rest = parts if self._device.engine.under_way < len(self) else single
-            self._device.stream.submit(first)
+            is_idle = self._device.engine.under_way < len(self._list.commands)
+            first, *rest = parts if is_idle else single
+            stream = self._device.stream
+            stream.submit(first)
             for part in rest:
-                self._device.stream.deliver(part)
+                stream.deliver(part)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed.

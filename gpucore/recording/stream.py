@@ -14,6 +14,7 @@ from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Pool, Storage
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
+from gpucore.recording.ahead import Filling
 from gpucore.recording.command_list import CommandList
 from gpucore.sanitizer import checker
 from gpucore.waiting import Lock, under_lock, wait_in_turns
@@ -203,8 +204,7 @@ class Stream(NotCopyable):
         self._record(
             lambda: Launch(program, *bind(), grid, region, work, ahead),
             storages,
-            fills=ahead,
-            computes=True,
+            Filling.LAUNCH if ahead else None,
         )
 
     def copy(
@@ -218,19 +218,17 @@ class Stream(NotCopyable):
         self._record(
             lambda: Copy(resolve_handle(source_handle), resolve_handle(target_handle), nbytes),
             (source, target),
-            fills=from_host,
+            Filling.COPY if from_host else None,
         )
 
     def _record(
         self,
         make: Callable[[], Command],
         storages: tuple[Storage, ...],
-        *,
-        fills: bool = False,
-        computes: bool = False,
+        filling: Filling | None,
     ) -> None:
         if self._captured is not None:
-            self._captured.add(make, storages, fills=fills, computes=computes)
+            self._captured.add(make, storages, filling)
             return
         self._commands.append(make())
         self._used_handles.update([storage.handle for storage in storages])
@@ -252,11 +250,13 @@ class Stream(NotCopyable):
 
     def flush(self, *more: Sequence[Command]) -> None:
         """Submit what was recorded outside of a capture, also while one is under way."""
-        commands, self._commands, self._used_handles = self._commands, [], set()
         self._written = 0
-        if commands and self._pinned is not None:
-            self._pinned = [] if self._siblings else None
-            self._unsubmitted.pop(self, None)
+        commands = self._commands
+        if commands:
+            self._commands, self._used_handles = [], set()
+            if self._pinned is not None:
+                self._pinned = [] if self._siblings else None
+                self._unsubmitted.pop(self, None)
         lists = [each for each in (commands, *more) if each]
         if lists:
             self.deliver(*lists)

@@ -5,6 +5,8 @@
 ``string_to_param.*`` (n, d)                 the WebUI's, converted from its ``.pt``
 ``<token>`` (d,) or (n, d), the only tensor  diffusers, whose word is the tensor's name
 ``clip_l`` (n, d), ``clip_g`` (n, e)         for the two text encoders of SDXL
+``emp_params`` (n, d)                        OneTrainer's for one text encoder
+one of these and the same with ``_out``      vectors of the encoder's output (OneTrainer)
 ``bundle_emb.WORD.`` and one of these        within a LoRA (the WebUI's pull request 13568)
 ===========================================  =====================================================
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +46,9 @@ _ENCODERS: Final = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
 _BUNDLE: Final = "bundle_emb."
 _TERMS: Final = "string_to_param."
 _KOHYA: Final = "emb_params"
-_AFTER: Final = tuple(f"{key}_out" for key in _ENCODERS)
-_TRAIN: Final = "train the word without output embedding"
+_ONETRAINER: Final = "emp_params"
+_AFTER: Final = {f"{key}_out": key for key in (*_ENCODERS, _KOHYA, _ONETRAINER)}
+"""Vectors that replace an encoder's output, beside those that its tokens have (zeros)."""
 _BESIDE: Final = "string_to_token."
 """The WebUI's files have the number of the token that was trained, too."""
 _HEADER_LIMIT: Final = 100_000_000
@@ -63,8 +66,8 @@ def read_inversion(path: Path, word: str, widths: Widths, most: int) -> LearnedW
     """
     file = open_safetensors(path)
     entries = {name: name for name in file.names}
-    vectors = _read_vectors(file, entries, widths, most)
-    return LearnedWord(word, vectors, hash_of_inversion(path))
+    found = _read_vectors(file, entries, widths, most)
+    return LearnedWord(word, found.vectors, hash_of_inversion(path), found.outputs)
 
 
 def hash_of_inversion(path: Path) -> str:
@@ -86,7 +89,8 @@ def read_bundled(path: Path, word: str, widths: Widths, most: int) -> LearnedWor
     for name in file.names:
         if name.startswith(_BUNDLE) and _split_bundled(name)[0] == word:
             entries[_split_bundled(name)[1]] = name
-    return LearnedWord(word, _read_vectors(file, entries, widths, most))
+    found = _read_vectors(file, entries, widths, most)
+    return LearnedWord(word, found.vectors, outputs=found.outputs)
 
 
 def token_of(path: Path) -> str | None:
@@ -95,7 +99,11 @@ def token_of(path: Path) -> str | None:
     Raises `ModelError`.
     """
     names = open_safetensors(path).names
-    if len(names) != 1 or names[0] in (_KOHYA, *_ENCODERS) or names[0].startswith(_TERMS):
+    if (
+        len(names) != 1
+        or names[0] in (_KOHYA, _ONETRAINER, *_ENCODERS)
+        or names[0].startswith(_TERMS)
+    ):
         return None
     return names[0]
 
@@ -107,7 +115,8 @@ def shape_of_inversion(path: Path) -> tuple[int, int]:
     """
     file = open_safetensors(path)
     entries = {name: name for name in file.names}
-    keys = [key for key in _ENCODERS if key in entries] or [_only_key(file, entries)]
+    keys = [key for key in _ENCODERS if key in entries]
+    keys = keys or [_only_key(file, _without_outputs(entries))]
     shapes = [file.entry(key).shape for key in keys]
     if any(not 1 <= len(shape) <= 2 for shape in shapes):
         reason = f"must be vectors, got {[list(shape) for shape in shapes]}"
@@ -126,24 +135,40 @@ def _split_bundled(name: str) -> tuple[str, str]:
     return word, rest
 
 
+def _without_outputs(entries: Mapping[str, str]) -> dict[str, str]:
+    """Return the tensors that are no vectors of an encoder's output."""
+    return {key: name for key, name in entries.items() if _AFTER.get(key) not in entries}
+
+
+class _Vectors(NamedTuple):
+    """What `LearnedWord` has under these names."""
+
+    vectors: tuple[Array, ...]
+    outputs: tuple[Array | None, ...]
+
+
 def _read_vectors(
     file: SafetensorsFile, entries: Mapping[str, str], widths: Widths, most: int
-) -> tuple[Array, ...]:
+) -> _Vectors:
     """Return the vectors for each text encoder. ``entries``: the tensors' names, by key."""
-    found = _sort_by_encoder(file, entries, widths)
+    found = _sort_by_encoder(file, _without_outputs(entries), widths)
+    after = {key: entries.get(f"{key}_out") for key in found}
+    checked = [(entries[key], width) for key, width in found.items()]
+    checked += [(name, found[key]) for key, name in after.items() if name is not None]
     wrong = [
-        (entries[key], (1 if len(shape) != 2 else shape[0], width), shape)
-        for key, width in found.items()
-        if (shape := file.entry(entries[key]).shape)[-1:] != (width,) or len(shape) > 2
+        (name, (1 if len(shape) != 2 else shape[0], width), shape)
+        for name, width in checked
+        if (shape := file.entry(name).shape)[-1:] != (width,) or len(shape) > 2
     ]
     if wrong:
         raise ModelMismatchError(file.path, _family_hint(file, entries), misshapen=wrong)
-    vectors = tuple(_read_tensor(file, entries[key], most) for key in found)
-    if len({len(each) for each in vectors}) != 1:
-        counts = " and ".join(str(len(each)) for each in vectors)
+    read = {name: _read_tensor(file, name, most) for name, _ in checked}
+    if len({len(each) for each in read.values()}) != 1:
+        counts = " and ".join(str(len(each)) for each in read.values())
         reason = f"must have as many vectors for each text encoder, got {counts}"
         raise ModelFormatError(file.path, "shapes", reason, _DAMAGED)
-    return vectors
+    outputs = tuple(None if name is None else read[name] for name in after.values())
+    return _Vectors(tuple(read[entries[key]] for key in found), outputs)
 
 
 def _sort_by_encoder(
@@ -151,7 +176,7 @@ def _sort_by_encoder(
 ) -> dict[str, int]:
     """Return the keys of the tensors for each text encoder, in order, with their widths."""
     named = {key: part for key, part in _ENCODERS.items() if key in entries}
-    if not named and not any(key.endswith(_AFTER) for key in entries):
+    if not named:
         key = _only_key(file, entries)
         if len(widths) > 1:
             raise ModelMismatchError(
@@ -159,9 +184,6 @@ def _sort_by_encoder(
             )
         return dict.fromkeys([key], *widths.values())
     unread = [entries[key] for key in entries if key not in _ENCODERS]
-    if any(key.endswith(_AFTER) for key in entries):
-        hint = "vectors that replace a text encoder's output (OneTrainer) are not read; " + _TRAIN
-        raise ModelMismatchError(file.path, hint, extra=unread)
     # The refiner has the second encoder alone, and takes its share of a pair.
     idle = [entries[key] for key, part in named.items() if part not in widths]
     if unread or (idle and "text_encoder_2" not in widths):

@@ -78,6 +78,7 @@ class CardBackend:
         self._sent = self._reached = 0
         self._doomed: deque[tuple[str, int]] = deque()
         self._live: set[int] = set()
+        self._set_context, self._launch_graph = map(driver.function, ("enter", "launch_graph"))
         self._context = driver.take(info.index)
         driver("enter", self._context)
         self._lanes = Lanes(self, driver)
@@ -234,10 +235,13 @@ class CardBackend:
 
     def submit_to(self, lane: Lane, lists: Sequence[Sequence[Command]]) -> None:
         action = "submitting commands"
-        self._enter(action)
+        self._enter_context(action)  # what is to be destroyed waits: the card should begin
         for commands in lists:
-            with self._lanes.submission(lane, commands):
+            if len(self._lanes.all) == 1:
                 self._run_all(action, commands, lane.stream)
+            else:
+                with self._lanes.submission(lane, commands):
+                    self._run_all(action, commands, lane.stream)
             self._sent += len(commands)
         self._sharing.note_submitted()
 
@@ -245,7 +249,8 @@ class CardBackend:
         if isinstance(commands, Recording) and len(commands) > _FEW:
             if commands.plan is None:
                 commands.plan = self._plan(action, commands)
-            self._do(action, "launch_graph", commands.plan.address, stream)
+            if code := self._launch_graph(commands.plan.address, stream):
+                self._raise(action, "launch_graph", code)
             return
         for command in commands:
             self._run(action, command, stream)
@@ -425,12 +430,18 @@ class CardBackend:
         return bool(code) and self._driver.error("synchronize_stream", code).is_loss
 
     def _enter(self, action: str) -> None:
-        """Make the card's context this thread's. Raises `DeviceLostError`."""
-        self.require_open(action)
-        self._do(action, "enter", self._context)
+        """Make the card's context this thread's, and tidy up. Raises `DeviceLostError`."""
+        self._enter_context(action)
         if self._doomed:
             self._destroy_doomed()
         self._sharing.settle()
+
+    def _enter_context(self, action: str) -> None:
+        """Make the card's context this thread's. Raises `DeviceLostError`."""
+        if self._closed or self._lost:
+            self.require_open(action)
+        if code := self._set_context(self._context):
+            self._raise(action, "enter", code)
 
     def _destroy_doomed(self) -> None:
         while self._doomed:

@@ -8,7 +8,7 @@ import pytest
 
 from gpucore.backends import Command
 from gpucore.memory.sharing import PlannedHandle
-from gpucore.recording.ahead import Step, with_copies_ahead
+from gpucore.recording.ahead import Filling, Step, with_copies_ahead
 
 
 def make() -> Command:
@@ -16,7 +16,7 @@ def make() -> Command:
 
 
 def copy(handle: PlannedHandle) -> Step:
-    return Step(make, (handle,), fills=True)
+    return Step(make, (handle,), Filling.COPY)
 
 
 def layer(*handles: PlannedHandle) -> Step:
@@ -40,15 +40,15 @@ def random_steps(seed: int) -> list[Step]:
 def test_one_is_ahead_and_more_as_far_as_the_largest_reaches(seed: int) -> None:
     steps = random_steps(seed)
     found = with_copies_ahead(steps)
-    assert [each for each in found if each.fills] == [each for each in steps if each.fills]
-    assert [e for e in found if not e.fills] == [e for e in steps if not e.fills]
-    sizes = {each.handles[0]: each.handles[0].nbytes for each in steps if each.fills}
+    assert [each for each in found if each.filling] == [each for each in steps if each.filling]
+    assert [e for e in found if e.filling is None] == [e for e in steps if e.filling is None]
+    sizes = {each.handles[0]: each.handles[0].nbytes for each in steps if each.filling}
     last = {handle: at for at, each in enumerate(found) for handle in each.handles}
     live, begun = set[PlannedHandle](), set[PlannedHandle]()
     for at, step in enumerate(found):
         used = sizes.keys() & set(step.handles)
-        if step.fills:
-            needed = next(each for each in found[at:] if not each.fills).handles
+        if step.filling:
+            needed = next(each for each in found[at:] if not each.filling).handles
             waiting = live - begun - set(needed)
             live |= used
             has_room = sum(sizes[handle] for handle in live) <= max(sizes.values())
@@ -56,9 +56,9 @@ def test_one_is_ahead_and_more_as_far_as_the_largest_reaches(seed: int) -> None:
         else:
             assert used <= live
             begun |= used
-            assert live - begun or not any(each.fills for each in found[at:]), "one is ahead"
+            assert live - begun or not any(each.filling for each in found[at:]), "one is ahead"
             live -= {handle for handle in used if last[handle] == at}
-    ahead = sum(found.index(each) < steps.index(each) for each in steps if each.fills)
+    ahead = sum(found.index(each) < steps.index(each) for each in steps if each.filling)
     assert ahead > 30
 
 

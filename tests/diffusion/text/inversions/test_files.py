@@ -20,6 +20,7 @@ from diffusion.text.inversions import (
     hash_of_inversion,
     read_bundled,
     read_inversion,
+    shape_of_inversion,
 )
 
 SD1 = {"text_encoder": 768}
@@ -105,7 +106,11 @@ def test_odd_files(tmp_path: Path, tensors: dict[str, Any], reason: str) -> None
         ({"clip_l": rows(2, 768)}, "lacks 'clip_g'"),
         ({"clip_g": rows(2, 1280)}, "lacks 'clip_l'"),
         ({"clip_l": rows(2, 1280), "clip_g": rows(2, 768)}, "wrong shape"),
-        (LAYOUTS["xl"] | {"clip_l_out": rows(2, 768)}, "has unknown 'clip_l_out'"),
+        (LAYOUTS["xl"] | {"clip_l_out": rows(3, 768)}, "as many vectors .* got 2 and 2 and 3"),
+        (LAYOUTS["xl"] | {"clip_l_out": rows(2, 1280)}, "wrong shape: 'clip_l_out'"),
+        (LAYOUTS["xl"] | {"clip_l_out": np.full((2, 768), np.nan)}, "clip_l_out.*must be finite"),
+        (LAYOUTS["xl"] | {"t5_out": rows(2, 768)}, "has unknown 't5_out'"),
+        ({"clip_l_out": rows(2, 768), "clip_g": rows(2, 1280)}, "has unknown 'clip_l_out'"),
         (LAYOUTS["xl"] | {"t5xxl": rows(2, 4096)}, "has unknown 't5xxl'"),
         ({"emb_params": rows(1, 2048)}, "lacks 'clip_l', 'clip_g'; it was made for"),
     ],
@@ -132,15 +137,43 @@ def test_words_of_a_lora(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.vectors[0], rows(2, 768))
     assert (found.name, found.digest) == ("my.word", "")
     assert len(read_bundled(file, "pair", XL, 75).vectors) == 2
-    with pytest.raises(ModelMismatchError, match=r"clip_l_out.*encoder's output"):
-        read_bundled(file, "out", SD1, 75)
+    assert len(read_bundled(file, "my.word", SD1, 75).outputs) == 1
+    (output,) = read_bundled(file, "out", SD1, 75).outputs
+    assert output is not None
+    np.testing.assert_array_equal(output, rows(1, 768))
+
+
+def test_vectors_of_the_output(tmp_path: Path) -> None:
+    zeros = np.zeros((2, 768), np.float32)
+    one = save(tmp_path, emp_params=zeros, emp_params_out=rows(2, 768))
+    word = read_inversion(one, "word", SD1, 75)
+    np.testing.assert_array_equal(word.vectors[0], zeros)
+    np.testing.assert_array_equal(word.output(0), rows(2, 768))
+    assert shape_of_inversion(one) == (2, 768)
+    half = save(tmp_path, **LAYOUTS["xl"], clip_g_out=rows(2, 1280) + 1)
+    word = read_inversion(half, "word", XL, 75)
+    assert word.output(0) is None
+    np.testing.assert_array_equal(word.output(1), rows(2, 1280) + 1)
+    assert shape_of_inversion(half) == (2, 768 + 1280)
+    np.testing.assert_array_equal(
+        read_inversion(half, "word", REFINER, 75).output(0), rows(2, 1280) + 1
+    )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damaged_files_are_refused_clearly(tmp_path: Path, data: st.DataObject) -> None:
     """Bytes are changed, cut off and put in: there is a word or an error of ours."""
-    names = ["emb_params", "clip_l", "clip_g", "string_to_param.*", "<t>", "bundle_emb.a.clip_l"]
+    names = [
+        "emb_params",
+        "emb_params_out",
+        "clip_l",
+        "clip_l_out",
+        "clip_g",
+        "string_to_param.*",
+        "<t>",
+        "bundle_emb.a.clip_l",
+    ]
     chosen = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
     header = {
         name: {

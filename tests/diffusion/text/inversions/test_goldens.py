@@ -77,6 +77,22 @@ def test_vectors_of_tokens_give_the_bits_of_the_tokens(device: Device, tmp_path:
         np.testing.assert_array_equal(learned.prompt, plain.prompt)
 
 
+def test_vectors_of_the_output_replace_rows_alone(device: Device, tmp_path: Path) -> None:
+    nets = networks(device, "sd2")
+    width = nets.text.encoders[0].network.text_model.embeddings.token_embedding.weight.shape[1]
+    vectors = np.random.default_rng(4).standard_normal((2, width)).astype(np.float32)
+    zeros = np.zeros_like(vectors)
+    save_file({"emp_params": zeros}, tmp_path / "kept.safetensors")
+    both = {"emp_params": zeros, "emp_params_out": vectors}
+    save_file(both, tmp_path / "zebra.safetensors")
+    pipeline = Pipeline(nets, embeddings=InversionFolder(tmp_path))
+    plain, found = (pipeline.embed(f"a {word} house").prompt for word in ("kept", "zebra"))
+    np.testing.assert_array_equal(found[2:4], vectors)
+    kept = [row for row in range(len(plain)) if row not in (2, 3)]
+    np.testing.assert_array_equal(found[kept], plain[kept])
+    assert not np.array_equal(found[2:4], plain[2:4])
+
+
 def test_pictures_follow_the_files_at_once(device: Device, tmp_path: Path) -> None:
     pipeline = pipeline_with(device, tmp_path, "sd2")
     bare = Pipeline(networks(device, "sd2"))
