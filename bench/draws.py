@@ -17,17 +17,17 @@ _POOL = 2**22
 
 def normal(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
     """Return normal numbers of deviation 1."""
-    return _repeated(_normal(min(math.prod(shape), _POOL), seed), shape)
+    return _repeat(_normal(min(math.prod(shape), _POOL), seed), shape)
 
 
 def uniform(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
     """Return numbers from 0 up to 1."""
-    return _repeated(_uniform(min(math.prod(shape), _POOL), seed), shape)
+    return _repeat(_uniform(min(math.prod(shape), _POOL), seed), shape)
 
 
 def integers(shape: tuple[int, ...], end: int, seed: int = 0) -> NDArray[np.int64]:
     """Return integers from 0 up to ``end``."""
-    return _repeated(_integers(min(math.prod(shape), _POOL), end, seed), shape)
+    return _repeat(_integers(min(math.prod(shape), _POOL), end, seed), shape)
 
 
 @functools.lru_cache(4)
@@ -45,6 +45,6 @@ def _integers(count: int, end: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(0, end, count)
 
 
-def _repeated(pool: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _repeat(pool: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the pool over and over, in a new array."""
     return np.resize(pool, shape)
