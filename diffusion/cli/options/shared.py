@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from typer import Argument, Option
 
@@ -34,10 +35,12 @@ __all__ = [
     "SizeOption",
     "StartSizeOption",
     "StartsOption",
+    "StrengthsOption",
     "TokenizerOption",
     "UpscalerFolderOption",
     "VaeFolderOption",
     "VramOption",
+    "name_option",
     "require_prompt",
 ]
 
@@ -154,6 +157,10 @@ WeightsOption = Annotated[
 NetworkTypeOption = Annotated[
     str | None, Option(metavar="NAME", help="Number type of the networks: f16 or f32.")
 ]
+StrengthsOption = Annotated[
+    list[float] | None,
+    Option(help="Strength; 1 is what it was trained for.", show_default="1"),
+]
 StartsOption = Annotated[
     list[float] | None,
     Option(metavar="SHARE", help="Share of the steps after which it counts.", show_default="0"),
@@ -182,6 +189,16 @@ QuietOption = Annotated[
 DebugOption = Annotated[
     bool, Option("--debug", help="Show tracebacks, and what drivers print to stderr.")
 ]
+
+
+def name_option(names: Sequence[str], text: str, default: str) -> Any:
+    """Return an option that takes one of ``names``, which its help lists after ``text``."""
+    return Option(
+        metavar="NAME",
+        autocompletion=complete_from(names),
+        help=f"{text}: one of {', '.join(names)}.",
+        show_default=default,
+    )
 
 
 def require_prompt(prompt: str | None) -> str:

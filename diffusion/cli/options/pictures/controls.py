@@ -10,7 +10,13 @@ from typer import Option
 
 from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.pictures.repeated import RepeatedOptions
-from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
+from diffusion.cli.options.shared import (
+    EndsOption,
+    RegionsOption,
+    StartsOption,
+    StrengthsOption,
+    name_option,
+)
 from diffusion.control import (
     KINDS,
     MODES,
@@ -40,12 +46,7 @@ def _complete_preprocessors(incomplete: str) -> list[str]:
 
 PassesOption = Annotated[
     list[str] | None,
-    Option(
-        metavar="NAME",
-        autocompletion=complete_from(PASSES.names),
-        help=f"In which passes it counts with --hires: one of {', '.join(PASSES.names)}.",
-        show_default="both",
-    ),
+    name_option(PASSES.names, "In which passes it counts with --hires", "both"),
 ]
 
 
@@ -106,10 +107,7 @@ class ControlOptions(RepeatedOptions, panel="Pictures that lead", prefix="contro
             show_default="none: the picture is a map",
         ),
     ] = None
-    weight: Annotated[
-        list[float] | None,
-        Option(help="Strength; 1 is what the network was trained for.", show_default="1"),
-    ] = None
+    weight: StrengthsOption = None
     start: StartsOption = None
     end: EndsOption = None
     mode: Annotated[
@@ -124,12 +122,7 @@ class ControlOptions(RepeatedOptions, panel="Pictures that lead", prefix="contro
     ] = None
     resize: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(_RESIZES),
-            help=f"How the picture comes to the size drawn: one of {', '.join(_RESIZES)}.",
-            show_default="crop",
-        ),
+        name_option(_RESIZES, "How the picture comes to the size drawn", "crop"),
     ] = None
     region: RegionsOption = None
     mask: Annotated[
@@ -166,12 +159,10 @@ class ControlOptions(RepeatedOptions, panel="Pictures that lead", prefix="contro
     passes: PassesOption = None
     kind: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(KINDS.names),
-            help="What the picture shows, for a network that knows several kinds: one of "
-            f"{', '.join(KINDS.names)}.",
-            show_default="what the preprocessor makes",
+        name_option(
+            KINDS.names,
+            "What the picture shows, for a network that knows several kinds",
+            "what the preprocessor makes",
         ),
     ] = None
 

@@ -9,10 +9,15 @@ from typing import Annotated, ClassVar, Final
 from PIL import Image
 from typer import Option
 
-from diffusion.cli.options.completion import complete_from
 from diffusion.cli.options.pictures.controls import PassesOption
 from diffusion.cli.options.pictures.repeated import RepeatedOptions
-from diffusion.cli.options.shared import EndsOption, RegionsOption, StartsOption
+from diffusion.cli.options.shared import (
+    EndsOption,
+    RegionsOption,
+    StartsOption,
+    StrengthsOption,
+    name_option,
+)
 from diffusion.control import (
     COMBINATIONS,
     SCALINGS,
@@ -83,48 +88,24 @@ class ImagePromptOptions(RepeatedOptions, panel="Pictures as prompts", prefix="i
             show_default="one that fits, beside the adapter or in --controls",
         ),
     ] = None
-    weight: Annotated[
-        list[float] | None,
-        Option(help="Strength; 1 is what the adapter was trained for.", show_default="1"),
-    ] = None
+    weight: StrengthsOption = None
     start: StartsOption = None
     end: EndsOption = None
     type: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(WEIGHT_TYPES.names),
-            help=f"How the weight is spread over the UNet: one of {', '.join(WEIGHT_TYPES.names)}.",
-            show_default="linear",
-        ),
+        name_option(WEIGHT_TYPES.names, "How the weight is spread over the UNet", "linear"),
     ] = None
     combine: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(COMBINATIONS.names),
-            help=f"How several pictures become one prompt: one of {', '.join(COMBINATIONS.names)}.",
-            show_default="concat",
-        ),
+        name_option(COMBINATIONS.names, "How several pictures become one prompt", "concat"),
     ] = None
     scaling: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(SCALINGS.names),
-            help="What the weight multiplies: values, or keys too. One of "
-            f"{', '.join(SCALINGS.names)}.",
-            show_default="v",
-        ),
+        name_option(SCALINGS.names, "What the weight multiplies, values or keys too", "v"),
     ] = None
     resize: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME",
-            autocompletion=complete_from(_RESIZES),
-            help=f"How a picture becomes the square that is read: one of {', '.join(_RESIZES)}.",
-            show_default="crop",
-        ),
+        name_option(_RESIZES, "How a picture becomes the square that is read", "crop"),
     ] = None
     region: RegionsOption = None
     negative: Annotated[
