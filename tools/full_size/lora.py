@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,11 +24,11 @@ from diffusion.adapters import AdaptedModel, AdaptedPart, MergedAdapter, Merger,
 from diffusion.adapters.rank_bank import RankBank, bank_layers, size_of
 from diffusion.checkpoints.safetensors import write_safetensors
 from diffusion.models.low_rank import updates
-from diffusion.models.unet import UNet, time_features
-from gpucore import Buffer, Device, Graph, u32
+from diffusion.models.unet import UNet
+from gpucore import Device, Graph, u32
 from gpustd.matmul.low_rank import NO_UPDATE
 from tools.full_size.random_folder import draw_weight
-from tools.full_size.unets import Loaded, chosen_unet, unet_parser
+from tools.full_size.unets import PARTS, Inputs, Loaded, chosen_unet, unet_parser
 
 __all__ = ["main"]
 
@@ -56,30 +55,24 @@ class Call:
 
     def __init__(self, device: Device, loaded: Loaded, size: int, bank: RankBank | None) -> None:
         self.device = device
-        config, dtype, rng = loaded.config, loaded.dtype, np.random.default_rng(7)
-        side = size // 8
-
-        def upload(*shape: int) -> Buffer[Any]:
-            return device.buffer_from_array(rng.standard_normal(shape), dtype)
-
-        latents = upload(1, side, side, config.in_channels)
-        features = device.buffer_from_array(time_features([500.0], config), dtype)
-        text = upload(2, 77, config.cross_attention_dim)
-        width = config.projection_class_embeddings_input_dim
-        added = loaded.network.embed_added(upload(2, width)) if width else None
-        slots = device.buffer_from_array(np.full(2, NO_UPDATE, np.uint32), u32)
+        inputs = Inputs(device, loaded, size)
+        vectors = inputs.vectors
+        added = None if vectors is None else loaded.network.embed_added(vectors)
+        slots = device.buffer_from_array(np.full(PARTS, NO_UPDATE, np.uint32), u32)
         self.chosen = slots
         beside = None if bank is None else bank.updates(slots)
         with device.capture() as self.prompt, updates(beside):
-            prompt = loaded.network.prompt_keys(text)
+            prompt = loaded.network.prompt_keys(inputs.text)
         self.prompt.replay()
         self.graph: Graph
         with device.capture() as self.graph, device.region("unet"), updates(beside):
-            self.output = loaded.network(latents, features, prompt, parts=2, added=added)
+            self.output = loaded.network(
+                inputs.latents, inputs.time, prompt, parts=PARTS, added=added
+            )
 
     def choose(self, slot: int) -> None:
         """Take the adapters of a slot, as drawings do: the prompt's keys are computed anew."""
-        self.chosen.write(np.full(2, slot, np.uint32))
+        self.chosen.write(np.full(PARTS, slot, np.uint32))
         self.prompt.replay()
 
     def seconds(self) -> float:

@@ -9,20 +9,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder, Weights
 from diffusion.checkpoints.safetensors import write_safetensors
 from diffusion.checkpoints.weights import open_weights
 from diffusion.models.module import load
-from diffusion.models.unet import UNet
+from diffusion.models.unet import UNet, time_features
 from diffusion.models.unet_config import UNetConfig
-from gpucore import Device, DType, f16, f32
+from gpucore import Buffer, Device, DType, f16, f32
 from tools.full_size.models import BLOCKS, MODELS
 from tools.full_size.random_folder import draw_weight
 
-__all__ = ["ChosenUNet", "Loaded", "chosen_unet", "unet_parser"]
+__all__ = ["PARTS", "ChosenUNet", "Inputs", "Loaded", "chosen_unet", "unet_parser"]
+
+PARTS: Final = 2
+"""Texts of a call with guidance."""
 
 
 class Loaded(NamedTuple):
@@ -32,6 +37,27 @@ class Loaded(NamedTuple):
     config: UNetConfig
     weights: Weights
     dtype: type[DType]
+
+
+class Inputs:
+    """Random inputs of a UNet's call for one picture with guidance, and what is drawn after them.
+
+    ``vectors``: what is embedded beside the time, where the model has that.
+    """
+
+    def __init__(self, device: Device, loaded: Loaded, size: int) -> None:
+        self._device, self._dtype = device, loaded.dtype
+        self._numbers = np.random.default_rng(7)
+        config, side = loaded.config, size // 8
+        width = config.projection_class_embeddings_input_dim
+        self.latents = self.draw(1, side, side, config.in_channels)
+        self.time = device.buffer_from_array(time_features([500.0], config), loaded.dtype)
+        self.text = self.draw(PARTS, 77, config.cross_attention_dim)
+        self.vectors = self.draw(PARTS, width) if width else None
+
+    def draw(self, *shape: int) -> Buffer[Any]:
+        """Return random numbers."""
+        return self._device.buffer_from_array(self._numbers.standard_normal(shape), self._dtype)
 
 
 class ChosenUNet(NamedTuple):
