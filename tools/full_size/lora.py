@@ -20,7 +20,15 @@ from pathlib import Path
 import numpy as np
 
 from bench.measure import replay_seconds
-from diffusion.adapters import AdaptedModel, AdaptedPart, MergedAdapter, Merger, open_adapter
+from diffusion.adapters import (
+    AdaptedModel,
+    AdaptedPart,
+    Adapter,
+    MergedAdapter,
+    Merger,
+    open_adapter,
+)
+from diffusion.adapters.packed_factors import PackedFactors
 from diffusion.adapters.rank_bank import RankBank, bank_layers, size_of
 from diffusion.checkpoints.safetensors import write_safetensors
 from diffusion.models.low_rank import updates
@@ -108,9 +116,29 @@ def measure(device: Device, loaded: Loaded, size: int, rank: int, *, profile: bo
         opening = least_seconds(device, lambda: open_adapter(path, model))
         print(f"open and check: {1e3 * opening:.1f} ms", flush=True)
         adapter = open_adapter(path, model)
+        _measure_transfers(device, adapter)
         chosen = [MergedAdapter(adapter, 1.0, 1.0)]
         _measure_beside(device, loaded, size, parts, chosen, profile=profile)
         _measure_merged(device, loaded, size, parts, chosen)
+
+
+def _measure_transfers(device: Device, adapter: Adapter) -> None:
+    """Print what a slot and a merge have in common: reading the file, and the uploads."""
+    packed = PackedFactors(device, [change.group for change in adapter.changes.values()])
+
+    def move() -> None:
+        with packed.reading() as upload:
+            upload()
+
+    moving = least_seconds(device, move)
+    arrays = [np.zeros(each.shape, each.dtype.numpy) for each in packed.buffers]
+
+    def write() -> None:
+        for buffer, array in zip(packed.buffers, arrays, strict=True):
+            buffer.write(array)
+
+    writing = least_seconds(device, write)
+    print(f"read and upload it: {1e3 * moving:.1f} ms; upload alone: {1e3 * writing:.1f} ms")
 
 
 def _measure_beside(
