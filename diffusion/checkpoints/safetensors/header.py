@@ -8,7 +8,6 @@ reference reader does (a test compares the two). No name may stand twice, nothin
 the brace, and ranks, names, counts and products are bounded.
 """
 
-import functools
 import math
 import re
 from typing import NamedTuple
@@ -51,7 +50,6 @@ class _Fields(NamedTuple):
     span: tuple[int, ...]
 
 
-@functools.lru_cache(maxsize=8)  # a model's files are opened again for each plan
 def parse_header(text: bytes, file: FilePath, data_start: int, data_bytes: int) -> Header:
     """Read and check a whole header.
 

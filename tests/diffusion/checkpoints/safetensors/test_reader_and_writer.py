@@ -277,7 +277,7 @@ def test_header_is_padded_to_eight_bytes(tmp_path: Path) -> None:
 
 
 def test_a_header_is_that_of_the_file_as_it_is(tmp_path: Path) -> None:
-    """Headers are kept; another one of the same length, time and path is read all the same."""
+    """Another one of the same length, time and path is read all the same."""
     path = tmp_path / "x.safetensors"
     for name in ("a", "b"):
         path.write_bytes(save({name: np.zeros(3, np.float32)}))
