@@ -32,7 +32,7 @@ NOTES = (
     Note(
         "*: first step, pipelines cached (cuda)",
         "First step through CUDA",
-        "kernels and rendered shaders cached on disk, compiled modules kept: an H100 then took 1.53 s, "
+        "kernels and rendered shaders cached on disk, compiled modules kept; an H100 took 1.53 s, "
         "and 7.3 without cached kernels, where this H200 took 2.15",
         "most of it imports Python's modules, compiles none, and opens the card",
     ),
