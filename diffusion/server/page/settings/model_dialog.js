@@ -74,8 +74,9 @@ function downloadForm(act) {
   const name = h("input", { type: "text", id, required: true, minlength: 3, maxlength: 300, autocomplete: "off", spellcheck: "false", placeholder: "owner/name" });
   const begin = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    await act("POST", "download", { model: name.value.trim() });
-    name.value = "";
+    const given = name.value;
+    await act("POST", "download", { model: given.trim() });
+    if (name.value === given) name.value = ""; // else the next one has been typed meanwhile
   };
   return h("form", { class: "save-form", onsubmit: (/** @type {Event} */ event) => begin(event).catch(notifyError) },
     h("div", { class: "field" }, h("label", { for: id }, "Fetch a model from the Hugging Face Hub"), name),

@@ -269,3 +269,24 @@ def test_a_model_is_fetched_and_used(
         dialog.get_by_role("button", name="Draw with some/model").click()
     expect(dialog).to_be_hidden()
     expect(page.get_by_label("Model", exact=True)).to_have_value("some/model")
+
+
+def test_a_name_that_is_typed_while_another_is_sent_stays(page: Any, live: Live) -> None:
+    page.get_by_role("button", name="Models", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Models")
+    name = dialog.get_by_label("Fetch a model from the Hugging Face Hub")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/models/download", hold)
+    name.fill("some/first")
+    with page.expect_request("**/models/download"):
+        name.press("Enter")
+    name.fill("some/second")
+    (route,) = held
+    with page.expect_response("**/api/v1/vaes"):  # the lists that it looks at behind an answer
+        route.fulfill(status=202, json={})
+    page.evaluate("() => new Promise((end) => setTimeout(end, 200))")
+    expect(name).to_have_value("some/second")
