@@ -141,7 +141,7 @@ def _without_outputs(entries: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Vectors(NamedTuple):
-    """What `LearnedWord` has under these names."""
+    """Hold a word's vectors for each text encoder, and those that replace its output."""
 
     vectors: tuple[Array, ...]
     outputs: tuple[Array | None, ...]
