@@ -237,11 +237,8 @@ class CardBackend:
         action = "submitting commands"
         self._enter_context(action)  # what is to be destroyed waits: the card should begin
         for commands in lists:
-            if len(self._lanes.all) == 1:
+            with self._lanes.submission(lane, commands):
                 self._run_all(action, commands, lane.stream)
-            else:
-                with self._lanes.submission(lane, commands):
-                    self._run_all(action, commands, lane.stream)
             self._sent += len(commands)
         self._sharing.note_submitted()
 
