@@ -48,10 +48,8 @@ demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a r
 serve: $(VENV)/.setup-serve $(VENV)/.setup-vulkan ## set up, then serve on 127.0.0.1:7860 (ARGS="--port 8000")
 	@$(VENV)/bin/avila serve $(ARGS)
 
-TESTED := $(VENV)/.setup-dev $(VENV)/.setup-vulkan $(VENV)/.setup-chromium $(VENV)/.setup-hip
-
 .PHONY: test
-test: $(TESTED) ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
+test: $(VENV)/.setup-dev $(VENV)/.setup-vulkan $(VENV)/.setup-chromium $(VENV)/.setup-hip ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
 ifeq ($(strip $(ARGS)),)
 	$(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
 	$(PYTEST) tests/diffusion
@@ -59,12 +57,9 @@ else
 	$(PYTEST) $(ARGS)
 endif
 
-USUAL := AVILA_TEST_ENGINES=all AVILA_TEST_USUAL=1
-
 .PHONY: test-engines
-test-engines: $(TESTED) ## what `make test` runs, on every engine
-	$(USUAL) $(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
-	$(USUAL) $(PYTEST) tests/diffusion
+test-engines: ## what `make test` runs, on every engine
+	AVILA_TEST_ENGINES=all AVILA_TEST_USUAL=1 $(MAKE) test
 
 # What `make test` has run before is left out.
 EVERY_ENGINE := AVILA_TEST_ENGINES=all AVILA_TEST_REST=1
