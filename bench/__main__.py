@@ -92,22 +92,17 @@ def sort_entries(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
 
 def run(
     device: Device,
-    stems: Sequence[str],
+    found: Iterable[Entry],
+    peers: Peers,
     earlier: Mapping[str, Any],
     limit: float = math.inf,
-    *,
-    with_peers: bool = True,
-    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Time entries until ``limit`` seconds are over, print the table, return the report.
 
     ``earlier`` is a report of the same machine, or empty. An entry that fails has no row.
-    ``only`` as in `pick_entries`. Raises `ValueError`.
     """
-    found = pick_entries(entries(stems, device), only)
     todo = sort_entries(found, [row["name"] for row in earlier.get("rows", ())])
     end = time.monotonic() + limit
-    peers = Peers.of(device) if with_peers else Peers(numpy=False)
     roofs = Roofs(device, peers.torch)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
     print(HEAD)
@@ -159,7 +154,7 @@ def main() -> int:
     parser.add_argument(
         "--no-peers",
         action="store_true",
-        help="time PyTorch and CuPy not at all, as where two of our devices are compared",
+        help="time no peers, as where two of our devices are compared",
     )
     parser.add_argument(
         "--only",
@@ -175,14 +170,13 @@ def main() -> int:
     try:
         device = open_device(options.device)
         earlier = read_earlier(options.json, device) if options.json else {}
-        pick_entries(entries(options.operations or OPERATIONS, device), options.only)  # may raise
+        found = pick_entries(entries(options.operations or OPERATIONS, device), options.only)
     except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that results are kept
-    stems = options.operations or OPERATIONS
-    with_peers = not options.no_peers
-    result = run(device, stems, earlier, options.limit, with_peers=with_peers, only=options.only)
+    peers = Peers(numpy=False) if options.no_peers else Peers.of(device)
+    result = run(device, found, peers, earlier, options.limit)
     if options.json:
         part = options.json.with_name(f"{options.json.name}.part")
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

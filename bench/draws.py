@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,34 +15,21 @@ _POOL = 2**22
 
 def normal(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
     """Return normal numbers of deviation 1."""
-    return _repeat(_normal(min(math.prod(shape), _POOL), seed), shape)
+    rng = np.random.default_rng(seed)
+    return np.resize(rng.standard_normal(_pool_size(shape), np.float32), shape)
 
 
-def uniform(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
+def uniform(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return numbers from 0 up to 1."""
-    return _repeat(_uniform(min(math.prod(shape), _POOL), seed), shape)
+    return np.resize(np.random.default_rng(0).random(_pool_size(shape), np.float32), shape)
 
 
 def integers(shape: tuple[int, ...], end: int, seed: int = 0) -> NDArray[np.int64]:
     """Return integers from 0 up to ``end``."""
-    return _repeat(_integers(min(math.prod(shape), _POOL), end, seed), shape)
+    rng = np.random.default_rng(seed)
+    return np.resize(rng.integers(0, end, _pool_size(shape)), shape)
 
 
-@functools.lru_cache(4)
-def _normal(count: int, seed: int) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).standard_normal(count, np.float32)
-
-
-@functools.lru_cache(4)
-def _uniform(count: int, seed: int) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).random(count, np.float32)
-
-
-@functools.lru_cache(4)
-def _integers(count: int, end: int, seed: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed).integers(0, end, count)
-
-
-def _repeat(pool: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the pool over and over, in a new array."""
-    return np.resize(pool, shape)
+def _pool_size(shape: tuple[int, ...]) -> int:
+    """Return how many numbers of a shape are drawn; they are repeated to fill the rest."""
+    return min(math.prod(shape), _POOL)
