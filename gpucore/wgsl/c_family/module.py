@@ -68,12 +68,12 @@ MAX_BY_VALUE: Final = 1024
 
 _XYZ: Final = "w_vec<unsigned, 3>{{{0}.x, {0}.y, {0}.z}}"
 _BUILT_INS: Final = {
-    "local_invocation_id": _XYZ.format("threadIdx"),
+    "local_invocation_id": "w_vec<unsigned, 3>{W_THREAD_X, W_THREAD_Y, W_THREAD_Z}",
     "workgroup_id": _XYZ.format("blockIdx"),
     "num_workgroups": _XYZ.format("gridDim"),
     "global_invocation_id": (
-        "w_vec<unsigned, 3>{blockIdx.x * W_X + threadIdx.x, blockIdx.y * W_Y + threadIdx.y, "
-        "blockIdx.z * W_Z + threadIdx.z}"
+        "w_vec<unsigned, 3>{blockIdx.x * W_X + W_THREAD_X, blockIdx.y * W_Y + W_THREAD_Y, "
+        "blockIdx.z * W_Z + W_THREAD_Z}"
     ),
     "local_invocation_index": "w_index",
     "subgroup_invocation_id": "w_index % W_WAVE",
@@ -196,8 +196,7 @@ class _Kernel:
         last, present = divmod(math.prod(self._size), self._target.lanes)
         if not present:
             return "W_EVERY"
-        index = "(threadIdx.x + W_X * (threadIdx.y + W_Y * threadIdx.z))"
-        return f"({index} / W_WAVE == {last}u ? (w_mask){(1 << present) - 1}ull : W_EVERY)"
+        return f"(W_INDEX / W_WAVE == {last}u ? (w_mask){(1 << present) - 1}ull : W_EVERY)"
 
     # Types and memory outside of functions
 
@@ -356,7 +355,7 @@ class _Kernel:
         yield f"{KERNEL}({', '.join(parameters)}) {{"
         yield "    w_module w_m;"
         yield from (f"    {line}" for line in setting)
-        yield "    const unsigned w_index = threadIdx.x + W_X * (threadIdx.y + W_Y * threadIdx.z);"
+        yield "    const unsigned w_index = W_INDEX;"
         yield from self._zeroing()
         arguments = ", ".join(self._argument(p) for p in self._entry.parameters)
         yield f"    w_m.{user_name(self._entry.name)}({arguments});"

@@ -10,6 +10,11 @@
 // Kernels with checks have it in each loop. C++ takes it that a loop without effects ends, and what
 // follows from that, such as the order of numbers behind it; this is an effect, and no instruction.
 #define W_TURN asm volatile("")
+// The place of an invocation in its workgroup. Compilers do not know that it is 0 along an axis of one.
+#define W_THREAD_X (W_X == 1u ? 0u : threadIdx.x)
+#define W_THREAD_Y (W_Y == 1u ? 0u : threadIdx.y)
+#define W_THREAD_Z (W_Z == 1u ? 0u : threadIdx.z)
+#define W_INDEX (W_THREAD_X + W_X * (W_THREAD_Y + W_Y * W_THREAD_Z))
 
 // Numbers of 16 bits
 

@@ -241,3 +241,21 @@ def test_quotient_and_remainder_are_one_division(compiler: CudaCompiler) -> None
     text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
     assert len(re.findall(r"(div|rem)\.u32", text)) == 1
     assert "bra" not in text
+
+
+PLACE = """
+@group(0) @binding(0) var<storage, read_write> y: array<vec4u>;
+@compute @workgroup_size(SIZE) fn main(
+    @builtin(local_invocation_index) t: u32,
+    @builtin(global_invocation_id) id: vec3u,
+) { y[t] = vec4u(id, t); }
+"""
+
+
+@pytest.mark.parametrize(("size", "axes"), [("64", "x"), ("8, 1, 4", "xz"), ("8, 4, 2", "xyz")])
+def test_places_along_axes_of_one_are_not_asked_for(
+    compiler: CudaCompiler, size: str, axes: str
+) -> None:
+    kernel = print_kernel(PLACE.replace("SIZE", size), "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    assert set(re.findall(r"%tid\.(\w)", text)) == set(axes)
