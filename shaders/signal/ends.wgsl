@@ -108,7 +108,9 @@ fn column_of(index: u32) -> Column {
 
 //% if source in ("hermitian", "hermitian_pairs")
 fn spectrum(at: Column, k: u32) -> vec2<f32> {
+//% if cropped_source
     if (k >= params.x_count) { return vec2<f32>(); }
+//% endif
     let v = x[(at.outer * params.x_extent + k) * params.inner + at.inner];
     return vec2<f32>(v.x, v.y * params.x_sign);
 }

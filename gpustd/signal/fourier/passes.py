@@ -185,7 +185,6 @@ class Pass:
             tables.append(twiddle.roots(device, 2 * pairs))
             halves = twiddle.root_levels(2 * pairs)
         is_cpu = device_limits(device).is_cpu
-        uncropped = source.kind not in ("complex", "real") or source.count == n
         spec: dict[str, Value] = {
             "source": source.kind,
             "target": "complex" if target.kind == "spectrum" else target.kind,
@@ -193,7 +192,7 @@ class Pass:
             "joined_target": target.as_pairs,
             "load_by": source.factors is not None,
             "store_by": target.factors is not None,
-            "cropped_source": is_cpu or not uncropped,
+            "cropped_source": is_cpu or source.count < _read_count(source, n),
             "cropped_target": is_cpu or target.count < n,
             "rows_target": target.rows,
             "framed": source.framing is not None,
@@ -239,6 +238,19 @@ class Pass:
             sizes |= {"length": length, "hop": hop, "start": framing.start, "reach": framing.reach}
             sizes["first"] = target.first
         return sizes
+
+
+def _read_count(source: PassInput, n: int) -> int:
+    """Return how many numbers a transform of ``n`` reads, where the kernel can test for it."""
+    match source.kind:
+        case "complex" | "real":
+            return n
+        case "hermitian":
+            return n // 2 + 1
+        case "hermitian_pairs":
+            return source.full_length + 1
+        case _:  # pairs and frames are cropped in any case
+            return 0
 
 
 def _tile_spec(tile: Tile, length: int, ends: Ends) -> dict[str, Value]:

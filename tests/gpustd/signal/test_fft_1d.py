@@ -75,6 +75,15 @@ def test_a_large_prime_times_two(device: Device, name: str) -> None:
     check(device, name, numbers((2, 34, 3), complex_=name == "irfft"), 34, 1)
 
 
+# Pairs, an odd length, and both by Bluestein's rule, whose sequence is longer than the spectrum.
+@pytest.mark.parametrize("n", [96, 81, 194, 97])
+def test_half_spectra_on_gpus(device: Device, n: int) -> None:
+    """A whole one is read without a test of each number; zeros follow a short one."""
+    with force_variant("fft", "workgroup"):
+        for extent in (n // 2 + 1, n // 2 - 3, n // 2 + 4):
+            check(device, "irfft", numbers((2, extent), complex_=True), n)
+
+
 # One number, a butterfly of each radix, several of them, primes, a large prime's multiple.
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 11, 13, 77, 1024, 97]
 
