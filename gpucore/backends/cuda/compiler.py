@@ -9,14 +9,21 @@ import contextlib
 import ctypes as c
 import functools
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from gpucore.backends.cuda.occupancy import occupy
 from gpucore.backends.drivers.compiler import Compiler
+from gpucore.integers import ceil_div
+from gpucore.wgsl.c_family import PrintedKernel
 
 __all__ = ["CudaCompiler", "load_compiler"]
+
+_FEW_REGISTERS: Final = 40
+"""Registers that leave three quarters of the threads to a multiprocessor: a kernel saved none."""
 
 
 class CudaCompiler(Compiler):
@@ -42,6 +49,38 @@ class CudaCompiler(Compiler):
         found = (c.c_int * count.value)()
         self._library.nvrtcGetSupportedArchs(found)
         return tuple(found)
+
+    @property
+    def identity(self) -> str:
+        return f"{super().identity} {_tried_bounds()}"
+
+    def compile_kernel(self, kernel: PrintedKernel, architecture: str) -> bytes:
+        """Return the machine code of a kernel, with more registers where few workgroups pay for it.
+
+        NVRTC saves registers for more workgroups: it spills, or asks memory for one number after
+        the other. A kernel may give up a quarter of its workgroups on a multiprocessor, no more:
+        with half of them, scans and transforms that wait for memory were a fifth slower. It must
+        stop to spill, or, where it does not, fill the multiprocessor's registers as before.
+        """
+        code = self.compile(kernel.text, architecture)
+        before, tried = occupy(code, kernel, architecture), _tried_bounds()
+        if before is None or before.usage.registers <= _FEW_REGISTERS:
+            return code
+        spills, least = before.usage.stack > 0, ceil_div(3 * before.workgroups, 4)
+        if not (tried == "quarter" or (tried and spills)) or (
+            spills and least == before.workgroups
+        ):
+            return code
+        other = self.compile(kernel.bounded_text(least), architecture)
+        after = occupy(other, kernel, architecture)
+        if after is None or after.usage.stack:
+            return code
+        return other if spills or after.registers >= before.registers else code
+
+
+def _tried_bounds() -> str:
+    """Return which kernels may give up workgroups: those that spill (spills), or all (quarter)."""
+    return os.environ.get("AVILA_TRY_BOUNDS", "")
 
 
 @functools.cache

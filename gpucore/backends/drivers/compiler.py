@@ -9,7 +9,7 @@ import ctypes as c
 from typing import Any, ClassVar, Final, NamedTuple
 
 from gpucore.backends.drivers.errors import DriverError
-from gpucore.wgsl.c_family import Target
+from gpucore.wgsl.c_family import PrintedKernel, Target
 
 __all__ = ["Compiler", "Toolchain"]
 
@@ -72,6 +72,10 @@ class Compiler:
             return self._bytes(self.code_name, program)
         finally:
             self._function("DestroyProgram")(c.byref(program))
+
+    def compile_kernel(self, kernel: PrintedKernel, architecture: str) -> bytes:
+        """Return the machine code of a printed kernel, as `compile` does."""
+        return self.compile(kernel.text, architecture)
 
     def _bytes(self, what: str, program: c.c_void_p) -> bytes:
         size = c.c_size_t()

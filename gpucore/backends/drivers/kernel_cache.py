@@ -58,7 +58,7 @@ def compile_wgsl(
     found = _load(file)
     if found is None:
         printed = print_kernel(source, entry, constants, checks=checks, target=target)
-        code = compiler.compile(printed.text, architecture)
+        code = compiler.compile_kernel(printed, architecture)
         found = Compiled(code, printed.workgroup_size, printed.launch_memory)
         _store(file, found)
     return found

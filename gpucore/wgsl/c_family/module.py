@@ -100,6 +100,16 @@ class PrintedKernel:
         """The whole source."""
         return f"{self.prelude}{self.body}"
 
+    @property
+    def threads(self) -> int:
+        """The invocations of a workgroup."""
+        return math.prod(self.workgroup_size)
+
+    def bounded_text(self, workgroups: int) -> str:
+        """Return the source for CUDA, so that ``workgroups`` at least fit a multiprocessor."""
+        bounds = f"__launch_bounds__({self.threads}"
+        return f"{self.prelude}{self.body.replace(f'{bounds})', f'{bounds}, {workgroups})', 1)}"
+
 
 def print_kernel(
     source: str,
