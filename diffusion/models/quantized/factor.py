@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from diffusion.models.weights import LEAST_PARKED, FileArray, Parameter, Weight
 from gpucore import Buffer, Device, DType, f32, u32
 from gpucore.memory.host import HostArray
 from gpustd import QuantizedWeight
 from gpustd.matmul.quantized import QuantizedPart
-from gpustd.quantization import QuantizedTensor, block_format
+from gpustd.quantization import QuantizedTensor
 
 __all__ = ["Factor", "Operand"]
 
@@ -130,13 +127,12 @@ class Factor(Operand, Parameter):
             super().fill(array, device, dtype)
 
     def reserve(self, device: Device, dtype: type[DType], blocks: str | None = None) -> None:
+        self.release()
+        self._dtype = dtype
         if blocks is None:
             super().reserve(device, dtype)
         else:
-            nbytes = block_format(blocks).size_of(math.prod(self.shape))
-            self.fill(
-                QuantizedTensor(blocks, self.shape, np.zeros(nbytes, np.uint8)), device, dtype
-            )
+            self._quantized = QuantizedWeight.reserve(blocks, self.shape, device)
 
     def fill_from(self, weight: Buffer[f32], dtype: type[DType]) -> None:
         self.release()

@@ -137,19 +137,25 @@ class Parameter(Weight):
         ``blocks``: the format of a quantised weight.
         """
         dtype = f32 if self.layout == "vector" else dtype
-        stored = device.buffer(dtype, self.shape)
-        self._parked = None
-        # As `_lay_out`, without the launch: planning loads a model many times.
-        self._buffer = device.buffer(dtype, self.laid_out) if self.layout in _AXES else stored
+        self._lay_out(device.buffer(dtype, self.shape), moves=False)
 
     def fill_from(self, weight: Buffer[f32], dtype: type[DType]) -> None:
         """Round a weight of the file's shape that lies on the device, and lay it out."""
         self._lay_out(cast(weight, f32 if self.layout == "vector" else dtype))
 
-    def _lay_out(self, buffer: Buffer[Any]) -> None:
+    def _lay_out(self, buffer: Buffer[Any], *, moves: bool = True) -> None:
+        """Take a buffer of the file's shape; ``moves``: its numbers, else only memory for them.
+
+        Planning loads a model many times, and records no launch for it.
+        """
         axes = _AXES.get(self.layout)
         self._parked = None
-        self._buffer = buffer if axes is None else transpose(buffer, axes)
+        if axes is None:
+            self._buffer = buffer
+        elif moves:
+            self._buffer = transpose(buffer, axes)
+        else:
+            self._buffer = buffer.device.buffer(buffer.dtype, self.laid_out)
 
 
 class Table(Parameter):

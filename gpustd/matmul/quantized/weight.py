@@ -85,17 +85,28 @@ class QuantizedWeight:
 
         Raises `ShapeError`.
         """
-        shape = tensor.shape
-        if len(shape) not in (2, 4) or 0 in shape:
-            raise ShapeError(
-                f"QuantizedWeight: a tensor must be (N, K) or (Cout, C, kh, kw) and not empty, "
-                f"got {shape}"
-            )
-        columns, depth = shape[0], math.prod(shape[1:])
+        _require_weight_shape(tensor.shape)
         words = device.buffer_from_array(_words(tensor))
+        return cls._of(
+            tensor.format, tensor.shape, transpose(words) if len(words.shape) == 2 else words
+        )
+
+    @classmethod
+    def reserve(cls, form: str, shape: tuple[int, ...], device: Device) -> QuantizedWeight:
+        """Return what `upload` returns for a tensor of a shape, with undefined values.
+
+        It takes the same memory in the same order. Raises `ShapeError`.
+        """
+        _require_weight_shape(shape)
+        words = device.buffer(u32, _words_shape(form, shape))
         if len(words.shape) == 2:
-            words = transpose(words)
-        part = QuantizedPart(tensor.format, words, depth, columns, math.prod(shape[2:]))
+            words = device.buffer(u32, words.shape[::-1])
+        return cls._of(form, shape, words)
+
+    @classmethod
+    def _of(cls, form: str, shape: tuple[int, ...], words: Buffer[u32]) -> QuantizedWeight:
+        """Return the weight of a tensor of a shape, whose words lie as products take them."""
+        part = QuantizedPart(form, words, math.prod(shape[1:]), shape[0], math.prod(shape[2:]))
         return cls((shape[1], shape[0]) if len(shape) == 2 else (*shape[2:], *shape[1::-1]), [part])
 
     @classmethod
@@ -152,6 +163,23 @@ class QuantizedWeight:
             _expand(part, y, first)
             first += part.columns
         return y
+
+
+def _require_weight_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) not in (2, 4) or 0 in shape:
+        raise ShapeError(
+            f"QuantizedWeight: a tensor must be (N, K) or (Cout, C, kh, kw) and not empty, "
+            f"got {shape}"
+        )
+
+
+def _words_shape(form: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of what `_words` returns for a tensor of a shape."""
+    layout = block_format(form)
+    columns, depth = shape[0], math.prod(shape[1:])
+    if depth % layout.elements:
+        return (ceil_div(layout.size_of(columns * depth), 4),)
+    return columns, ceil_div(layout.size_of(depth), 4) + (layout.elements == 1)
 
 
 def _words(tensor: QuantizedTensor) -> NDArray[np.uint32]:

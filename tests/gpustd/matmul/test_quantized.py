@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,24 @@ def test_matrices_side_by_side(device: Device, names: tuple[str, ...]) -> None:
     np.testing.assert_array_equal(gemm(a, joined).read(), expected)
 
 
+@pytest.mark.one_engine
+@pytest.mark.parametrize("name", BLOCK_FORMATS)
+def test_a_reserved_weight_takes_what_an_uploaded_one_does(name: str) -> None:
+    """At the end, and in between."""
+    for shape in fitting(name, MATRICES + FILTERS):
+        found = []
+        for is_reserved in (False, True):
+            with closing(Device.null()) as own:
+                if is_reserved:
+                    weight = QuantizedWeight.reserve(name, shape, own)
+                else:
+                    weight = QuantizedWeight.upload(draw(name, shape), own)
+                (part,) = weight.parts
+                shapes = weight.shape, part.words.shape, part.depth, part.columns, part.taps
+                found.append((shapes, own.memory))
+        assert found[0] == found[1]
+
+
 def test_errors(device: Device) -> None:
     weight = QuantizedWeight.upload(draw("q8_0", (4, 32)), device)
     deeper = QuantizedWeight.upload(draw("q8_0", (4, 64)), device)
@@ -246,6 +265,8 @@ def test_errors(device: Device) -> None:
         QuantizedWeight.join([weight, deeper])
     with pytest.raises(ShapeError, match="must be"):
         QuantizedWeight.upload(draw("q8_0", (2, 4, 32)), device)
+    with pytest.raises(ShapeError, match="must be"):
+        QuantizedWeight.reserve("q8_0", (2, 4, 32), device)
     with pytest.raises(DTypeError, match="dtype must be f16 or f32"):
         weight.expand(ArgumentError)  # type: ignore[type-var]
     with pytest.raises(ArgumentError, match="weights must lie on"):
