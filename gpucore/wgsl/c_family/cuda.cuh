@@ -32,8 +32,10 @@ W_DEV w_half w_fma(w_half a, w_half b, w_half c) {
 #endif
 
 // As accurate as WGSL asks for, as division is with --prec-div=false: CUDA's own take several times as long.
+// WGSL's pow(a, b) is exp2(b * log2(a)).
 #define W_EXP __expf
 #define W_LOG __logf
+#define W_POW __powf
 
 // An index into a buffer, which has at most 2^31 bytes. Of a signed one the compiler moves what is
 // added to it into the instruction that loads; of an unsigned one it may not, since it wraps.

@@ -15,6 +15,7 @@ W_DEV unsigned w_clamp(unsigned a, unsigned b, unsigned c) { return w_min(w_max(
 #ifndef W_EXP
 #define W_EXP expf
 #define W_LOG logf
+#define W_POW powf
 #endif
 #define W_FLOAT1(name, expression)                                                                 \
     W_DEV float name(float a) { return expression; }                                               \
@@ -60,7 +61,7 @@ W_FLOAT1(w_trunc, truncf(a))
 W_FLOAT1(w_abs, fabsf(a))
 W_FLOAT1(w_sign, a > 0.0f ? 1.0f : a < 0.0f ? -1.0f : 0.0f)
 W_FLOAT2(w_atan2, atan2f(a, b))
-W_FLOAT2(w_pow, powf(a, b))
+W_FLOAT2(w_pow, W_POW(a, b))
 W_FLOAT2(w_step, a <= b ? 1.0f : 0.0f)
 W_FLOAT2(w_min, fminf(a, b))
 W_FLOAT2(w_max, fmaxf(a, b))
