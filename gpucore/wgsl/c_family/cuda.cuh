@@ -48,6 +48,11 @@ W_DEV unsigned w_u32(float a) { return __float2uint_rz(a); }
 template <class T> W_DEV T w_relaxed_load(const T* p) { return *(const volatile T*)p; }
 template <class T> W_DEV void w_relaxed_store(T* p, T a) { *(volatile T*)p = a; }
 
+// The index in a workgroup of whole warps. The compiler knows that lane 0 has the warp's number for all, so
+// that a branch by it needs no care for lanes that went elsewhere at each function of a subgroup behind it.
+#define W_INDEX_BY_SUBGROUP                                                                        \
+    (__shfl_sync(0xffffffffu, W_INDEX / W_WAVE, 0) * W_WAVE | W_INDEX % W_WAVE)
+
 // Lanes of a warp: W_LANES is the mask of those that call a function together
 
 #define W_ACTIVE __activemask()
@@ -59,6 +64,10 @@ template <class T> W_DEV void w_relaxed_store(T* p, T a) { *(volatile T*)p = a; 
 #define W_ANY_LANE(a) __any_sync(W_LANES, a)
 #define W_BALLOT(a) __ballot_sync(W_LANES, a)
 using w_mask = unsigned;
+#if __CUDA_ARCH__ >= 800
+#define W_REDUCED(Number, name, call)                                                              \
+    W_DEV Number name(Number a) { return call(W_LANES, a); }
+#endif
 W_DEV unsigned w_first(w_mask lanes) { return (unsigned)__ffs((int)lanes) - 1u; }
 W_DEV unsigned w_lane() {
     unsigned r;

@@ -37,6 +37,8 @@ template <class T> W_DEV void w_relaxed_store(T* p, T a) {
     __hip_atomic_store(p, a, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT);
 }
 
+#define W_INDEX_BY_SUBGROUP W_INDEX
+
 // Lanes of a wave, of which the card has W_WAVE: those that run take part without being named
 
 #define W_ACTIVE ((w_mask)__ballot(1))

@@ -56,6 +56,7 @@ from gpucore.wgsl.syntax import (
 from gpucore.wgsl.types.facts import Symbol
 from gpucore.wgsl.types.inference import infer_types
 from gpucore.wgsl.types.kinds import Array, Pointer, Scalar, Structure, is_abstract
+from gpucore.wgsl.uniformity import keeps_subgroups_whole
 from gpucore.wgsl.values import Number
 
 __all__ = ["KERNEL", "MAX_BY_VALUE", "PrintedKernel", "print_kernel"]
@@ -195,13 +196,22 @@ class _Kernel:
                 raise UnsupportedError(message, *locate(mentioned, at))
             yield _prelude(self._target.units)
 
-    def _lanes(self) -> str:
-        """Return the mask of the lanes that call a subgroup's function together."""
-        off = any(
+    @property
+    def _is_off(self) -> bool:
+        """True where the rule is off that all invocations call a subgroup's function together."""
+        return any(
             isinstance(d, Diagnostic) and d.rule == "subgroup_uniformity" and d.severity != "error"
             for d in self._module.directives
         )
-        if off:
+
+    @functools.cached_property
+    def _is_whole(self) -> bool:
+        """True where the rule is off, and yet all lanes of a subgroup make each call together."""
+        return self._is_off and keeps_subgroups_whole(self._module, self._target.lanes)
+
+    def _lanes(self) -> str:
+        """Return the mask of the lanes that call a subgroup's function together."""
+        if self._is_off and not self._is_whole:
             return "W_ACTIVE"
         last, present = divmod(math.prod(self._size), self._target.lanes)
         if not present:
@@ -365,7 +375,9 @@ class _Kernel:
         yield f"{KERNEL}({', '.join(parameters)}) {{"
         yield "    w_module w_m;"
         yield from (f"    {line}" for line in setting)
-        yield "    const unsigned w_index = W_INDEX;"
+        by_subgroup = threads % self._target.lanes == 0 and self._is_whole
+        index = "W_INDEX_BY_SUBGROUP" if by_subgroup else "W_INDEX"
+        yield f"    const unsigned w_index = {index};"
         yield from self._zeroing()
         arguments = ", ".join(self._argument(p) for p in self._entry.parameters)
         yield f"    w_m.{user_name(self._entry.name)}({arguments});"

@@ -60,6 +60,17 @@ W_REDUCE(w_subgroupMin, w_min)
 W_REDUCE(w_subgroupAnd, w_and)
 W_REDUCE(w_subgroupOr, w_or)
 W_REDUCE(w_subgroupXor, w_xor)
+#ifdef W_REDUCED  // one instruction for whole numbers
+W_REDUCED(unsigned, w_subgroupAdd, __reduce_add_sync)
+W_REDUCED(unsigned, w_subgroupMin, __reduce_min_sync)
+W_REDUCED(unsigned, w_subgroupMax, __reduce_max_sync)
+W_REDUCED(unsigned, w_subgroupAnd, __reduce_and_sync)
+W_REDUCED(unsigned, w_subgroupOr, __reduce_or_sync)
+W_REDUCED(unsigned, w_subgroupXor, __reduce_xor_sync)
+W_REDUCED(int, w_subgroupAdd, __reduce_add_sync)
+W_REDUCED(int, w_subgroupMin, __reduce_min_sync)
+W_REDUCED(int, w_subgroupMax, __reduce_max_sync)
+#endif
 
 W_DEV void w_set(float& r, int a) { r = (float)a; }
 W_DEV void w_set(int& r, int a) { r = a; }

@@ -3,6 +3,6 @@
 Law: pure text work, as in `gpucore.wgsl`. Nothing that the WGSL specification allows is refused.
 """
 
-from gpucore.wgsl.uniformity.analysis import require_uniformity
+from gpucore.wgsl.uniformity.analysis import keeps_subgroups_whole, require_uniformity
 
-__all__ = ["require_uniformity"]
+__all__ = ["keeps_subgroups_whole", "require_uniformity"]

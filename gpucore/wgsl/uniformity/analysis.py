@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gpucore.wgsl.errors import syntax_error
+from gpucore.wgsl.errors import WgslSyntaxError, syntax_error
 from gpucore.wgsl.syntax import (
     ConstAssert,
     Diagnostic,
@@ -21,12 +21,17 @@ from gpucore.wgsl.syntax import (
     Variable,
 )
 from gpucore.wgsl.syntax import Parameter as FunctionParameter
-from gpucore.wgsl.uniformity.built_ins import RULES, UNIFORM_INPUTS, needs_uniform_flow
+from gpucore.wgsl.uniformity.built_ins import (
+    RULES,
+    SUBGROUP_INPUTS,
+    UNIFORM_INPUTS,
+    needs_uniform_flow,
+)
 from gpucore.wgsl.uniformity.expressions import Requirement
 from gpucore.wgsl.uniformity.graph import NON_UNIFORM, START, Graph, Influence, Summary
 from gpucore.wgsl.uniformity.statements import StatementWalk
 
-__all__ = ["require_uniformity"]
+__all__ = ["keeps_subgroups_whole", "require_uniformity"]
 
 _DISABLED: Final = "chromium_disable_uniformity_analysis"
 """Dawn's extension for kernels that count on what their cards do; wgpu refuses it."""
@@ -50,6 +55,22 @@ def require_uniformity(module: Module) -> None:
         analysis.summary(name)
 
 
+def keeps_subgroups_whole(module: Module, lanes: int) -> bool:
+    """Tell whether all lanes of a subgroup make each call of a subgroup's function together.
+
+    Invocations ``lanes`` i to ``lanes`` i + ``lanes - 1`` of a workgroup are its subgroup i. False
+    where the analysis cannot see it.
+    """
+    functions = [d for d in module.declarations if isinstance(d, Function)]
+    analysis = _Analysis(module, lanes)
+    try:
+        for name in _functions_with_barriers(functions):
+            analysis.summary(name)
+    except WgslSyntaxError:
+        return False
+    return True
+
+
 def _functions_with_barriers(functions: list[Function]) -> list[str]:
     """Return the functions that call what needs uniform control flow, or a function that does."""
     found: list[str] = []
@@ -65,12 +86,16 @@ def _functions_with_barriers(functions: list[Function]) -> list[str]:
 
 
 class _Analysis:
-    """The summaries of one module's functions, each made at its first use."""
+    """The summaries of one module's functions, each made at its first use.
 
-    def __init__(self, module: Module) -> None:
+    With ``lanes``, of a subgroup in place of a workgroup, and no rule is off.
+    """
+
+    def __init__(self, module: Module, lanes: int = 0) -> None:
+        self.lanes = lanes
         self._source = module.source
         self.declared = {d.name: d for d in module.declarations if not isinstance(d, ConstAssert)}
-        self.off = _rules_off(module)
+        self.off: frozenset[str] = frozenset() if lanes else _rules_off(module)
         self._summaries: dict[str, Summary] = {}
 
     def summary(self, name: str) -> Summary | None:
@@ -94,6 +119,8 @@ class _Analysis:
                 graph.add(value, START if self._is_uniform_input(parameter) else NON_UNIFORM)
             contents = graph.new() if self._is_pointer(parameter.type) else None
             walk.declare_parameter(parameter.name, value, contents)
+            if entry and _built_in(parameter) == "local_invocation_index":
+                walk.index = walk.find(parameter.name)
             places.append((value, contents))
         walk.body(function.body)
         summary = Summary()
@@ -130,7 +157,8 @@ class _Analysis:
         members: tuple[FunctionParameter | StructMember, ...] = (parameter,)
         if isinstance(struct, Struct):
             members = struct.members
-        return all(_built_in(member) in UNIFORM_INPUTS for member in members)
+        uniform = SUBGROUP_INPUTS if self.lanes else UNIFORM_INPUTS
+        return all(_built_in(member) in uniform for member in members)
 
     def _is_pointer(self, type_: Name) -> bool:
         return self.resolve(type_).name == "ptr"

@@ -6,10 +6,13 @@ from typing import Final
 
 from gpucore.wgsl.uniformity.graph import Influence, Summary
 
-__all__ = ["RULES", "UNIFORM_INPUTS", "built_in_summary", "needs_uniform_flow"]
+__all__ = ["RULES", "SUBGROUP_INPUTS", "UNIFORM_INPUTS", "built_in_summary", "needs_uniform_flow"]
 
 UNIFORM_INPUTS: Final = frozenset(("num_workgroups", "subgroup_size", "workgroup_id"))
 """The built-in values of a compute entry point that are the same in a workgroup."""
+
+SUBGROUP_INPUTS: Final = UNIFORM_INPUTS | {"subgroup_id", "num_subgroups"}
+"""Those that are the same in a subgroup."""
 
 RULES: Final = {"subgroup_uniformity": "subgroup", "subgroup_matrix_uniformity": "subgroupMatrix"}
 """The rules that a diagnostic directive may turn off, and how their functions begin."""

@@ -12,6 +12,7 @@ from gpucore.wgsl.syntax import (
     Declaration,
     Expression,
     Index,
+    Literal,
     Member,
     Name,
     Unary,
@@ -31,6 +32,10 @@ class ModuleNames(Protocol):
     @property
     def declared(self) -> Mapping[str, Declaration]:
         """Return the declarations by name."""
+
+    @property
+    def lanes(self) -> int:
+        """The lanes of a subgroup where one is looked at, 0 for a workgroup."""
 
     def summary(self, name: str) -> Summary | None:
         """Return the summary of a function of the module; None for any other name."""
@@ -92,6 +97,7 @@ class ExpressionWalk:
         self.values: dict[Local, int] = {}
         self.requirements: list[Requirement] = []
         self.scopes: list[dict[str, Local]] = [{}]
+        self.index: Local | None = None
 
     def find(self, name: str) -> Local | None:
         """Return the local of that name, if one hides the module's."""
@@ -143,7 +149,11 @@ class ExpressionWalk:
         while isinstance(left, Binary):
             spine.append(left)
             left = left.left
-        value = self.value(left, flow)
+        if spine and self._is_subgroup(spine[-1]):
+            spine.pop()
+            value = Value(flow, flow)
+        else:
+            value = self.value(left, flow)
         for node in reversed(spine):
             if node.operator in ("&&", "||"):
                 value = Value(value.flow, self.value(node.right, value.node).node)
@@ -151,6 +161,20 @@ class ExpressionWalk:
                 right = self.value(node.right, value.flow)
                 value = Value(right.flow, self.graph.new(value.node, right.node))
         return value
+
+    def _is_subgroup(self, node: Binary) -> bool:
+        """Tell whether an expression is the index in the workgroup by the lanes of a subgroup."""
+        if not self.module.lanes or node.operator != "/" or not isinstance(node.left, Name):
+            return False
+        if self.index is None or self.find(node.left.name) is not self.index:
+            return False
+        by = node.right
+        if isinstance(by, Name) and self.find(by.name) is None:
+            declared = self.module.declared.get(by.name)
+            if isinstance(declared, Variable) and declared.kind == "const" and declared.value:
+                by = declared.value
+        digits = by.text.removesuffix("u") if isinstance(by, Literal) else ""
+        return digits.isdecimal() and int(digits) > 0 and int(digits) % self.module.lanes == 0
 
     # References and pointers
 

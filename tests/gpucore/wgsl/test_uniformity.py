@@ -9,7 +9,7 @@ import pytest
 from gpucore import Device, GpuError, KernelCompileError
 from gpucore.arguments import validation
 from gpucore.wgsl import WgslSyntaxError, parse
-from gpucore.wgsl.uniformity import require_uniformity
+from gpucore.wgsl.uniformity import keeps_subgroups_whole, require_uniformity
 from tests.gpucore.wgsl.uniformity_cases import CASES, kernel
 
 
@@ -104,3 +104,54 @@ def test_long_functions_end() -> None:
     deep = "for (var i = 0u; i < u.x; i++) { " * 40 + "workgroupBarrier();" + "}" * 40
     assert is_accepted(kernel(deep))
     assert is_accepted(kernel("var x = 1u;" + "x += u.x; workgroupBarrier();" * 3000))
+
+
+WHOLE = """enable subgroups;
+diagnostic(off, subgroup_uniformity);
+const LANES = 32u;
+override lanes = 32u;
+@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+@group(0) @binding(1) var<uniform> count: u32;
+@compute @workgroup_size(128) fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(local_invocation_index) t: u32,
+    @builtin(local_invocation_id) id: vec3u,
+) {
+    let i = group.x * 4u + BY;
+    if (i >= count) { return; }
+    if (t == 3u) { y[9] = 1u; }
+    y[t] = subgroupAdd(t);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("by", "lanes", "whole"),
+    [
+        ("t / 32u", 32, True),
+        ("t / LANES % 2u", 32, True),
+        ("t / 64u", 32, True),
+        ("count", 32, True),
+        ("t / 32u", 64, False),
+        ("t / 16u", 32, False),
+        ("t / 48u", 32, False),
+        ("t / lanes", 32, False),
+        ("t % 32u", 32, False),
+        ("id.x / 32u", 32, False),
+        ("y[0]", 32, False),
+    ],
+)
+def test_subgroups_that_stay_whole(by: str, lanes: int, whole: bool) -> None:
+    assert keeps_subgroups_whole(parse(WHOLE.replace("BY", by)), lanes) == whole
+
+
+def test_a_name_that_hides_the_index_is_another() -> None:
+    hidden = WHOLE.replace("let i", "{ let t = y[0]; if (t / 32u > 1u) { return; } } let i")
+    assert not keeps_subgroups_whole(parse(hidden.replace("BY", "t / 32u")), 32)
+    hidden = WHOLE.replace("let i", "let LANES = y[0]; let i")
+    assert not keeps_subgroups_whole(parse(hidden.replace("BY", "t / LANES")), 32)
+
+
+def test_a_call_that_some_lanes_miss() -> None:
+    missed = WHOLE.replace("y[t] = sub", "if (t > 40u) { return; } y[t] = sub")
+    assert not keeps_subgroups_whole(parse(missed.replace("BY", "t / 32u")), 32)

@@ -259,3 +259,47 @@ def test_places_along_axes_of_one_are_not_asked_for(
     kernel = print_kernel(PLACE.replace("SIZE", size), "main", {}, checks=False)
     text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
     assert set(re.findall(r"%tid\.(\w)", text)) == set(axes)
+
+
+SHUFFLED = """enable subgroups;
+diagnostic(off, subgroup_uniformity);
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<uniform> count: u32;
+@compute @workgroup_size(128) fn main(@builtin(local_invocation_index) t: u32) {
+    if (t / BY >= count) { return; }
+    y[t] += subgroupShuffleUp(y[t], 1u);
+}
+"""
+
+
+@pytest.mark.parametrize(("by", "asks"), [("32u", False), ("16u", True)])
+def test_lanes_that_stay_together_are_not_asked_for(
+    compiler: CudaCompiler, by: str, asks: bool
+) -> None:
+    kernel = print_kernel(SHUFFLED.replace("BY", by), "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, "sm_90a").decode()
+    assert ("activemask" in text) == asks
+    assert text.count("shfl.sync.idx") == (not asks), "the index of the subgroup"
+
+
+REDUCED = """enable subgroups;
+@group(0) @binding(0) var<storage, read_write> y: array<KIND>;
+@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) t: u32) {
+    let a = y[t];
+    y[t] = subgroupAdd(a) + subgroupMin(a) + subgroupMax(a) + subgroupMul(a);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture", "count"),
+    [("u32", "sm_90a", 3), ("i32", "sm_90a", 3), ("f32", "sm_90a", 0), ("u32", "sm_75", 0)],
+)
+def test_whole_numbers_are_reduced_at_once(
+    compiler: CudaCompiler, kind: str, architecture: str, count: int
+) -> None:
+    skip_unknown(compiler, architecture)
+    kernel = print_kernel(REDUCED.replace("KIND", kind), "main", {}, checks=False)
+    text = Assembly(compiler._library).compile(kernel.text, architecture).decode()
+    assert text.count("redux.sync") == count
+    assert text.count("shfl.sync.bfly") == 5 * (4 - count)

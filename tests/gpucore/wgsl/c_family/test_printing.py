@@ -152,6 +152,9 @@ def test_the_lanes_of_the_last_subgroup() -> None:
     assert "/ W_WAVE == 1u ? (w_mask)255ull : W_EVERY)" in text, "40 invocations are 32 and 8"
     off = "diagnostic(off, subgroup_uniformity);" + HEAD
     text = print_kernel(f"{off} y[0] = subgroupAdd(t); }}", "main", {}, checks=False).text
+    assert "/ W_WAVE == 1u ? (w_mask)255ull : W_EVERY)" in text, "all of them call it"
+    some = f"{off} if (t > 3u) {{ y[0] = subgroupAdd(t); }} }}"
+    text = print_kernel(some, "main", {}, checks=False).text
     assert "#define W_LANES W_ACTIVE" in text
 
 
