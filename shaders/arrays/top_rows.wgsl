@@ -8,6 +8,7 @@ enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //% import "arrays/words.wgsl" as typed
 //% import "arrays/keys.wgsl" as keys
+//% set spare = typed.family[kind] == "float"
 {{ typed.head([kind]) }}
 {{ keys.of(typed.family[kind], typed.value[kind], "vec4<u32>", true) }}
 
@@ -24,6 +25,10 @@ struct Params { n: u32, count: u32, k: u32, pieces: u32, each: u32, more: u32 }
 
 const LANES = {{ lanes }}u;
 const NONE = 0xffffffffu;
+//% if spare
+// Keys of floats leave many free: NaN takes the one before NONE, which then says what is gone.
+const LAST = 0xfffffffeu;
+//% endif
 
 @compute @workgroup_size({{ workgroup }})
 fn main(
@@ -42,8 +47,10 @@ fn main(
     let length = 1u * (params.each + select(0u, 1u, piece < params.more));
 //% endif
     let row = i / params.pieces * params.n + start;
+//% if not spare
     // Which of the own numbers are gone, or past the piece's end.
     var gone = 0u;
+//% endif
 //% for j in range(words)
     let place{{ j }} = vec4<u32>(4u * lane + {{ 4 * j * lanes }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% if aligned
@@ -54,14 +61,14 @@ fn main(
 //% endif
 //% endfor
 //% for j in range(words)
-//% if descending
-    let keys{{ j }} = select(vec4<u32>(NONE), reversed_key(key_of(v{{ j }})), place{{ j }} < vec4<u32>(length));
-//% else
-    let keys{{ j }} = select(vec4<u32>(NONE), key_of(v{{ j }}), place{{ j }} < vec4<u32>(length));
-//% endif
+//% set key = "reversed_key(key_of(v%d))" % j if descending else "key_of(v%d)" % j
+//% set key = "min(%s, vec4<u32>(LAST))" % key if spare else key
+    let keys{{ j }} = select(vec4<u32>(NONE), {{ key }}, place{{ j }} < vec4<u32>(length));
 //% for c in range(4)
     var k{{ 4 * j + c }} = keys{{ j }}[{{ c }}];
+//% if not spare
     gone |= select({{ 2 ** (4 * j + c) }}u, 0u, place{{ j }}[{{ c }}] < length);
+//% endif
 //% endfor
 //% endfor
     var found = 0u;
@@ -73,7 +80,8 @@ fn main(
         least = subgroupMin(least);
         var at = NONE;
 //% for e in range(4 * words - 1, -1, -1)
-        at = select(at, {{ 4 * lanes * (e // 4) + e % 4 }}u, (k{{ e }} == least) & ((gone & {{ 2 ** e }}u) == 0u));
+//% set there = "k%d == least" % e if spare else "(k%d == least) & ((gone & %du) == 0u)" % (e, 2 ** e)
+        at = select(at, {{ 4 * lanes * (e // 4) + e % 4 }}u, {{ there }});
 //% endfor
         let first = subgroupMin(select(at + 4u * lane, NONE, at == NONE));
         found = select(found, first, lane == round);
@@ -81,8 +89,10 @@ fn main(
 //% for e in range(4 * words)
         k{{ e }} = select(k{{ e }}, NONE, own == {{ 4 * lanes * (e // 4) + e % 4 }}u);
 //% endfor
+//% if not spare
         let here = own < {{ 4 * words }}u * LANES && own % (4u * LANES) < 4u;
         gone |= select(0u, 1u << (((own / LANES) & 28u) + (own & 3u)), here);
+//% endif
     }
     if (lane < params.k) { places[i * params.k + lane] = i32(start + found); }
 }
