@@ -108,24 +108,27 @@ fn main(
         var j{{ r }}_{{ k }}: f32;
 //% endfor
 //% endfor
+//% if whole
+        // All rows are asked for before the first is needed: a branch behind each would hold up the next.
+//% for r in range(2, 6)
+        let line{{ r }} = (image + clamp(4 * cell + {{ r }}, 0, params.rows - 1)) * units;
+        let own{{ r }} = x[line{{ r }} + i32(unit)];
+        let left{{ r }} = x[line{{ r }} + before].zw;
+        let right{{ r }} = x[line{{ r }} + after].xy;
+//% endfor
+//% endif
 //% for r in range(2, 6)
         {
             let row = clamp(4 * cell + {{ r }}, 0, params.rows - 1);
 //% if whole
-            let line = (image + row) * units;
-            let own = x[line + i32(unit)];
-            let left = x[line + before];
-            let right = x[line + after];
-            var s0 = left.z;
-            var s1 = left.w;
-            var s6 = right.x;
-            var s7 = right.y;
-            if (column == 0) { s1 = own.x; }
-            if (column + 4 > last) { s6 = own.w; }
-            var s2 = own.x;
-            var s3 = own.y;
-            var s4 = own.z;
-            var s5 = own.w;
+            var s0 = left{{ r }}.x;
+            var s1 = select(left{{ r }}.y, own{{ r }}.x, column == 0);
+            var s2 = own{{ r }}.x;
+            var s3 = own{{ r }}.y;
+            var s4 = own{{ r }}.z;
+            var s5 = own{{ r }}.w;
+            var s6 = select(right{{ r }}.x, own{{ r }}.w, column + 4 > last);
+            var s7 = right{{ r }}.y;
 //% else
             let line = (image + row) * params.row;
 //% for k in range(8)
