@@ -61,9 +61,15 @@ fn main(
 //% endif
 //% endfor
 //% for j in range(words)
-//% set key = "reversed_key(key_of(v%d))" % j if descending else "key_of(v%d)" % j
-//% set key = "min(%s, vec4<u32>(LAST))" % key if spare else key
-    let keys{{ j }} = select(vec4<u32>(NONE), {{ key }}, place{{ j }} < vec4<u32>(length));
+//% if descending
+    var keys{{ j }} = reversed_key(key_of(v{{ j }}));
+//% else
+    var keys{{ j }} = key_of(v{{ j }});
+//% endif
+//% if spare
+    keys{{ j }} = min(keys{{ j }}, vec4<u32>(LAST));
+//% endif
+    keys{{ j }} = select(vec4<u32>(NONE), keys{{ j }}, place{{ j }} < vec4<u32>(length));
 //% for c in range(4)
     var k{{ 4 * j + c }} = keys{{ j }}[{{ c }}];
 //% if not spare
@@ -80,8 +86,11 @@ fn main(
         least = subgroupMin(least);
         var at = NONE;
 //% for e in range(4 * words - 1, -1, -1)
-//% set there = "k%d == least" % e if spare else "(k%d == least) & ((gone & %du) == 0u)" % (e, 2 ** e)
-        at = select(at, {{ 4 * lanes * (e // 4) + e % 4 }}u, {{ there }});
+//% if spare
+        at = select(at, {{ 4 * lanes * (e // 4) + e % 4 }}u, k{{ e }} == least);
+//% else
+        at = select(at, {{ 4 * lanes * (e // 4) + e % 4 }}u, (k{{ e }} == least) & ((gone & {{ 2 ** e }}u) == 0u));
+//% endif
 //% endfor
         let first = subgroupMin(select(at + 4u * lane, NONE, at == NONE));
         found = select(found, first, lane == round);
