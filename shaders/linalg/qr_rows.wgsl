@@ -1,5 +1,5 @@
 // x = y P^-1 for each row, P upper triangular of 32 by 32: substitution from the left, a row an
-// invocation; P lies in workgroup memory.
+// invocation; P lies in workgroup memory. All steps are written out, so that the row stays in registers.
 //
 // Memory: element (i, k) of matrix z of x and y at first + i pitch + k + z batch; p (batch, 32, 32) from
 // p_first on, p_batch apart. Workgroup memory: 4 KiB.
@@ -37,14 +37,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (i >= params.rows) { return; }
     let here = params.y_first + z * params.y_batch + i * params.y_pitch;
     let there = params.x_first + z * params.x_batch + i * params.x_pitch;
-    var row: array<vec4<f32>, 8>;
-    for (var q = 0u; q < 8u; q++) {
-        let at = here + 4u * q;
-        row[q] = vec4<f32>(y[at], y[at + 1u], y[at + 2u], y[at + 3u]);
-    }
-    for (var k = 0u; k < 32u; k++) {
-        let value = row[k / 4u][k % 4u] * inverses[k];
-        x[there + k] = value;
-        for (var q = (k + 1u) / 4u; q < 8u; q++) { row[q] -= value * upper[8u * k + q]; }
-    }
+//% for q in range(8)
+    var row{{ q }} = vec4<f32>(y[here + {{ 4 * q }}u], y[here + {{ 4 * q + 1 }}u], y[here + {{ 4 * q + 2 }}u], y[here + {{ 4 * q + 3 }}u]);
+//% endfor
+//% for k in range(32)
+    let value{{ k }} = row{{ k // 4 }}.{{ "xyzw"[k % 4] }} * inverses[{{ k }}];
+    x[there + {{ k }}u] = value{{ k }};
+//% for q in range((k + 1) // 4, 8)
+    row{{ q }} -= value{{ k }} * upper[{{ 8 * k + q }}];
+//% endfor
+//% endfor
 }

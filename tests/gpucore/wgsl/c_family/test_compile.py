@@ -25,8 +25,8 @@ ARCHITECTURES = ("sm_70", "sm_75", "sm_80", "sm_90a", "sm_100a")
 OLDEST_WITH_UNITS = 80
 PARTS = 12
 """Into how many tests the kernels are dealt; ``make test`` runs two of them."""
-# Files without template marks, with workgroup memory and barriers.
-SAMPLE = ("linalg/qr_rows.wgsl", "matmul/conv/windows.wgsl")
+# A file without template marks, with workgroup memory and barriers.
+SAMPLE = ("matmul/conv/windows.wgsl",)
 
 
 class FrontEnd(CudaCompiler):
