@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
@@ -152,7 +152,11 @@ def _members(module: Module) -> list[tuple[str, Parameter | Module]]:
     """Return names and values of public attributes that are weights or modules, or in lists."""
     found: list[tuple[str, Parameter | Module]] = []
     for name, value in vars(module).items():
-        if isinstance(value, (Parameter, Module, list)) and name[0] != "_":
+        if name[0] == "_":
+            continue
+        if isinstance(value, (Parameter, Module)):
+            found.append((name, value))
+        elif isinstance(value, list):
             _flatten(name, value, found)
     return found
 
@@ -233,23 +237,22 @@ def settle(module: Module) -> None:
             weight.park()
 
 
-def _units(network: Module) -> dict[int, _Unit]:
-    """Return the unit of each parameter, by its id."""
+def _units(modules: Sequence[Module]) -> dict[int, _Unit]:
+    """Return the unit of each parameter of a network's modules, by its id."""
     units: dict[int, _Unit] = {}
-    for module in network.modules():
-        group = module.rearranged_parameters()
-        units |= dict.fromkeys(map(id, group), _Unit(module, group, rearranges=True))
-    for module in network.modules():
+    for module in modules:
+        if group := module.rearranged_parameters():
+            units |= dict.fromkeys(map(id, group), _Unit(module, group, rearranges=True))
+    for module in modules:
         own = [each for _, each in _members(module) if isinstance(each, Parameter)]
         rest = [each for each in own if id(each) not in units]
         units |= dict.fromkeys(map(id, rest), _Unit(module, rest, rearranges=False))
     return units
 
 
-def _parked_units(network: Module, units: Mapping[int, _Unit], share: float) -> set[_Unit]:
+def _parked_units(in_order: Iterable[_Unit], share: float) -> set[_Unit]:
     """Return the units that lie on the host: about a share of the bytes, evenly spread."""
     due, found = 0.0, set[_Unit]()
-    in_order = dict.fromkeys(units[id(each)] for _, each in network.parameters())
     for unit in (each for each in in_order if each.size >= _LEAST_PARKED_NUMBERS):
         due += share * unit.size
         if due > unit.size / 2:
@@ -274,10 +277,12 @@ def load(
     which become infinite. Raises `LimitError`.
     """
     _name_regions(module, device)
-    for each in module.modules():
+    modules = module.modules()
+    for each in modules:
         each.parks = False
-    parameters, units = dict(module.parameters()), _units(module)
-    parked = _parked_units(module, units, residence.get().host_share)
+    parameters, units = dict(module.parameters()), _units(modules)
+    in_order = dict.fromkeys(units[id(each)] for each in parameters.values())
+    parked = _parked_units(in_order, residence.get().host_share)
     written = 0
     for name in parameters if names is None else filter(parameters.__contains__, names):
         parameter = parameters[name]

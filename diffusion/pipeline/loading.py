@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -48,6 +49,7 @@ def load_networks(
     preview: SeparateVae | None = None,
     placement: Placement = EVERYTHING,
     weights: str | None = None,
+    tokenizers: Sequence[ClipTokenizer] | None = None,
 ) -> Networks:
     """Check all weights against the model's parameters, then upload them.
 
@@ -56,7 +58,7 @@ def load_networks(
     own; ``preview`` is for `Networks.for_preview` alone. ``placement``: where weights lie.
     ``weights``: a name in `WEIGHT_NAMES` of the block format that weights of UNet and text encoders
     are quantised in, see `Quantizer`; ``f16`` expands those that are quantised in the file, which
-    else stay so.
+    else stay so. ``tokenizers``: those of `load_tokenizers`, where they are loaded already.
     Raises `ModelFormatError`, `ModelMismatchError`.
     """
     chosen = dtype or best_dtype(device)
@@ -77,7 +79,7 @@ def load_networks(
     ]
     for each in components:
         each.weights.check({name: parameter.shape for name, parameter in each.module.parameters()})
-    tokenizers = load_tokenizers(folder)
+    tokenizers = tokenizers or load_tokenizers(folder)
     for each in components:
         each.load(device, placement, weights)
     device.trim()
@@ -122,9 +124,8 @@ class Component(NamedTuple):
         """Fill the network, whose weights lie where ``placement`` says; see `load_networks`."""
         source, quantizer = self.weights, self._quantizer(weights)
         keeps = weights != WHOLE
-        layers = {
-            name: each.shape for name, each in self.module.parameters() if isinstance(each, Factor)
-        }
+        parameters = self.module.parameters() if quantizer else []
+        layers = {name: each.shape for name, each in parameters if isinstance(each, Factor)}
 
         def blocks(name: str) -> str | None:
             """Return the format of a weight that is or becomes quantised."""
@@ -190,6 +191,7 @@ def reload_networks(networks: Networks, device: Device, placement: Placement) ->
         preview=preview,
         placement=placement,
         weights=networks.weights,
+        tokenizers=[each.tokenizer for each in networks.text.encoders],
     )
     return replace(loaded, colours=networks.colours)
 
