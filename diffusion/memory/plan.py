@@ -77,9 +77,15 @@ class MemoryPlan:
         return max(self.stages.values())
 
     @property
+    def is_whole(self) -> bool:
+        """Tell whether the run was made, and not the model loaded alone."""
+        return len(self.stages) > 1
+
+    @property
     def run_peak(self) -> int:
-        """The most that it takes once the model is loaded."""
-        return max(nbytes for stage, nbytes in self.stages.items() if stage != "loading")
+        """The most that it takes once the model is loaded; its weights where it was not made."""
+        stages = (nbytes for stage, nbytes in self.stages.items() if stage != "loading")
+        return max(stages, default=self.weight_bytes)
 
     @property
     def need(self) -> int:

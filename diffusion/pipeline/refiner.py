@@ -174,7 +174,7 @@ def load_beside(
     traced = load(traced_device(device))
     complete = settings.with_defaults(base.defaults)
     pair = PlacedPair(base, traced, companions_of(traced)._draw_with)
-    found = find_fitting(pair.twin, device, complete, base.memory.nbytes)
+    found = find_fitting(pair, device, complete, base.memory.nbytes)
     _log.log(level, "no room for two models: drawing with %s", found.placement)
     base.lay(found.placement)
     other = traced.twin(device, found.placement)

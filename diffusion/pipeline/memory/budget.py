@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Hashable, Mapping
@@ -18,6 +19,7 @@ from diffusion.pipeline.memory.tracing import Traced, module_bytes, trace_run, t
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
+from diffusion.tasks.tiling import TILE, needs_tiles
 from gpucore import Device, OutOfMemoryError
 from gpucore.memory.pool import size_text
 
@@ -90,7 +92,7 @@ class MemoryBudget:
             return Fitted(placement, trace_run(traced, complete))
         key = pipeline.memory_key(complete)
         if (key, self.nbytes) not in self._fitted:
-            found = find_fitting(pipeline.twin, device, complete, self.nbytes)
+            found = find_fitting(pipeline, device, complete, self.nbytes)
             self.keep(key, found)
             peak, most = size_text(found.plan.peak), size_text(self.nbytes)
             _log.info("%s at the peak, of %s: %s", peak, most, found.placement)
@@ -151,7 +153,7 @@ class MemoryBudget:
         """
         device = pipeline.networks.device
         self.nbytes = self.left_for(pipeline)
-        found = find_fitting(pipeline.twin, device, complete, self.nbytes)
+        found = find_fitting(pipeline, device, complete, self.nbytes)
         if pipeline.is_placed(found.placement):
             raise OutOfMemoryError(reason)
         message = f"no more memory than {size_text(self.nbytes)}: drawing with {found.placement}"
@@ -209,27 +211,37 @@ def first_placement(
             raise error from None
 
 
-def find_fitting(
-    twin: Callable[[Device, Placement], Traced], device: Device, complete: Settings, budget: int
-) -> Fitted:
-    """Return the quickest placement for a run of the model that ``twin`` loads.
-
-    Raises `OutOfMemoryError` where nothing fits.
-    """
+def find_fitting(pipeline: Placeable, device: Device, complete: Settings, budget: int) -> Fitted:
+    """Return the quickest placement for a run of a model. Raises `OutOfMemoryError`."""
     traced = traced_device(device)
 
-    def trace(placement: Placement, limit: int | None = None) -> MemoryPlan:
+    def trace(placement: Placement, *, whole: bool = True, limit: int | None = None) -> MemoryPlan:
         gc.collect()  # what the last trace left in cycles
         traced.trim()
         traced.pool.reset_peak()
         traced.pool.limit = limit
-        plan = trace_run(twin(traced, placement), complete)
+        plan = trace_run(pipeline.twin(traced, placement), complete, None if whole else budget)
         if plan.least <= budget < plan.peak:  # it may fit: the pool gives back what is idle
             with suppress(OutOfMemoryError):
-                return trace(placement, budget)
+                return trace(placement, limit=budget)
         return plan
 
-    return find_placement(trace, budget, tiles=complete.vae_tiling == "auto")
+    return find_placement(trace, budget, tiles=_tiles_of(pipeline.networks, complete))
+
+
+def _tiles_of(networks: Networks, complete: Settings) -> float:
+    """Return how many times as large as a tile the VAE's pictures are, where it may have tiles.
+
+    It is 1 where they are computed in tiles anyway, and infinite with pictures of two sizes.
+    """
+    if complete.vae_tiling != "auto":
+        return 1.0
+    if complete.hires is not None:
+        return math.inf
+    size = complete.width or 0, complete.height or 0
+    if needs_tiles("auto", math.prod(size)):
+        return 1.0
+    return math.prod(max(1.0, side / networks.vae_config.downscale / TILE) for side in size)
 
 
 def with_tiles(settings: Settings, placement: Placement) -> Settings:

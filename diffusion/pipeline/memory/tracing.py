@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -39,31 +39,39 @@ def traced_device(device: Device) -> Device:
     return traced
 
 
-def trace_run(pipeline: Traced, settings: Settings) -> MemoryPlan:
+def trace_run(pipeline: Traced, settings: Settings, most: int | None = None) -> MemoryPlan:
     """Return the memory of a run. ``pipeline`` was loaded on a `traced_device`, and has not run.
 
+    With more than ``most`` bytes of weights it does not run: the plan is of loading alone.
     Raises as `Pipeline.generate`.
     """
     device = pipeline.networks.device
     peaks = _Peaks(device.pool)
+    if most is None or device.memory.live <= most:
+        _note_stages(pipeline, settings, peaks)
+    peaks.enter("")
+    modules = pipeline.weight_modules()
+    layers = [layer for module in modules.values() for layer in module.modules()]
+    weights = {name: module_bytes(module) for name, module in modules.items()}
+    return MemoryPlan(
+        weights=weights,
+        host={name: parked_bytes(module) for name, module in modules.items()},
+        transformed=_transformed_bytes(layers),
+        stages=peaks.reserved,
+        activations=max(peaks.live[1:] or peaks.live) - sum(weights.values()),
+        least=max(peaks.live),
+        staging=device.staging.nbytes,
+        for_prompt=_prompt_bytes(layers),
+    )
+
+
+def _note_stages(pipeline: Traced, settings: Settings, peaks: _Peaks) -> None:
+    """Draw, and note what each stage takes."""
     with warnings.catch_warnings(), closing(pipeline.generate(settings)) as events:
         warnings.simplefilter("ignore")  # the run itself says them
         for event in events:
             if isinstance(event, Stage):
                 peaks.enter(event.name)
-    peaks.enter("")
-    modules = pipeline.weight_modules()
-    weights = {name: module_bytes(module) for name, module in modules.items()}
-    return MemoryPlan(
-        weights=weights,
-        host={name: parked_bytes(module) for name, module in modules.items()},
-        transformed=sum(_transformed_bytes(module) for module in modules.values()),
-        stages=peaks.reserved,
-        activations=max(peaks.live[1:]) - sum(weights.values()),
-        least=max(peaks.live),
-        staging=device.staging.nbytes,
-        for_prompt=sum(map(_prompt_bytes, modules.values())),
-    )
 
 
 class _Peaks:
@@ -89,14 +97,14 @@ def module_bytes(module: Module) -> int:
     return sum(storage_size(buffer.nbytes) for buffer in buffers_of(module))
 
 
-def _prompt_bytes(module: Module) -> int:
+def _prompt_bytes(layers: Sequence[Module]) -> int:
     """Return the bytes on the host of the weights that make keys and values of a prompt."""
-    attentions = (each for each in module.modules() if isinstance(each, CrossAttention))
+    attentions = (each for each in layers if isinstance(each, CrossAttention))
     return sum(parked_bytes(part) for each in attentions for part in (each.to_k, each.to_v))
 
 
-def _transformed_bytes(module: Module) -> int:
+def _transformed_bytes(layers: Sequence[Module]) -> int:
     """Return the bytes of the weights that convolutions made of their own."""
-    convs = (each for each in module.modules() if isinstance(each, Conv2d))
+    convs = (each for each in layers if isinstance(each, Conv2d))
     made = (conv.transformed_weight for conv in convs)
     return sum(storage_size(b.nbytes) for each in made if each for b in each.on_device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import re
 import warnings
 import weakref
@@ -272,25 +273,38 @@ def test_a_run_that_fits_nowhere_leaves_the_ledger_as_it_was(own: Device) -> Non
     assert len(pipeline.draw(SMALL)) == 1
 
 
+class SmallModel:
+    """Plans of a UNet of 100 bytes, half as much transformed, text of 30, VAE of 20."""
+
+    def __init__(self) -> None:
+        self.runs: list[Placement] = []
+
+    def find(self, budget: int, *, tiles: float = 4 / 3) -> Placement:
+        """Return the placement within a budget, and note the runs that it takes to find it."""
+        self.runs = []
+
+        def trace(placement: Placement, *, whole: bool = True) -> MemoryPlan:
+            unet = round(100 * (1 - placement.unet))
+            weights = {
+                "text_encoder": 30 * (not placement.text),
+                "unet": unet + 50 * placement.transformed,
+                "vae": 20 * (not placement.vae),
+            }
+            text, vae = 30 * placement.text, 20 * placement.vae
+            host = {"text_encoder": text, "unet": 100 - unet, "vae": vae}
+            there = sum(weights.values())
+            stages = {"loading": there}
+            if whole or there <= budget:
+                self.runs.append(placement)
+                stages["decoding"] = there + {0: 40, 96: 30, 48: 10}[placement.tile]
+            peak, made = max(stages.values()), 50 * placement.transformed
+            return MemoryPlan(weights, host, made, stages, peak - there, peak, 0)
+
+        return find_placement(trace, budget, tiles=tiles).placement
+
+
 def test_the_quickest_that_fits_is_taken() -> None:
-    asked: list[Placement] = []
-
-    def trace(placement: Placement) -> MemoryPlan:
-        """Return a plan of a UNet of 100 bytes, half as much transformed, text of 30, VAE of 20."""
-        asked.append(placement)
-        unet = round(100 * (1 - placement.unet))
-        weights = {
-            "text_encoder": 30 * (not placement.text),
-            "unet": unet + 50 * placement.transformed,
-            "vae": 20 * (not placement.vae),
-        }
-        host = {"text_encoder": 30 * placement.text, "unet": 100 - unet, "vae": 20 * placement.vae}
-        activations = {0: 40, 96: 30, 48: 10}[placement.tile]
-        peak = sum(weights.values()) + activations
-        stages = {"loading": 0, "decoding": peak}
-        made = 50 * placement.transformed
-        return MemoryPlan(weights, host, made, stages, activations, peak, 0)
-
+    model = SmallModel()
     fits = {
         240: EVERYTHING,
         239: Placement(transformed=False),
@@ -299,16 +313,31 @@ def test_the_quickest_that_fits_is_taken() -> None:
         139: Placement(transformed=False, text=True, vae=True, tile=96),
     }
     for budget, placement in fits.items():
-        assert find_placement(trace, budget).placement == placement
-    least = find_placement(trace, 80).placement
-    assert least == Placement(transformed=False, text=True, vae=True, unet=0.51, tile=96)
-    assert find_placement(trace, 139, tiles=False).placement.tile == 0
-    assert find_placement(trace, 12).placement.tile == 48
+        assert model.find(budget) == placement
+    least = Placement(transformed=False, text=True, vae=True, unet=0.51, tile=96)
+    assert model.find(80) == least
+    assert model.find(139, tiles=1).tile == 0
+    assert model.find(80, tiles=1) == replace(least, unet=0.61, tile=0)
+    assert model.find(80, tiles=1.01).tile == 0, "tiles save too little"
+    assert model.find(12).tile == 48
     with pytest.raises(OutOfMemoryError):
-        find_placement(trace, 9)
-    asked.clear()
-    find_placement(trace, 240)
-    assert asked == [EVERYTHING]
+        model.find(9)
+
+
+def test_no_run_is_made_whose_plan_tells_nothing() -> None:
+    """Where weights are over the budget, only those are run that others are measured by."""
+    model = SmallModel()
+    model.find(240)
+    assert model.runs == [EVERYTHING]
+    model.find(139)
+    hosted = Placement(transformed=False, text=True, vae=True)
+    assert model.runs == [hosted, replace(hosted, tile=96)]
+    found = model.find(80)
+    assert model.runs == [replace(hosted, tile=96), found]
+    found = model.find(80, tiles=1)
+    assert model.runs == [hosted, found]
+    found = model.find(80, tiles=math.inf)
+    assert model.runs == [hosted, replace(hosted, tile=96), found], "what tiles save is not known"
 
 
 @pytest.mark.parametrize(("weights", "name"), [(None, "all"), ("q8_0", "made at each call")])
