@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
@@ -24,6 +23,8 @@ async def in_thread(
     Closing this generator, or cancelling the task that reads it, raises an error in ``on_step`` and
     waits until the thread has ended. Errors of the thread are raised here.
     """
+    import asyncio  # takes time to load; loaded already where a loop runs
+
     loop = asyncio.get_running_loop()
     items: asyncio.Queue[T | None] = asyncio.Queue()
     stopped = threading.Event()

@@ -8,7 +8,6 @@ table there, so that operators work before anybody has imported it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from gpucore.errors import OperationsNotFoundError
@@ -46,6 +45,8 @@ def operation(name: str) -> Callable[..., Any]:
 
 
 def _load_installed() -> None:
+    from importlib.metadata import entry_points  # takes time to load, and is seldom needed
+
     """Load the tables that installed packages name; the first one counts."""
     for point in entry_points(group=_GROUP):
         table: Operations = point.load()

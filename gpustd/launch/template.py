@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
-
-import jinja2
+from typing import TYPE_CHECKING, Any, cast
 
 from gpucore import ArgumentError, Device, Kernel, PerDevice
 from gpucore.backends import NativeCode
 from gpustd.launch.rendered import load_text, store_text, text_file
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = [
     "SHADERS",
@@ -44,7 +45,9 @@ _rendered: dict[tuple[object, ...], str] = {}
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment() -> Environment:
+    import jinja2  # takes 20 ms to load, and is not needed where all texts are on disk
+
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(SHADERS),
         undefined=jinja2.StrictUndefined,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from diffusion.catalogue import Catalogue
 from diffusion.control.preprocessors.edges import EDGES
@@ -12,6 +11,9 @@ from diffusion.control.preprocessors.levels import LEVELS
 from diffusion.control.preprocessors.preprocessor import Preprocessor
 from diffusion.control.preprocessors.smoothing import SMOOTHING
 from diffusion.errors import SettingsError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["ENTRY_POINT", "PREPROCESSORS", "find_preprocessor", "preprocessor_names"]
 
@@ -53,6 +55,8 @@ def preprocessor_names() -> list[str]:
 
 @cache
 def _others() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # takes time to load, and is seldom needed
+
     return {each.name: each for each in entry_points(group=ENTRY_POINT)}
 
 

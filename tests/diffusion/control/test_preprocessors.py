@@ -5,6 +5,7 @@ Levels may differ by one where a value lies on a boundary between two: sums are 
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -213,7 +214,7 @@ FAKES: dict[str, Any] = {
 @pytest.fixture
 def _other_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     points = [Fake(name, f"fake:{name}", ENTRY_POINT) for name in FAKES]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
     registry._others.cache_clear()
     yield
     registry._others.cache_clear()

@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import ftfy
 import pytest
 
 from diffusion.checkpoints.bundled import bundled_model
@@ -59,6 +60,15 @@ def test_what_looks_alike_has_the_same_tokens(
     golden: ClipTokenizer, typed: str, plain: str
 ) -> None:
     assert golden.tokens(typed) == golden.tokens(plain)
+
+
+def test_plain_texts_need_no_mending() -> None:
+    """They are not given to ftfy, whose import takes time."""
+    plain = [chr(code) for code in range(128) if chr(code).isprintable() and chr(code) != "&"]
+    for first in plain:
+        text = "".join(f"{first}{second}" for second in plain)
+        assert ftfy.fix_text(text) == text
+        assert ftfy.fix_text(first) == first
 
 
 @pytest.mark.parametrize("model", ["sd2", "xl_base"])
