@@ -22,8 +22,6 @@ from gpucore.wgsl import (
 from gpucore.wgsl.errors import syntax_error
 from gpucore.wgsl.layout import Array, Layout, Matrix, Record
 from gpucore.wgsl.lexer import blank_comments
-from gpucore.wgsl.memory_limits import require_invocation_memory
-from gpucore.wgsl.uniformity import require_uniformity
 
 __all__ = ["Constants", "Interface", "validate_source"]
 
@@ -95,6 +93,10 @@ def validate_source(
 
 def _reflect_checked(source: str) -> Reflection:
     """Reflect a source whose functions keep WGSL's rules."""
+    # They take time to load, and kernels that are trusted do without.
+    from gpucore.wgsl.memory_limits import require_invocation_memory
+    from gpucore.wgsl.uniformity import require_uniformity
+
     module = parse(source)
     _require_no_wide_numbers(source)
     reflection = reflect(module)

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import typing
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gpucore.wgsl.types.kinds import (
@@ -22,38 +21,11 @@ from gpucore.wgsl.types.kinds import (
     Vector,
 )
 
-__all__ = ["ArrayType", "ConstantType", "fields_of", "scalar_type", "type_of_object"]
+__all__ = ["fields_of", "scalar_type", "type_of_object"]
 
 _SCALARS: Final = {"f32": F32, "f16": F16, "i32": I32, "u32": U32}
 _NUMPY: Final = {"float32": F32, "float16": F16, "int32": I32, "uint32": U32}
 _PYTHON: Final[dict[object, Scalar]] = {int: I32, float: F32, bool: BOOL}
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayType:
-    """``Array[f32]`` or ``Array[f32, 2]``: an element type, and the number of axes."""
-
-    element: object
-    rank: int = 1
-
-    def __post_init__(self) -> None:
-        if self.rank not in range(1, 9):
-            raise TypeError(f"an array must have 1 to 8 axes, got {self.rank!r}")
-
-    def __repr__(self) -> str:
-        name = getattr(self.element, "__name__", repr(self.element))
-        return f"Array[{name}]" if self.rank == 1 else f"Array[{name}, {self.rank}]"
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantType:
-    """``Const[int]``: a number that is known when the kernel is compiled, once for each value."""
-
-    kind: type
-
-    def __post_init__(self) -> None:
-        if self.kind not in (int, float, bool):
-            raise TypeError(f"Const takes int, float or bool, got {self.kind!r}")
 
 
 def scalar_type(marker: object) -> Scalar | None:

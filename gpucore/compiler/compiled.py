@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gpucore.compiler.errors import Place
 
 __all__ = [
+    "COTANGENT",
     "ArrayBinding",
     "CompiledKernel",
     "Covered",
@@ -18,6 +20,9 @@ __all__ = [
     "Signature",
     "Variant",
 ]
+
+COTANGENT: Final = "cotangent_"
+"""The array that a derivative has beside the kernel's own."""
 
 
 @dataclass(frozen=True, slots=True)

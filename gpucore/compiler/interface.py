@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gpucore.compiler.annotations import ArrayType, ConstantType, scalar_type
+from gpucore.compiler.annotations import scalar_type
+from gpucore.compiler.array_types import ArrayType, ConstantType
 from gpucore.compiler.errors import KernelSyntaxError, KernelTypeError
 from gpucore.compiler.flexible import FLOATS
 from gpucore.compiler.source import FunctionSource

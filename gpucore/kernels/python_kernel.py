@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpucore.arguments.grids import Grid, Groups
-from gpucore.compiler import (
-    CompiledKernel,
-    FunctionSource,
-    PythonKernelError,
-    Variant,
-    compile_kernel,
-    read_function,
-    read_interface,
-)
-from gpucore.compiler.dependencies import Dependencies
-from gpucore.compiler.passes import COTANGENT
+from gpucore.compiler import CompiledKernel, PythonKernelError, Variant
+from gpucore.compiler.compiled import COTANGENT
+from gpucore.compiler.source import FunctionSource, read_function
 from gpucore.device import Device
 from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, FeatureError, KernelCompileError, ShapeError
@@ -45,7 +37,7 @@ from gpucore.kernels.printing import are_prints_shown, line_buffer, show_lines
 from gpucore.kernels.specializing import constant_values, type_values
 from gpucore.per_device import PerDevice
 from gpucore.sanitizer import CheckedText
-from gpucore.wgsl.c_family import TARGETS, print_kernel
+from gpucore.wgsl.c_family import TARGETS
 
 __all__ = ["GpuKernel"]
 
@@ -169,6 +161,8 @@ class GpuKernel(TypedCall[S_co, R_co]):
         if language not in ("wgsl", *TARGETS):
             known = ", ".join(["wgsl", *TARGETS])
             raise ArgumentError(f"language must be one of {known}, got {language!r}")
+        from gpucore.wgsl.c_family.module import print_kernel  # seldom needed
+
         variant = replace(self._default_variant(), constants=tuple(constants.items()))
         compiled = self.compile(variant)
         if language == "wgsl":
@@ -293,6 +287,10 @@ class _Source:
     """A function's source, what it depends on, and what has been compiled of it."""
 
     def __init__(self, function: FunctionSource) -> None:
+        # What reads functions takes time to load: most processes call no kernel in Python.
+        from gpucore.compiler.dependencies import Dependencies
+        from gpucore.compiler.interface import read_interface
+
         self._function = function
         self._compiled: dict[Variant, CompiledKernel] = {}
         self.interface = read_interface(function)
@@ -310,6 +308,8 @@ class _Source:
             key = self.dependencies.key(repr(variant), compiler_stamp())
             kernel = load_kernel(key)
             if kernel is None:
+                from gpucore.compiler.compilation import compile_kernel  # 40 ms, for new ones alone
+
                 kernel = compile_kernel(self._function, variant)
                 store_kernel(key, kernel)
             self._compiled[variant] = kernel

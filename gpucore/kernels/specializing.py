@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpucore.buffer import Buffer
-from gpucore.compiler import KernelInterface
 from gpucore.compiler.known_numbers import known_number
 from gpucore.errors import ArgumentError, DTypeError
+
+if TYPE_CHECKING:
+    from gpucore.compiler.interface import KernelInterface
 
 __all__ = ["constant_values", "type_values"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from gpucore.compiler import ArrayType, ConstantType
+from gpucore.compiler.array_types import ArrayType, ConstantType
 
 __all__ = ["Array", "Array2", "Array3", "Array4", "Const"]
 

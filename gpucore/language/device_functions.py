@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Generic, ParamSpec, TypeVar
 
-from gpucore.compiler import FunctionSource, read_function
+from gpucore.compiler.source import FunctionSource, read_function
 from gpucore.language.outside import outside_error
 
 __all__ = ["GpuFunction", "gpu_function"]

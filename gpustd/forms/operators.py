@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError
-from gpucore.compiler import FunctionSource, read_function
 from gpucore.compiler.dependencies import Dependencies
 from gpucore.compiler.device_code import DeviceCall, DeviceCode, compile_functions
 from gpucore.compiler.emission.beyond_numbers import beyond_word
 from gpucore.compiler.known_numbers import known_number
+from gpucore.compiler.source import FunctionSource, read_function
 from gpucore.dtypes import DTYPES, c64, f16
 from gpustd.arrays.expressions.parameters import COMPUTED
 from gpustd.arrays.folds.operator import Operator

@@ -20,7 +20,7 @@ from gpucore import (
     ShapeError,
     gpu_function,
 )
-from gpucore.compiler import FunctionSource
+from gpucore.compiler.source import FunctionSource
 from gpucore.dtypes import f32, i32, u32
 from gpustd.forms.operators import FormFunctions, source_of
 from gpustd.forms.reduction import GpuReduction

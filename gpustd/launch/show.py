@@ -26,7 +26,8 @@ from typing import Any
 import gpucore
 from gpucore import Device, GpuError
 from gpucore.wgsl import parse, reflect
-from gpucore.wgsl.c_family import KERNEL, TARGETS, Target, print_kernel
+from gpucore.wgsl.c_family import KERNEL, TARGETS, Target
+from gpucore.wgsl.c_family.module import print_kernel
 from gpustd.launch.template import rendered_kernels
 
 __all__ = ["as_c", "find_operation", "main", "parse_argument", "show_kernels"]

@@ -9,7 +9,6 @@ import contextlib
 import ctypes as c
 import functools
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,10 +49,6 @@ class CudaCompiler(Compiler):
         self._library.nvrtcGetSupportedArchs(found)
         return tuple(found)
 
-    @property
-    def identity(self) -> str:
-        return f"{super().identity} {_tried_bounds()}"
-
     def compile_kernel(self, kernel: PrintedKernel, architecture: str) -> bytes:
         """Return the machine code of a kernel, with more registers where few workgroups pay for it.
 
@@ -63,24 +58,17 @@ class CudaCompiler(Compiler):
         stop to spill, or, where it does not, fill the multiprocessor's registers as before.
         """
         code = self.compile(kernel.text, architecture)
-        before, tried = occupy(code, kernel, architecture), _tried_bounds()
+        before = occupy(code, kernel, architecture)
         if before is None or before.usage.registers <= _FEW_REGISTERS:
             return code
         spills, least = before.usage.stack > 0, ceil_div(3 * before.workgroups, 4)
-        if not (tried == "quarter" or (tried and spills)) or (
-            spills and least == before.workgroups
-        ):
+        if spills and least == before.workgroups:
             return code
         other = self.compile(kernel.bounded_text(least), architecture)
         after = occupy(other, kernel, architecture)
         if after is None or after.usage.stack:
             return code
         return other if spills or after.registers >= before.registers else code
-
-
-def _tried_bounds() -> str:
-    """Return which kernels may give up workgroups: those that spill (spills), or all (quarter)."""
-    return os.environ.get("AVILA_TRY_BOUNDS", "")
 
 
 @functools.cache

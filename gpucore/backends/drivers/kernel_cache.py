@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 
 from gpucore.backends.drivers.compiler import Compiler, Toolchain
 from gpucore.caching import user_folder, write_whole
-from gpucore.wgsl.c_family import print_kernel
 
 __all__ = ["Compiled", "cache_folder", "compile_text", "compile_wgsl"]
 
@@ -57,6 +56,8 @@ def compile_wgsl(
     file = _file(compiler, "wgsl", source, entry, values, str(checks), *made_by)
     found = _load(file)
     if found is None:
+        from gpucore.wgsl.c_family.module import print_kernel  # takes time to load
+
         printed = print_kernel(source, entry, constants, checks=checks, target=target)
         code = compiler.compile_kernel(printed, architecture)
         found = Compiled(code, printed.workgroup_size, printed.launch_memory)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from gpucore.compiler import ir
-from gpucore.compiler.annotations import ArrayType, ConstantType
+from gpucore.compiler.array_types import ArrayType, ConstantType
 from gpucore.compiler.errors import Place
 from gpucore.compiler.flexible import AnyType, Flexible, close, describe_type, meet, seen
 from gpucore.compiler.interface import parameters_of

@@ -7,7 +7,8 @@ import dataclasses
 from typing import TypeVar
 
 from gpucore.compiler import ir
-from gpucore.compiler.annotations import ArrayType, ConstantType, fields_of, type_of_object
+from gpucore.compiler.annotations import fields_of, type_of_object
+from gpucore.compiler.array_types import ArrayType, ConstantType
 from gpucore.compiler.compiled import Variant
 from gpucore.compiler.errors import KernelTypeError
 from gpucore.compiler.interface import parameters_of

@@ -7,10 +7,9 @@ from gpucore.compiler.passes.constants import fold_constants
 from gpucore.compiler.passes.copies import drop_copies
 from gpucore.compiler.passes.dead_code import drop_dead_code
 from gpucore.compiler.passes.invariants import move_invariants
-from gpucore.compiler.passes.tangents import COTANGENT, differentiate
+from gpucore.compiler.passes.tangents import differentiate
 
 __all__ = [
-    "COTANGENT",
     "differentiate",
     "drop_copies",
     "drop_dead_code",

@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpucore.compiler import ir
+from gpucore.compiler.compiled import COTANGENT
 from gpucore.compiler.errors import KernelTypeError, Place
 from gpucore.compiler.flexible import is_float, seen
 from gpucore.compiler.passes.derivatives import Tangents, has_floats, refusal, zero_of
 from gpucore.wgsl.types.kinds import Matrix, Vector
 
-__all__ = ["COTANGENT", "differentiate"]
-
-COTANGENT = "cotangent_"
+__all__ = ["differentiate"]
 """The array by whose elements derivatives are multiplied."""
 
 

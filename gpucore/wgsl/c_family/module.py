@@ -11,12 +11,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from gpucore.wgsl.c_family.errors import UnsupportedError, unsupported_error
 from gpucore.wgsl.c_family.expressions import ExpressionPrinter
+from gpucore.wgsl.c_family.printed_kernel import PrintedKernel
 from gpucore.wgsl.c_family.spelling import (
     structure_text,
     symbol_name,
@@ -25,7 +25,7 @@ from gpucore.wgsl.c_family.spelling import (
     value_text,
 )
 from gpucore.wgsl.c_family.statements import StatementPrinter, indent
-from gpucore.wgsl.c_family.targets import CUDA, Target
+from gpucore.wgsl.c_family.targets import CUDA, KERNEL, MAX_BY_VALUE, Target
 from gpucore.wgsl.constants import Constants, find_attribute
 from gpucore.wgsl.errors import locate
 from gpucore.wgsl.layout import (
@@ -59,13 +59,7 @@ from gpucore.wgsl.types.kinds import Array, Pointer, Scalar, Structure, is_abstr
 from gpucore.wgsl.uniformity import keeps_subgroups_whole
 from gpucore.wgsl.values import Number
 
-__all__ = ["KERNEL", "MAX_BY_VALUE", "PrintedKernel", "print_kernel"]
-
-KERNEL: Final = "w_kernel"
-"""The name of the kernel in the printed source."""
-
-MAX_BY_VALUE: Final = 1024
-"""Bytes of a uniform up to which it is a parameter of the kernel."""
+__all__ = ["print_kernel"]
 
 _XYZ: Final = "w_vec<unsigned, 3>{{{0}.x, {0}.y, {0}.z}}"
 _BUILT_INS: Final = {
@@ -82,34 +76,6 @@ _BUILT_INS: Final = {
     "subgroup_id": "w_index / W_WAVE",
     "num_subgroups": "(W_X * W_Y * W_Z + W_WAVE - 1u) / W_WAVE",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedKernel:
-    """A kernel in C++: the prelude, its own text, and what a launch must say.
-
-    ``launch_memory`` are the bytes of workgroup memory to ask for, 0 where there is no need.
-    """
-
-    prelude: str
-    body: str
-    workgroup_size: tuple[int, int, int]
-    launch_memory: int
-
-    @property
-    def text(self) -> str:
-        """The whole source."""
-        return f"{self.prelude}{self.body}"
-
-    @property
-    def threads(self) -> int:
-        """The invocations of a workgroup."""
-        return math.prod(self.workgroup_size)
-
-    def bounded_text(self, workgroups: int) -> str:
-        """Return the source for CUDA, so that ``workgroups`` at least fit a multiprocessor."""
-        bounds = f"__launch_bounds__({self.threads}"
-        return f"{self.prelude}{self.body.replace(f'{bounds})', f'{bounds}, {workgroups})', 1)}"
 
 
 def print_kernel(
@@ -131,7 +97,7 @@ def print_kernel(
 
 @functools.cache
 def _prelude(name: str) -> str:
-    return (files(__package__) / f"{name}.cuh").read_text(encoding="utf-8")
+    return Path(__file__).with_name(f"{name}.cuh").read_text(encoding="utf-8")
 
 
 class _Kernel:

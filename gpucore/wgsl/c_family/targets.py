@@ -1,11 +1,17 @@
-"""The languages of the C family: what the printer must know of each."""
+"""The languages of the C family: what the printer must know of each, and what they share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CUDA", "HIP_32", "HIP_64", "TARGETS", "Target"]
+__all__ = ["CUDA", "HIP_32", "HIP_64", "KERNEL", "MAX_BY_VALUE", "TARGETS", "Target"]
+
+KERNEL: Final = "w_kernel"
+"""The name of the kernel in the printed source."""
+
+MAX_BY_VALUE: Final = 1024
+"""Bytes of a uniform up to which it is a parameter of the kernel."""
 
 
 @dataclass(frozen=True, slots=True)

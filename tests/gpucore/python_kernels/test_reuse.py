@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpucore import Array, Device, f32, gpu_function, gpu_kernel
-from gpucore.kernels import python_kernel
+from gpucore.compiler import compilation
 
 FACTOR = 2.0
 
@@ -38,7 +38,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*arguments: object) -> None:
         raise AssertionError("compiled again")
 
-    monkeypatch.setattr(python_kernel, "compile_kernel", refuse)
+    monkeypatch.setattr(compilation, "compile_kernel", refuse)
     assert gpu_kernel(first).compile() == made
     monkeypatch.setitem(globals(), "FACTOR", 4.0)
     with pytest.raises(AssertionError, match="compiled again"):

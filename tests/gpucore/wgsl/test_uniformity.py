@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from gpucore import Device, GpuError, KernelCompileError
-from gpucore.arguments import validation
-from gpucore.wgsl import WgslSyntaxError, parse
+from gpucore.wgsl import WgslSyntaxError, parse, uniformity
 from gpucore.wgsl.uniformity import keeps_subgroups_whole, require_uniformity
 from tests.gpucore.wgsl.uniformity_cases import CASES, kernel
 
@@ -34,7 +33,7 @@ def test_dawn_agrees(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     def accept(module: Any) -> None:
         """Leave it to Dawn."""
 
-    monkeypatch.setattr(validation, "require_uniformity", accept)
+    monkeypatch.setattr(uniformity, "require_uniformity", accept)
     ours, theirs = {}, {}
     for name in CASES:
         source = source_of(name)

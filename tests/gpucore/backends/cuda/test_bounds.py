@@ -9,7 +9,8 @@ import pytest
 from gpucore.backends.cuda import compiler as cuda_compiler
 from gpucore.backends.cuda.compiler import CudaCompiler, load_compiler
 from gpucore.backends.cuda.occupancy import Occupancy, Usage, occupy, read_usage
-from gpucore.wgsl.c_family import PrintedKernel, print_kernel
+from gpucore.wgsl.c_family import PrintedKernel
+from gpucore.wgsl.c_family.module import print_kernel
 from tests.gpucore.backends.cuda.fake_cuda import FakeCompilerLibrary
 
 SOURCE = """
@@ -60,18 +61,17 @@ def test_bounds_are_of_the_kernel_alone(kernel: PrintedKernel) -> None:
 # Registers, stack and workgroups as NVRTC gives them, the fewest workgroups that are tried, and
 # with these registers, stack and workgroups again.
 CASES = {
-    "sort stops to spill": ((64, 16, 8), 6, (72, 0, 7), ("spills", "quarter")),
-    "sort goes on": ((64, 16, 8), 6, (72, 8, 7), ()),
-    "cumsum would have half": ((128, 8, 2), None, (225, 0, 1), ()),
-    "fft has registers to take": ((48, 0, 5), 4, (62, 0, 4), ("quarter",)),
-    "fft has them for nothing": ((52, 0, 2), 2, (60, 0, 2), ("quarter",)),
-    "rfft would leave some": ((62, 0, 4), 3, (72, 0, 3), ()),
-    "fft would spill": ((62, 0, 4), 3, (80, 8, 3), ()),
-    "copies save none": ((32, 0, 8), None, (64, 0, 4), ()),
+    "sort stops to spill": ((64, 16, 8), 6, (72, 0, 7), True),
+    "sort goes on": ((64, 16, 8), 6, (72, 8, 7), False),
+    "cumsum would have half": ((128, 8, 2), None, (225, 0, 1), False),
+    "fft has registers to take": ((48, 0, 5), 4, (62, 0, 4), True),
+    "fft has them for nothing": ((52, 0, 2), 2, (60, 0, 2), True),
+    "rfft would leave some": ((62, 0, 4), 3, (72, 0, 3), False),
+    "fft would spill": ((62, 0, 4), 3, (80, 8, 3), False),
+    "copies save none": ((32, 0, 8), None, (64, 0, 4), False),
 }
 
 
-@pytest.mark.parametrize("tried", ["", "spills", "quarter"])
 @pytest.mark.parametrize(("before", "least", "after", "kept"), CASES.values(), ids=CASES)
 def test_a_quarter_of_the_workgroups_may_go(
     monkeypatch: pytest.MonkeyPatch,
@@ -79,10 +79,8 @@ def test_a_quarter_of_the_workgroups_may_go(
     before: tuple[int, int, int],
     least: int | None,
     after: tuple[int, int, int],
-    kept: tuple[str, ...],
-    tried: str,
+    kept: bool,
 ) -> None:
-    monkeypatch.setenv("AVILA_TRY_BOUNDS", tried)
     compiler = CudaCompiler(FakeCompilerLibrary())
     monkeypatch.setattr(compiler, "compile", lambda text, architecture: text.encode())
     asked: list[int] = []
@@ -98,15 +96,6 @@ def test_a_quarter_of_the_workgroups_may_go(
     monkeypatch.setattr(cuda_compiler, "occupy", occupied)
     code = compiler.compile_kernel(kernel, "sm_90a")
     changed = b"__launch_bounds__(128, " in code
-    assert changed == (tried in kept)
+    assert changed == kept
     assert asked in ([], [least])
     assert asked or not changed
-
-
-def test_kernels_of_other_bounds_are_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = CudaCompiler(FakeCompilerLibrary())
-    found = set()
-    for tried in ("", "spills", "quarter"):
-        monkeypatch.setenv("AVILA_TRY_BOUNDS", tried)
-        found.add(compiler.identity)
-    assert len(found) == 3

@@ -9,7 +9,8 @@ import pytest
 from gpucore.backends.drivers.errors import DriverError
 from gpucore.backends.hip.cards import target_of
 from gpucore.backends.hip.compiler import known_architectures
-from gpucore.wgsl.c_family import HIP_32, HIP_64, UnsupportedError, print_kernel
+from gpucore.wgsl.c_family import HIP_32, HIP_64, UnsupportedError
+from gpucore.wgsl.c_family.module import print_kernel
 from tests.gpucore.wgsl.c_family.amd_compilers import ARCHITECTURES, compile_for, hiprtc
 from tests.gpucore.wgsl.c_family.bundles import ShippedKernel, compile_together, entry_points
 from tests.gpucore.wgsl.c_family.programs import EVERYTHING

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore.wgsl.c_family import print_kernel
+from gpucore.wgsl.c_family.module import print_kernel
 from tests.gpucore.test_random_programs import INPUTS, Part, random_part
 
 SHIM = Path(__file__).with_name("host_cuda.h")

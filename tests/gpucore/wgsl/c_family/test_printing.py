@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gpucore.wgsl import WgslError
-from gpucore.wgsl.c_family import UnsupportedError, print_kernel
+from gpucore.wgsl.c_family import UnsupportedError
+from gpucore.wgsl.c_family.module import print_kernel
 
 HEAD = """
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
