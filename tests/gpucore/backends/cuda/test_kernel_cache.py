@@ -12,7 +12,7 @@ from gpucore.backends.cuda.compiler import CudaCompiler
 from gpucore.backends.drivers import kernel_cache
 from gpucore.backends.drivers.compiler import Toolchain
 from gpucore.backends.drivers.kernel_cache import cache_folder, compile_text, compile_wgsl
-from gpucore.wgsl.c_family import CUDA, HIP_32
+from gpucore.wgsl.c_family import CUDA, HIP_32, module
 from tests.gpucore.backends.cuda.fake_cuda import (
     FakeCompilerLibrary,
     FakeDriverLibrary,
@@ -51,7 +51,7 @@ def test_a_kernel_is_made_once_for_all_that_it_depends_on(
     made = compile_wgsl(toolchain, SIZED, "main", {"SCALE": 3.0}, checks=False)
     assert made.workgroup_size == (32, 2, 1)
     assert made.launch_memory >= 80000
-    monkeypatch.setattr(kernel_cache, "print_kernel", lambda *a, **k: pytest.fail("printed"))
+    monkeypatch.setattr(module, "print_kernel", lambda *a, **k: pytest.fail("printed"))
     again = compile_wgsl(toolchain, SIZED, "main", {"SCALE": 3.0}, checks=False)
     assert again == made
     monkeypatch.undo()

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from gpucore.wgsl import reflect_outline
-from gpucore.wgsl.c_family import Target
-from gpucore.wgsl.c_family import PrintedKernel
+from gpucore.wgsl.c_family import PrintedKernel, Target
 from gpucore.wgsl.c_family.module import print_kernel
 
 __all__ = ["ShippedKernel", "compile_together", "entry_points"]

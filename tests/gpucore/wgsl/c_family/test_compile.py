@@ -13,8 +13,7 @@ from gpucore import GpuKernel
 from gpucore.backends.cuda.compiler import CudaCompiler, load_compiler
 from gpucore.backends.drivers.errors import DriverError
 from gpucore.wgsl import parse, reflect
-from gpucore.wgsl.c_family import CUDA
-from gpucore.wgsl.c_family import PrintedKernel
+from gpucore.wgsl.c_family import CUDA, PrintedKernel
 from gpucore.wgsl.c_family.module import print_kernel
 from gpustd.arrays.sorting.radix import sort_tiles
 from gpustd.image.histograms import equalise_levels
