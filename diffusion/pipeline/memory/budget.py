@@ -7,14 +7,14 @@ import logging
 import math
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, find_placement
-from diffusion.models.module import Module, is_traced
+from diffusion.models.module import is_traced
 from diffusion.pipeline.memory.tracing import Traced, module_bytes, trace_run, traced_device
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
@@ -37,13 +37,10 @@ _SMALLEST = 64
 _log = logging.getLogger(__name__)
 
 
-class Placeable(Protocol):
+class Placeable(Traced, Protocol):
     """A pipeline whose weights can be placed elsewhere."""
 
     memory: MemoryBudget
-
-    @property
-    def networks(self) -> Networks: ...
 
     @property
     def defaults(self) -> Defaults: ...
@@ -57,8 +54,6 @@ class Placeable(Protocol):
     def place(self, complete: Settings) -> None: ...
 
     def release(self) -> None: ...
-
-    def weight_modules(self) -> Mapping[str, Module]: ...
 
 
 @dataclass
@@ -213,14 +208,22 @@ def first_placement(
 
 def find_fitting(pipeline: Placeable, device: Device, complete: Settings, budget: int) -> Fitted:
     """Return the quickest placement for a run of a model. Raises `OutOfMemoryError`."""
-    traced = traced_device(device)
+    traced, empty = traced_device(device), 0
+    own = pipeline.networks.device
 
     def trace(placement: Placement, *, whole: bool = True, limit: int | None = None) -> MemoryPlan:
-        gc.collect()  # what the last trace left in cycles
+        nonlocal empty
+        most = None if whole else budget
+        is_loaded = is_traced(own) and pipeline.is_placed(placement)
+        if is_loaded and most is not None and own.memory.live > most:
+            return trace_run(pipeline, complete, most)
+        if traced.memory.live != empty:
+            gc.collect()  # what the last trace left in cycles
+            empty = traced.memory.live  # tables
         traced.trim()
         traced.pool.reset_peak()
         traced.pool.limit = limit
-        plan = trace_run(pipeline.twin(traced, placement), complete, None if whole else budget)
+        plan = trace_run(pipeline.twin(traced, placement), complete, most)
         if plan.least <= budget < plan.peak:  # it may fit: the pool gives back what is idle
             with suppress(OutOfMemoryError):
                 return trace(placement, limit=budget)
