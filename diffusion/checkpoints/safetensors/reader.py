@@ -34,6 +34,7 @@ from diffusion.checkpoints.safetensors.regular_file import (
     identity_of,
     open_regular,
 )
+from diffusion.checkpoints.safetensors.room import room_for
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
 from gpustd.quantization import QuantizedTensor, dequantize
 
@@ -84,7 +85,7 @@ class SafetensorsFile:
     def read_several(self, names: Iterable[str]) -> list[NDArray[Any]]:
         """Copy tensors out of the file, which is opened once; see ``read_entry``."""
         entries = [self.entries[name] for name in names]
-        stored = [np.empty(entry.nbytes, np.uint8) for entry in entries]
+        stored = [room_for(entry.nbytes) for entry in entries]
         with self.reads() as read:
             for entry, target in zip(entries, stored, strict=True):
                 read(entry, target)
@@ -123,7 +124,7 @@ class SafetensorsFile:
 
         Raises ``ModelFormatError`` if the file has changed since it was opened.
         """
-        stored = np.empty(entry.nbytes, np.uint8)
+        stored = room_for(entry.nbytes)
         with self.reads() as read:
             read(entry, stored)
         return stored
