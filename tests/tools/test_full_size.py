@@ -106,7 +106,7 @@ def test_pytorchs_image_is_timed_as_often_as_ours(monkeypatch: pytest.MonkeyPatc
 def test_the_cost_of_a_control_network_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(__file__).parents[2] / "models" / "emoji"
     control.main(["--folder", str(folder), "--size", "64", "--device", "cpu"])
-    alone, led, share = re.findall(r"([\d.]+) (?:ms|of a call)", capsys.readouterr().out)
+    alone, led, share = re.findall(r"(-?[\d.]+) (?:ms|of a call)", capsys.readouterr().out)
     assert float(led) > 0 < float(alone)
     assert float(share) == pytest.approx(float(led) / float(alone) - 1, abs=0.01)
 
