@@ -49,6 +49,7 @@ from diffusion.pipeline.lora import LoraMode, Loras
 from diffusion.pipeline.memory import (
     MemoryBudget,
     PlacedModel,
+    RunKey,
     load_within,
     sizes_of,
     with_tiles,
@@ -392,14 +393,16 @@ class Pipeline(PictureMethods, PlacedModel):
         made._separate_vae, made._chosen_dtype = self._separate_vae, self._chosen_dtype
         return made
 
-    def memory_key(self, complete: Settings) -> Hashable:
+    def memory_key(self, complete: Settings) -> RunKey:
         """Return what the memory of a run depends on. Raises as `generate`."""
         hires = complete.hires and replace(complete.hires, upscaler="latent", first=None)
         plain = replace(complete, init_image=None, controls=(), image_prompts=(), hires=hires)
         passes = self.passes_with_loras(plain)
-        texts = tuple((p.prompts.order, len(p.chunks[0]), len(p.chunks[0][0])) for p in passes)
+        orders = tuple(p.prompts.order for p in passes)
+        texts = tuple((len(p.chunks), len(p.chunks[0]), len(p.chunks[0][0])) for p in passes)
         beside = tuple(None if p.loras is None else p.loras.chosen for p in passes)
-        return sizes_of(complete), texts, beside, self.loras.merging(complete)
+        rest = sizes_of(complete), texts, beside, self.loras.merging(complete)
+        return RunKey((complete.steps, orders), rest)
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs, control networks, embeddings.

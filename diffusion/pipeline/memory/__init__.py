@@ -8,13 +8,14 @@ from diffusion.pipeline.memory.budget import MemoryBudget, find_fitting, load_wi
 from diffusion.pipeline.memory.copying import with_copy_rate
 from diffusion.pipeline.memory.pair import PlacedPair
 from diffusion.pipeline.memory.placed import PlacedModel
-from diffusion.pipeline.memory.run_key import sizes_of
+from diffusion.pipeline.memory.run_key import RunKey, sizes_of
 from diffusion.pipeline.memory.tracing import trace_run, traced_device
 
 __all__ = [
     "MemoryBudget",
     "PlacedModel",
     "PlacedPair",
+    "RunKey",
     "find_fitting",
     "load_within",
     "sizes_of",

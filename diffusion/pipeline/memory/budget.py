@@ -7,7 +7,7 @@ import logging
 import math
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from diffusion.memory import EVERYTHING, Budget, Fitted, MemoryPlan, Placement, find_placement
 from diffusion.models.module import is_traced
+from diffusion.pipeline.memory.run_key import RunKey
 from diffusion.pipeline.memory.tracing import Traced, module_bytes, trace_run, traced_device
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
@@ -47,7 +48,7 @@ class Placeable(Traced, Protocol):
 
     def twin(self, device: Device, placement: Placement) -> Traced: ...
 
-    def memory_key(self, complete: Settings) -> Hashable: ...
+    def memory_key(self, complete: Settings) -> RunKey: ...
 
     def is_placed(self, placement: Placement) -> bool: ...
 
@@ -65,7 +66,7 @@ class MemoryBudget:
 
     nbytes: int | None = None
     make_room: Callable[[], bool] = lambda: False
-    _fitted: dict[Hashable, Fitted] = field(default_factory=dict, repr=False)
+    _fitted: dict[tuple[RunKey, int | None], Fitted] = field(default_factory=dict, repr=False)
     _pairs: WeakKeyDictionary[Placeable, MemoryBudget] = field(
         default_factory=WeakKeyDictionary, repr=False
     )
@@ -87,11 +88,17 @@ class MemoryBudget:
             return Fitted(placement, trace_run(traced, complete))
         key = pipeline.memory_key(complete)
         if (key, self.nbytes) not in self._fitted:
-            found = find_fitting(pipeline, device, complete, self.nbytes)
+            found = find_fitting(pipeline, device, complete, self.nbytes, self._alike(key))
             self.keep(key, found)
             peak, most = size_text(found.plan.peak), size_text(self.nbytes)
             _log.info("%s at the peak, of %s: %s", peak, most, found.placement)
         return self._fitted[key, self.nbytes]
+
+    def _alike(self, key: RunKey) -> Placement | None:
+        """Return the placement of the last run that differs in its steps alone, if there is one."""
+        kept = reversed(self._fitted.items())
+        alike = (found for at, found in kept if at[0].rest == key.rest and at[1] == self.nbytes)
+        return next((found.placement for found in alike), None)
 
     def events(
         self,
@@ -135,7 +142,7 @@ class MemoryBudget:
         have -= device.memory.live - ours  # what else is there
         return max(1, have if self.nbytes is None else min(have, self.nbytes))
 
-    def keep(self, key: Hashable, found: Fitted) -> None:
+    def keep(self, key: RunKey, found: Fitted) -> None:
         """Keep the placement of runs whose memory depends on ``key``; the oldest leaves."""
         while len(self._fitted) >= _MOST_KEPT:
             del self._fitted[next(iter(self._fitted))]
@@ -206,8 +213,17 @@ def first_placement(
             raise error from None
 
 
-def find_fitting(pipeline: Placeable, device: Device, complete: Settings, budget: int) -> Fitted:
-    """Return the quickest placement for a run of a model. Raises `OutOfMemoryError`."""
+def find_fitting(
+    pipeline: Placeable,
+    device: Device,
+    complete: Settings,
+    budget: int,
+    first: Placement | None = None,
+) -> Fitted:
+    """Return the quickest placement for a run of a model, or the ``first`` if that one fits.
+
+    Raises `OutOfMemoryError`.
+    """
     traced, empty = traced_device(device), 0
     own = pipeline.networks.device
 
@@ -229,6 +245,8 @@ def find_fitting(pipeline: Placeable, device: Device, complete: Settings, budget
                 return trace(placement, limit=budget)
         return plan
 
+    if first is not None and (plan := trace(first)).peak <= budget:
+        return Fitted(first, plan)
     return find_placement(trace, budget, tiles=_tiles_of(pipeline.networks, complete))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ from diffusion.models.module import Module
 from diffusion.pipeline.events import Event
 from diffusion.pipeline.memory.budget import MemoryBudget
 from diffusion.pipeline.memory.placed import PlacedModel
+from diffusion.pipeline.memory.run_key import RunKey
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
@@ -57,7 +58,7 @@ class PlacedPair(Generic[M]):
         other = base if self.other is self.base else self.other.twin(device, placement)
         return PlacedPair(base, other, self.draw)
 
-    def memory_key(self, complete: Settings) -> Hashable:
+    def memory_key(self, complete: Settings) -> RunKey:
         """Return what the memory of a run depends on. Raises `SettingsError`."""
         return self.base.memory_key(complete)
 

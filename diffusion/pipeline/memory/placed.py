@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable
+from collections.abc import Generator
 from typing import Final, Self
 
 from diffusion.memory import EVERYTHING, MemoryPlan, Placement
@@ -14,6 +14,7 @@ from diffusion.pipeline.loading import place_networks
 from diffusion.pipeline.lora import Loras
 from diffusion.pipeline.memory.budget import MemoryBudget
 from diffusion.pipeline.memory.copying import with_copy_rate
+from diffusion.pipeline.memory.run_key import RunKey
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_queue import queue_of
 from diffusion.settings import Defaults, Settings
@@ -55,7 +56,7 @@ class PlacedModel:
         """Load the same model on another device."""
         raise NotImplementedError
 
-    def memory_key(self, complete: Settings) -> Hashable:
+    def memory_key(self, complete: Settings) -> RunKey:
         """Return what the memory of a run depends on. Raises as `generate`."""
         raise NotImplementedError
 

@@ -1,22 +1,34 @@
-"""`sizes_of`: all of a run's settings that its memory depends on."""
+"""`RunKey`: all of a run that its memory depends on."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import fields, is_dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from diffusion.settings import Settings
 
-__all__ = ["sizes_of"]
+__all__ = ["RunKey", "sizes_of"]
+
+
+class RunKey(NamedTuple):
+    """What the memory of a run depends on.
+
+    ``steps``: their number, and the text that each reads. Most samplers need the same for any
+    number from 6 to 64, and those whose noise is a path's some kB more or less. ``rest``: all else.
+    """
+
+    steps: Hashable
+    rest: Hashable
 
 
 def sizes_of(complete: Settings) -> Hashable:
-    """Return complete settings without texts, seed and scale, and with sizes for pictures.
+    """Return complete settings without texts, seed, scale and steps, and with sizes for pictures.
 
-    Settings with equal sizes take equal memory where their texts have as many chunks.
+    Settings with equal sizes and steps take equal memory where their texts have as many chunks.
     """
     hires = complete.hires
     batch = min(complete.batch or 1, complete.count)
@@ -26,6 +38,7 @@ def sizes_of(complete: Settings) -> Hashable:
             prompt="",
             negative="",
             seed=0,
+            steps=None,
             count=batch,
             batch=batch,
             guidance=2.0 if (complete.guidance or 0) > 1 else 1.0,

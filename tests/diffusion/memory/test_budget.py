@@ -24,7 +24,7 @@ from diffusion.errors import SettingsError
 from diffusion.memory import EVERYTHING, Budget, MemoryPlan, Placement, find_placement
 from diffusion.models.module import buffers_of
 from diffusion.pipeline.calls import UNetCall
-from diffusion.pipeline.memory import MemoryBudget, trace_run, traced_device
+from diffusion.pipeline.memory import MemoryBudget, find_fitting, trace_run, traced_device
 from diffusion.tasks import GuidanceOptions, InitImage, Inpaint
 from gpucore import Device, OutOfMemoryError, f32, u8
 from gpucore.memory.host import HostArray, host_bytes
@@ -150,6 +150,33 @@ def test_a_plan_is_that_of_its_own_settings(
     monkeypatch.setattr(pipeline, "twin", lambda *_: pytest.fail("traced again"))
     assert pipeline.plan(replace(changed, seed=9)) == found
     assert pipeline.plan(replace(SMALL, negative="a cat")) == pipeline.plan(SMALL)
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_sde"])
+def test_other_steps_are_planned_in_one_run(
+    device: Device, own: Device, sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the weights where they lie, though noise of a path takes some kB more or less."""
+    budget = int(0.7 * whole_plan(device).peak)
+    few, many = (replace(SMALL, sampler=sampler, steps=steps) for steps in (3, 12))
+    pipeline = Pipeline.load(None, own, vram=Budget(budget, few))
+    placement, placed, twin = pipeline.networks.placement, list[Placement](), pipeline.twin
+
+    def note_twin(device: Device, placement: Placement) -> Pipeline:
+        placed.append(placement)
+        return twin(device, placement)
+
+    monkeypatch.setattr(pipeline, "twin", note_twin)
+    plan = pipeline.plan(many)
+    assert set(placed) == {placement}
+    own.pool.reset_peak()
+    pipeline.draw(many)
+    assert pipeline.networks.placement == placement
+    assert 0 <= plan.run_peak - own.memory.peak_reserved <= 4096  # tables
+    found = find_fitting(pipeline, own, many.with_defaults(pipeline.defaults), budget, EVERYTHING)
+    assert found.placement != EVERYTHING
+    assert found.plan.peak <= budget
 
 
 @pytest.mark.one_engine
