@@ -209,7 +209,10 @@ def _words(tensor: QuantizedTensor) -> NDArray[np.uint32]:
 def _expand(part: QuantizedPart, y: Buffer[Any], first: int) -> None:
     """Record the expansion into the columns of ``y`` from ``first`` on."""
     pitch = y.shape[-1]
-    lanes = 1 if part.columns % 4 or pitch % 4 or first % 4 else 4
+    whole_runs = part.depth % _RUN == 0
+    # A run of a flat column begins anywhere in a block, of its own.
+    alone = part.columns % 4 or pitch % 4 or first % 4 or (part.is_flat and whole_runs)
+    lanes = 1 if alone else 4
     sizes = {
         "depth": part.depth,
         "columns": part.columns,
@@ -217,7 +220,7 @@ def _expand(part: QuantizedPart, y: Buffer[Any], first: int) -> None:
         "first": first // lanes,
     }
     spec: dict[str, Value] = {**part.spec(lanes), "scalar": y.dtype.name, "run": _RUN}
-    spec |= {"whole": part.depth % _RUN == 0, "taps": part.taps}
+    spec |= {"whole": whole_runs, "taps": part.taps}
     threads = part.columns // lanes * ceil_div(part.depth, _RUN)
     grid = flat_grid(threads, _WORKGROUP)
     shader = "matmul/quantized/expand.wgsl"

@@ -58,19 +58,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let begin = index / (q_columns() / {{ q_lanes }}u) * {{ run }}u;
     let end = min(begin + {{ run }}u, q_depth());
     if (begin >= end) { return; }
-//% if q_flat
-    for (var row = begin; row < end; row++) {
-        y[k_of(row) * params.pitch + params.first + n] = stored(q_weight(row, n));
-    }
-//% elif not whole
+//% if not whole
     for (var row = begin; row < end; row++) {
         y[k_of(row) * params.pitch + params.first + n] = stored(q_weight(row, n));
     }
 //% else
     // Unrolled, so that all is loaded before anything is waited for; weights of a word are loaded once.
 //% if q_block > 1
-    let b = begin / {{ q_block }}u;
-    let j = begin % {{ q_block }}u;
+    let at = begin{{ " + n * q_depth()" if q_flat }};
+    let b = at / {{ q_block }}u;
+    let j = at % {{ q_block }}u;
 //% endif
 //% if q_format == "q8_0"
     let factor = q_factor(b, n);
