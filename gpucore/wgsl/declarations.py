@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -29,8 +30,12 @@ _WORD: Final = re.compile(
 )
 
 
+@functools.lru_cache(64)
 def reflect_outline(source: str) -> Reflection:
-    """Reflect the `outline` of ``source``; for errors, reflect the whole tree."""
+    """Reflect the `outline` of ``source``; for errors, reflect the whole tree.
+
+    Kernels in CUDA C++ of one template may share the WGSL that declares their bindings.
+    """
     try:
         return reflect(outline(source))
     except WgslError:
@@ -109,9 +114,9 @@ def _body_words(piece: str) -> tuple[frozenset[str], frozenset[str], frozenset[s
 
 
 def _with_mentions(
-    piece: str, function: Function, functions: Collection[str], others: Collection[str]
+    piece: str, function: Function, functions: AbstractSet[str], others: AbstractSet[str]
 ) -> Function:
-    """Return a function with the names that it mentions, or the function parsed completely.
+    """Return a function with the module's names that it mentions, or parsed completely.
 
     A parameter hides a declaration of its name. A name of ``functions`` counts where it is called.
     """
@@ -122,5 +127,6 @@ def _with_mentions(
         return whole
     assert function.mentions is not None
     assert function.declares is not None
-    seen = called.union(words.difference(functions)).difference(function.declares)
-    return replace(function, mentions=function.mentions.union(seen), declares=frozenset())
+    seen = functions & called | others & called | others & words
+    mentions = function.mentions | (seen - function.declares)
+    return replace(function, mentions=mentions, declares=frozenset())

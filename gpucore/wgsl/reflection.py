@@ -187,7 +187,10 @@ class _Scope:
 
     @cached_property
     def _starts(self) -> list[int]:
-        return line_starts(self.source)
+        """Where the lines start, up to that of the last resource."""
+        variables = (each for each in self.names.values() if isinstance(each, Variable))
+        last = max(each.at for each in variables if _is_resource(each))
+        return line_starts(self.source[: last + 1])
 
     def constants(self, given: Mapping[str, Number]) -> Constants:
         """Return the constants with overrides set. Raises ``WgslLayoutError`` for unknown names."""
