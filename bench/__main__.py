@@ -28,8 +28,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.devices import open_device
 from bench.entry import Entry, Row
-from bench.measure import Peers, measure_entry, open_device
+from bench.measure import Peers, measure_entry
 from bench.report import HEAD, line, make_report, merge_reports, read_earlier
 from bench.roofs import Roofs
 from gpucore import Device, DeviceNotFoundError, GpuError

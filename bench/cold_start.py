@@ -1,14 +1,7 @@
-"""Time from the start of a process to the end of its first step.
-
-    python -m bench.cold_start FOLDER [--device NAME] [--size 512]
-
-Prints one JSON object: ``load_s``, the seconds for reading and uploading the weights. The caller
-measures the time of the whole process: see `cold_starts`.
-"""
+"""Time from the start of a process to the end of its first step, which `bench.first_step` makes."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -19,10 +12,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-from bench.measure import open_device
-from diffusion import Pipeline, Settings, Step
-from gpucore import Device
 
 __all__ = ["ColdStart", "cold_starts", "empty_caches"]
 
@@ -55,7 +44,7 @@ def cold_starts(folder: Path, device: str, size: int) -> dict[bool, ColdStart]:
     time of loading is subtracted. Raises `RuntimeError` with the error output of a process.
     """
     arguments = [str(folder), "--device", device, "--size", str(size)]
-    command = [sys.executable, "-m", "bench.cold_start", *arguments]
+    command = [sys.executable, "-m", "bench.first_step", *arguments]
     found: dict[bool, list[ColdStart]] = {False: [], True: []}
     for environment in empty_caches():
         for starts in found.values():
@@ -88,32 +77,3 @@ def _time_process(command: list[str], environment: dict[str, str]) -> tuple[floa
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: {errors.strip()}")
     return seconds, float(json.loads(first)["load_s"])
-
-
-def run_first_step(folder: Path, device: Device, size: int) -> float:
-    """Make the first step of an image; return the seconds of loading."""
-    start = time.perf_counter()
-    pipeline = Pipeline.load(folder, device)
-    device.synchronize()
-    loaded = time.perf_counter() - start
-    settings = Settings("a red apple", width=size, height=size, steps=20, seed=1)
-    for event in pipeline.generate(settings):
-        if isinstance(event, Step):
-            event.wait()
-            return loaded
-    raise AssertionError("generate must yield a step")
-
-
-def main() -> None:
-    """Run the part of one fresh process."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cold_start", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--device", default="")
-    parser.add_argument("--size", type=int, default=512)
-    options = parser.parse_args()
-    device = open_device(options.device)
-    print(json.dumps({"load_s": run_first_step(options.folder, device, options.size)}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 
 from bench.cold_start import cold_starts
 from bench.command import command_seconds
+from bench.devices import open_device
 from bench.entry import Row
-from bench.measure import host_seconds, open_device, replay_seconds
+from bench.measure import host_seconds, replay_seconds
 from bench.models import (
     SD15,
     cold_row,

@@ -22,7 +22,6 @@ __all__ = [
     "Peers",
     "host_seconds",
     "measure_entry",
-    "open_device",
     "replay_seconds",
     "seconds_of",
 ]
@@ -63,11 +62,6 @@ class Peers:
 
 
 NO_PEERS = Peers()
-
-
-def open_device(name: str) -> Device:
-    """Open the device of a name, or the best one, without checks of kernels, as pipelines do."""
-    return Device.by_name(name, checks=False) if name else Device.auto(checks=False)
 
 
 def measure_entry(device: Device, entry: Entry, roofs: Roofs, peers: Peers = NO_PEERS) -> Row:

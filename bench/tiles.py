@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.devices import open_device
 from bench.full_size import inputs, unet_graph, vae_graph
-from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
 from diffusion.pipeline.loading import load_networks
 from gpucore import Buffer, Device, Graph

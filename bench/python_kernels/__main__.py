@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.devices import open_device
 from bench.entry import Row, Target
-from bench.measure import open_device
 from bench.python_kernels.programs import PROGRAMS, Arrays, Program
 from bench.python_kernels.rounds import median_seconds
 from bench.python_kernels.sides import OurSide, Side, find_peers

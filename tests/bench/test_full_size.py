@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +14,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from bench.cold_start import ColdStart, cold_starts, run_first_step
+from bench.cold_start import ColdStart, cold_starts
 from bench.command import command_seconds
 from bench.entry import Row
+from bench.first_step import run_first_step
 from bench.full_size import Run, channels_last, main, measure_image, relative_l2
 from bench.models import (
     GOALS,
@@ -173,8 +176,17 @@ def test_the_command_runs_and_says_why_it_fails(
 
 
 def test_a_cold_start_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"bench\.cold_start"):
+    with pytest.raises(RuntimeError, match=r"bench\.first_step"):
         cold_starts(tmp_path / "nowhere", "null", 64)
+
+
+def test_a_first_step_loads_what_it_needs_alone() -> None:
+    """Each of these takes 10 to 50 ms to load."""
+    needless = {"asyncio", "bench.measure", "ftfy", "gpucore.compiler.ir", "importlib.metadata"}
+    needless |= {"gpucore.wgsl.c_family.module", "jinja2", "wgpu", "wgpudawn"}
+    code = "import sys, bench.first_step; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not needless.intersection(found.stdout.split())
 
 
 def test_the_first_step_is_made() -> None:
