@@ -26,8 +26,8 @@ from typing import Final
 
 import numpy as np
 
+from bench.devices import open_device
 from bench.machine import description
-from bench.measure import open_device
 from diffusion import Pipeline, Settings
 from diffusion.batching import Batcher, BatchLimits, draw_together, images_of_512
 from diffusion.batching.together import pictures_and_calls

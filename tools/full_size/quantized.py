@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.measure import open_device
+from bench.devices import open_device
 from diffusion.checkpoints import ModelFolder
 from diffusion.checkpoints.weights import Weights
 from diffusion.models.module import load

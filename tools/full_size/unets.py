@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.measure import open_device
+from bench.devices import open_device
 from diffusion.checkpoints import ModelFolder, Weights
 from diffusion.checkpoints.safetensors import write_safetensors
 from diffusion.checkpoints.weights import open_weights

@@ -65,7 +65,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% else
     // Unrolled, so that all is loaded before anything is waited for; weights of a word are loaded once.
 //% if q_block > 1
-    let at = begin{{ " + n * q_depth()" if q_flat }};
+//% if q_flat
+    let at = n * q_depth() + begin;
+//% else
+    let at = begin;
+//% endif
     let b = at / {{ q_block }}u;
     let j = at % {{ q_block }}u;
 //% endif
