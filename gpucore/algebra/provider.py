@@ -45,9 +45,9 @@ def operation(name: str) -> Callable[..., Any]:
 
 
 def _load_installed() -> None:
+    """Load the tables that installed packages name; the first one counts."""
     from importlib.metadata import entry_points  # takes time to load, and is seldom needed
 
-    """Load the tables that installed packages name; the first one counts."""
     for point in entry_points(group=_GROUP):
         table: Operations = point.load()
         if not _registered:

@@ -15,7 +15,7 @@ __all__ = ["RunKey", "sizes_of"]
 
 
 class RunKey(NamedTuple):
-    """What the memory of a run depends on.
+    """Name the settings that the memory of a run depends on.
 
     ``steps``: their number, and the text that each reads. Most samplers need the same for any
     number from 6 to 64, and those whose noise is a path's some kB more or less. ``rest``: all else.

@@ -39,7 +39,7 @@ _NUMBER: Final = 4
 
 
 class Usage(NamedTuple):
-    """What a kernel takes: registers and bytes of stack of a thread, memory of a workgroup.
+    """Count the registers and stack bytes of a thread, and the memory bytes of a workgroup.
 
     A kernel that spills registers has a stack.
     """
@@ -50,7 +50,7 @@ class Usage(NamedTuple):
 
 
 class Occupancy(NamedTuple):
-    """What a kernel takes, the workgroups that run at once, and the registers that these take."""
+    """Count the workgroups that run on a multiprocessor at once, and their registers."""
 
     usage: Usage
     workgroups: int
