@@ -169,6 +169,8 @@ class GuidedDenoiser:
         self._capture()
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
+        if self._controls is not None:
+            self._controls.follow(controls)
 
     def _capture(self) -> _Captured:
         """Return the captured network, with those controls that count."""

@@ -31,7 +31,8 @@ Active = tuple[bool, ...]
 class ControlGraph:
     """The controls of a denoiser: `record_prompt` and `residuals` are captured, `follow` writes.
 
-    ``units``: their networks, and whether they have regions, are the same for all that follow.
+    ``units``: their networks, and whether they have regions, are the same for all that follow, as
+    these must before a replay.
     ``shape``: of the latents. ``parts``: how many prompts each image has.
     """
 
@@ -109,13 +110,16 @@ class _UnitGraph:
         self._shape, self._parts = shape, parts
         self._rows = parts * shape[0] if unit.by_part and parts > 1 else 1
         self._levels = len(folder.unet.block_out_channels) + begins_halved(folder.unet)
-        self._features: list[Buffer[Any]] = []
         self._factors: list[Buffer[Any]] = []
         self._prompt: PromptKeys = {}
         self._added: Activations | None = None
         self._kinds = self._kind_features(unit)
+        # Captured, so that another picture takes no memory beside that of the network's call.
+        self._pixels: Buffer[Any] = self._device.buffer(self._dtype, unit.pixels().shape)
+        with self._device.capture() as self._reading, self._device.region("control"):
+            self._features = self._read_pixels(unit)
+        self._write_factors(unit)
         self._followed: ControlUnit | None = None
-        self.follow(unit)
 
     def _kind_features(self, unit: ControlUnit) -> Buffer[Any] | None:
         """Return the features (1, C) of a union's kind of picture."""
@@ -166,20 +170,18 @@ class _UnitGraph:
         if self._followed is unit:
             return
         self._followed = None
-        pixels = self._device.buffer_from_array(unit.pixels(), self._dtype)
-        if isinstance(self._network, ControlNet):
-            features = [self._network.read_picture(pixels, unit.kind)]
-        elif isinstance(self._network, ControlXs):
-            features = [self._network.read_picture(pixels)]
-        else:
-            features = self._network(pixels)[: self._levels]
-        if self._features:
-            for target, source in zip(self._features, features, strict=True):
-                target.copy_from(source)
-        else:
-            self._features = features
+        self._pixels.write(unit.pixels().astype(self._dtype.numpy))
+        self._reading.replay()
         self._write_factors(unit)
         self._followed = unit
+
+    def _read_pixels(self, unit: ControlUnit) -> list[Buffer[Any]]:
+        """Return what the network reads of the picture."""
+        if isinstance(self._network, ControlNet):
+            return [self._network.read_picture(self._pixels, unit.kind)]
+        if isinstance(self._network, ControlXs):
+            return [self._network.read_picture(self._pixels)]
+        return list(self._network(self._pixels)[: self._levels])
 
     def _write_factors(self, unit: ControlUnit) -> None:
         """Write (rows, h, w, 1) for each layer; h and w are 1 without a region."""

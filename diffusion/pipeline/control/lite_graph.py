@@ -37,10 +37,19 @@ class LiteGraph:
         self._dtype: type[DType] = unit.model.dtype
         self._shape = shape
         self._rows = parts * shape[0] if unit.by_part and parts > 1 else 1
-        self._pictures: list[Buffer[Any]] = []
         self._strengths: dict[int, Buffer[Any]] = {}
+        self._pixels: dict[int, Buffer[Any]] = {}
+        # Captured, so that another picture takes no memory beside that of the network's call.
+        padded = self._pad(unit)
+        for factor, picture in padded.items():
+            self._pixels[factor] = self._device.buffer(self._dtype, picture.shape)
+        with self._device.capture() as self._reading, self._device.region("control"):
+            self._pictures = [
+                module.read_picture(self._pixels[place.downscale])
+                for place, module in self._network.lites
+            ]
+        self._write_strengths(unit)
         self._followed: ControlUnit | None = None
-        self.follow(unit)
 
     def changes(self, unet: UNet) -> Iterator[tuple[Module, Change]]:
         """Yield the layers that it changes, and what each of them reads in place of an input."""
@@ -54,26 +63,19 @@ class LiteGraph:
         if self._followed is unit:
             return
         self._followed = None
-        made = self._read(unit.pixels())
-        if self._pictures:
-            for target, source in zip(self._pictures, made, strict=True):
-                target.copy_from(source)
-        else:
-            self._pictures = made
+        for factor, picture in self._pad(unit).items():
+            self._pixels[factor].write(picture.astype(self._dtype.numpy))
+        self._reading.replay()
         self._write_strengths(unit)
         self._followed = unit
 
-    def _read(self, pixels: NDArray[Any]) -> list[Buffer[Any]]:
-        """Return what each module reads of a picture (1, H, W, 3) in -1..1."""
-        padded: dict[int, Buffer[Any]] = {}
-        with self._device.region("control"):
-            found = []
-            for place, module in self._network.lites:
-                factor = place.downscale
-                if factor not in padded:
-                    picture = _continue_to(pixels, factor, self._size(place))
-                    padded[factor] = self._device.buffer_from_array(picture, self._dtype)
-                found.append(module.read_picture(padded[factor]))
+    def _pad(self, unit: ControlUnit) -> dict[int, NDArray[Any]]:
+        """Return a picture (1, H, W, 3) in -1..1 in whole tokens, by the pixels of a token."""
+        pixels, found = unit.pixels(), dict[int, NDArray[Any]]()
+        for place, _ in self._network.lites:
+            if place.downscale not in found:
+                size = self._size(place)
+                found[place.downscale] = _continue_to(pixels, place.downscale, size)
         return found
 
     def _size(self, place: LitePlace) -> tuple[int, int]:

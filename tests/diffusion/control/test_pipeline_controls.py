@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,21 @@ def test_names_that_are_not_there_are_refused(pipeline: Pipeline) -> None:
         drawn(pipeline, replace(CONTROL, layer_weights=(1.0,)))
     with pytest.raises(SettingsError, match="must be less than the end"):
         drawn(pipeline, replace(CONTROL, start=0.5, end=0.5))
+
+
+@pytest.mark.parametrize("model", ["sd2", "full"])
+def test_another_picture_takes_no_more_than_the_plan(
+    device: Device, tmp_path: Path, model: str
+) -> None:
+    """Beside it there may be one latent: graphs have taken the memory of the first run's."""
+    write_control(tmp_path / model, model)
+    control, latent = replace(CONTROL, model=model), 16 * 16 * 4 * 4
+    with closing(Device.open(device.info, checks=False)) as own:
+        pipeline = Pipeline(networks(own, "sd2"), controls=ControlFolder(tmp_path))
+        plan = pipeline.plan(replace(SETTINGS, controls=(control,)))
+        own.pool.reset_peak()
+        for levels in (LEVELS, LEVELS[::-1], LEVELS[:, ::-1]):
+            other = replace(control, image=Image.fromarray(levels.copy()))
+            drawn(pipeline, other)
+            assert plan.run_peak <= own.memory.peak_reserved <= plan.run_peak + latent
+        pipeline.close()
