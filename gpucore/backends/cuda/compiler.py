@@ -24,6 +24,12 @@ __all__ = ["CudaCompiler", "load_compiler"]
 _FEW_REGISTERS: Final = 40
 """Registers that leave three quarters of the threads to a multiprocessor: a kernel saved none."""
 
+_EIGHTHS: Final = 5
+"""Eighths of its workgroups on a multiprocessor that a kernel keeps at least."""
+
+_TENTHS: Final = 8
+"""Tenths of the multiprocessor's registers in use before that are in use after."""
+
 
 class CudaCompiler(Compiler):
     """NVRTC."""
@@ -49,26 +55,37 @@ class CudaCompiler(Compiler):
         self._library.nvrtcGetSupportedArchs(found)
         return tuple(found)
 
+    @property
+    def identity(self) -> str:
+        """Version and options, and the numbers by which `compile_kernel` chooses."""
+        return f"{super().identity} {_FEW_REGISTERS} {_EIGHTHS} {_TENTHS}"
+
     def compile_kernel(self, kernel: PrintedKernel, architecture: str) -> bytes:
         """Return the machine code of a kernel, with more registers where few workgroups pay for it.
 
         NVRTC saves registers for more workgroups: it spills, or asks memory for one number after
-        the other. A kernel may give up a quarter of its workgroups on a multiprocessor, no more:
-        with half of them, scans and transforms that wait for memory were a fifth slower. It must
-        stop to spill, or, where it does not, fill the multiprocessor's registers as before.
+        the other. A kernel may give up three eighths of its workgroups on a multiprocessor, no
+        more: with half of them, scans and transforms that wait for memory were a fifth slower. It
+        must stop to spill, or, where it does not, nearly fill the multiprocessor's registers as
+        before. Where no workgroup can go, it may spill less.
         """
         code = self.compile(kernel.text, architecture)
         before = occupy(code, kernel, architecture)
-        if before is None or before.usage.registers <= _FEW_REGISTERS:
+        if before is None:
             return code
-        spills, least = before.usage.stack > 0, ceil_div(3 * before.workgroups, 4)
-        if spills and least == before.workgroups:
+        spilled = before.usage.stack
+        if before.usage.registers <= _FEW_REGISTERS and not spilled:
             return code
+        least = ceil_div(_EIGHTHS * before.workgroups, 8)
         other = self.compile(kernel.bounded_text(least), architecture)
         after = occupy(other, kernel, architecture)
-        if after is None or after.usage.stack:
+        if after is None:
             return code
-        return other if spills or after.registers >= before.registers else code
+        if after.usage.stack:
+            is_better = after.usage.stack < spilled and after.workgroups >= before.workgroups
+        else:
+            is_better = spilled > 0 or 10 * after.registers >= _TENTHS * before.registers
+        return other if is_better else code
 
 
 @functools.cache
