@@ -1,6 +1,6 @@
 """Draw a sheet of 24 prompts with the bundled model: plain, with colours, in each style.
 
-python -m tools.prompt_sheet docs/images/sheet.png
+python -m tools.prompt_sheet docs/images/sheet.webp
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
     for index, prompt in enumerate(PROMPTS, 1):
         print(f"{index:2} of {len(PROMPTS)}: {prompt}", file=sys.stderr)
         pictures.append(pipeline.txt2img(prompt))
-    sheet(pictures).save(Path(sys.argv[1]), optimize=True)
+    sheet(pictures).save(Path(sys.argv[1]), quality=90, method=6)
 
 
 if __name__ == "__main__":
