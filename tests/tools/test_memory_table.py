@@ -46,6 +46,8 @@ def test_plans_within_budgets(
     assert "needs" in printed.err
 
 
+# Each engine's bytes are those of its plan in `tests/diffusion/memory`; three engines took minutes.
+@pytest.mark.one_engine
 def test_measured_bytes_are_the_plans(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
