@@ -170,7 +170,7 @@ class GuidedDenoiser:
         # Last, since a replay waits for its kernels: those of the network compile meanwhile.
         self._prompt_graph.replay()
         if self._controls is not None:
-            self._controls.follow(controls)
+            self._controls.read_pictures()
 
     def _capture(self) -> _Captured:
         """Return the captured network, with those controls that count."""
@@ -399,6 +399,8 @@ class GuidedDenoiser:
         for found in self._captured.values():
             found.graph.release()
         self._prompt_graph.release()
+        if self._controls is not None:
+            self._controls.release()
         if self._degraded is not None:
             self._degraded.graph.release()
         if self._without_negative is not None:

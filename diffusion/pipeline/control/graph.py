@@ -31,8 +31,8 @@ Active = tuple[bool, ...]
 class ControlGraph:
     """The controls of a denoiser: `record_prompt` and `residuals` are captured, `follow` writes.
 
-    ``units``: their networks, and whether they have regions, are the same for all that follow, as
-    these must before a replay.
+    ``units``: their networks, and whether they have regions, are the same for all that follow.
+    Their own pictures are read by `read_pictures`, once, before what was captured is replayed.
     ``shape``: of the latents. ``parts``: how many prompts each image has.
     """
 
@@ -45,6 +45,16 @@ class ControlGraph:
             else _UnitGraph(each, shape, parts)
             for each in units
         ]
+
+    def read_pictures(self) -> None:
+        """Compute the features of the pictures."""
+        for each in self._units:
+            each.reading.replay()
+
+    def release(self) -> None:
+        """Give the graphs' memory back."""
+        for each in self._units:
+            each.reading.release()
 
     def record_prompt(self, conditioning: Conditioning) -> None:
         """Compute what the networks read of the prompt."""
@@ -98,7 +108,11 @@ def _sum_layers(found: Iterable[Sequence[Activations]]) -> list[Activations]:
 
 
 class _UnitGraph:
-    """One control's buffers: features of its picture, and a factor for each layer."""
+    """One control's buffers: features of its picture, and a factor for each layer.
+
+    ``reading``: the graph that computes the features, so that another picture takes no memory
+    beside that of the network's call.
+    """
 
     def __init__(self, unit: ControlUnit, shape: tuple[int, int, int, int], parts: int) -> None:
         folder = unit.model.folder
@@ -114,12 +128,11 @@ class _UnitGraph:
         self._prompt: PromptKeys = {}
         self._added: Activations | None = None
         self._kinds = self._kind_features(unit)
-        # Captured, so that another picture takes no memory beside that of the network's call.
-        self._pixels: Buffer[Any] = self._device.buffer(self._dtype, unit.pixels().shape)
-        with self._device.capture() as self._reading, self._device.region("control"):
+        self._pixels: Buffer[Any] = self._device.buffer_from_array(unit.pixels(), self._dtype)
+        with self._device.capture() as self.reading, self._device.region("control"):
             self._features = self._read_pixels(unit)
         self._write_factors(unit)
-        self._followed: ControlUnit | None = None
+        self._followed: ControlUnit | None = unit
 
     def _kind_features(self, unit: ControlUnit) -> Buffer[Any] | None:
         """Return the features (1, C) of a union's kind of picture."""
@@ -171,7 +184,7 @@ class _UnitGraph:
             return
         self._followed = None
         self._pixels.write(unit.pixels().astype(self._dtype.numpy))
-        self._reading.replay()
+        self.reading.replay()
         self._write_factors(unit)
         self._followed = unit
 

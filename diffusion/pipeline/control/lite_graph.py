@@ -25,7 +25,8 @@ Change = Callable[[Activations], Activations]
 class LiteGraph:
     """One control's buffers: what each module reads of the picture, a strength for each.
 
-    ``shape``: of the latents. ``parts``: how many prompts each image has.
+    ``shape``: of the latents. ``parts``: how many prompts each image has. ``reading``: the graph of
+    what the modules read, as that of other controls.
     """
 
     def __init__(self, unit: ControlUnit, shape: tuple[int, int, int, int], parts: int) -> None:
@@ -38,18 +39,17 @@ class LiteGraph:
         self._shape = shape
         self._rows = parts * shape[0] if unit.by_part and parts > 1 else 1
         self._strengths: dict[int, Buffer[Any]] = {}
-        self._pixels: dict[int, Buffer[Any]] = {}
-        # Captured, so that another picture takes no memory beside that of the network's call.
-        padded = self._pad(unit)
-        for factor, picture in padded.items():
-            self._pixels[factor] = self._device.buffer(self._dtype, picture.shape)
-        with self._device.capture() as self._reading, self._device.region("control"):
+        self._pixels: dict[int, Buffer[Any]] = {
+            factor: self._device.buffer_from_array(picture, self._dtype)
+            for factor, picture in self._pad(unit).items()
+        }
+        with self._device.capture() as self.reading, self._device.region("control"):
             self._pictures = [
                 module.read_picture(self._pixels[place.downscale])
                 for place, module in self._network.lites
             ]
         self._write_strengths(unit)
-        self._followed: ControlUnit | None = None
+        self._followed: ControlUnit | None = unit
 
     def changes(self, unet: UNet) -> Iterator[tuple[Module, Change]]:
         """Yield the layers that it changes, and what each of them reads in place of an input."""
@@ -65,7 +65,7 @@ class LiteGraph:
         self._followed = None
         for factor, picture in self._pad(unit).items():
             self._pixels[factor].write(picture.astype(self._dtype.numpy))
-        self._reading.replay()
+        self.reading.replay()
         self._write_strengths(unit)
         self._followed = unit
 

@@ -93,9 +93,7 @@ def _is_better(before: Occupancy, after: Occupancy, used: int) -> bool:
     spilled, spills = before.usage.stack, after.usage.stack
     if spills:
         return spills < spilled and after.workgroups >= before.workgroups
-    if spilled:
-        return True
-    if after.workgroups > before.workgroups:
+    if spilled or after.workgroups > before.workgroups:
         return True
     has_more = after.usage.registers > before.usage.registers
     return has_more and 16 * after.registers >= used * before.registers

@@ -97,8 +97,8 @@ def test_some_workgroups_may_go_for_registers(
         return int(bound[1]) if bound else None
 
     def compile_text(text: str, architecture: str) -> bytes:
-        bound = bound_of(text.encode())
-        asked.extend([] if bound is None else [bound])
+        if (bound := bound_of(text.encode())) is not None:
+            asked.append(bound)
         return text.encode()
 
     def occupied(code: bytes, kernel: PrintedKernel, architecture: str) -> Occupancy:
