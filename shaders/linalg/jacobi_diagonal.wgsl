@@ -44,22 +44,19 @@ fn turn_block(i: u32, j: u32, round: u32, count: u32) {
     let row = turns[i];
     let column = turns[j];
     if (row.x == 0.0 && column.x == 0.0) { return; }
-    var a = vec4<f32>(g[p.x + q.x], g[p.x + q.y], g[p.y + q.x], g[p.y + q.y]);
     // Below the diagonal in the mirrored order, so that the matrix stays symmetric to the last bit.
-    if (i <= j) {
-        a = turned_rows(a, row);
-        a = turned_rows(a.xzyw, column).xzyw;
-    } else {
-        a = turned_rows(a.xzyw, column).xzyw;
-        a = turned_rows(a, row);
-    }
+    let above = i <= j;
+    let at = select(vec2<u32>(p.y + q.x, p.x + q.y), vec2<u32>(p.x + q.y, p.y + q.x), above);
+    var a = vec4<f32>(g[p.x + q.x], g[at.x], g[at.y], g[p.y + q.y]);
+    a = turned_rows(a, select(column, row, above));
+    a = turned_rows(a.xzyw, select(row, column, above)).xzyw;
     if (i == j) {
         a.y = 0.0;
         a.z = 0.0;
     }
     g[p.x + q.x] = a.x;
-    g[p.x + q.y] = a.y;
-    g[p.y + q.x] = a.z;
+    g[at.x] = a.y;
+    g[at.y] = a.z;
     g[p.y + q.y] = a.w;
 }
 
@@ -78,11 +75,16 @@ fn diagonalise(count: u32, sweeps: u32, bounds: Bounds, t: u32) -> bool {
     if (t == 0u) { moved = 0u; }
     workgroupBarrier();
     let pairs = count / 2u;
+    // Blocks of an invocation, without a division in the rounds.
+    let start = vec2<u32>(t / pairs, t % pairs);
+    let step = vec2<u32>(THREADS / pairs, THREADS % pairs);
     for (var sweep = 0u; sweep < sweeps; sweep++) {
         for (var round = 0u; round < count - 1u; round++) {
             choose_turns(round, count, bounds, t);
-            for (var e = t; e < pairs * pairs; e += THREADS) {
-                turn_block(e / pairs, e % pairs, round, count);
+            for (var b = start; b.x < pairs;) {
+                turn_block(b.x, b.y, round, count);
+                b += step;
+                if (b.y >= pairs) { b = vec2<u32>(b.x + 1u, b.y - pairs); }
             }
 //% if vectors
             for (var e = t; e < pairs * CAPACITY; e += THREADS) {

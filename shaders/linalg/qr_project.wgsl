@@ -40,6 +40,17 @@ fn four_of_c(at: u32, j: u32, inside: bool) -> vec4<f32> {
     return select(vec4<f32>(), four, vec4<bool>(inside));
 }
 
+// Of a slice from row l0 on: four numbers of V, or of C, as they lie in workgroup memory.
+fn slice_of_v(v0: u32, l0: u32, end: u32, e: u32) -> vec4<f32> {
+    let l = l0 + e / 8u;
+    return four_of_v(v0 + min(l, params.m - 1u) * params.v_pitch, e % 8u * 4u, l < end);
+}
+
+fn slice_of_c(c0: u32, l0: u32, end: u32, j0: u32, e: u32) -> vec4<f32> {
+    let l = l0 + e / 32u;
+    return four_of_c(c0 + min(l, params.m - 1u) * params.c_pitch, j0 + e % 32u * 4u, l < end);
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let n = params.n;
@@ -58,15 +69,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let quad = t % 32u;
     var sums: array<vec4<f32>, 8>;
     for (var e = 0u; e < 8u; e++) { sums[e] = vec4<f32>(); }
-    for (var l0 = part * chunk; l0 < end; l0 += SLICE) {
-        {
-            let l = l0 + t / 8u;
-            v_tile[t] = four_of_v(v0 + min(l, m - 1u) * params.v_pitch, t % 8u * 4u, l < end);
-        }
-        for (var e = t; e < SLICE * COLUMNS / 4u; e += THREADS) {
-            let l = l0 + e / 32u;
-            c_tile[e] = four_of_c(c0 + min(l, m - 1u) * params.c_pitch, j0 + e % 32u * 4u, l < end);
-        }
+    // The next slice is on its way while one is used.
+    var l0 = part * chunk;
+    var next_v = slice_of_v(v0, l0, end, t);
+//% for e in range(4)
+    var next_c{{ e }} = slice_of_c(c0, l0, end, j0, t + {{ e }}u * THREADS);
+//% endfor
+    while (l0 < end) {
+        v_tile[t] = next_v;
+//% for e in range(4)
+        c_tile[t + {{ e }}u * THREADS] = next_c{{ e }};
+//% endfor
+        l0 += SLICE;
+        next_v = slice_of_v(v0, l0, end, t);
+//% for e in range(4)
+        next_c{{ e }} = slice_of_c(c0, l0, end, j0, t + {{ e }}u * THREADS);
+//% endfor
         workgroupBarrier();
         for (var l = 0u; l < SLICE; l++) {
             let low = v_tile[l * 8u + group_of_eight * 2u];

@@ -40,6 +40,26 @@ fn element(first: u32, i: u32, j: u32) -> f32 {
     return a[first + min(i, params.n - 1u) * params.a_row + min(j, params.n - 1u) * params.a_column];
 }
 
+struct Corner { diagonal: vec4<f32>, row1: vec4<f32>, row2: vec4<f32>, row3: vec4<f32> }
+
+fn corner_at(q: u32) -> Corner {
+    let first = min(4u * q, NB - 4u) * (LINE + 1u);
+    let unit = params.unit != 0u;
+    var corner = Corner();
+//% for e in range(4)
+    corner.diagonal.{{ "xyzw"[e] }} = select(lower[first + {{ e }}u * (LINE + 1u)], 1.0, unit);
+//% for k in range(e)
+    corner.row{{ e }}.{{ "xyzw"[k] }} = lower[first + {{ e }}u * LINE + {{ k }}u];
+//% endfor
+//% endfor
+    return corner;
+}
+
+fn factors_at(row: u32, q: u32) -> vec4<f32> {
+    let first = row * LINE + min(4u * q, NB - 4u);
+    return vec4<f32>(lower[first], lower[first + 1u], lower[first + 2u], lower[first + 3u]);
+}
+
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -78,25 +98,32 @@ fn main(
         workgroupBarrier();
         let own = min(t, NB - 1u);
         var v = solved[from_row + own];
+        // Of the step at hand: four rows' corner of the triangle, and four numbers of the own row.
+        var corner = corner_at(0u);
+        var factors = factors_at(own, 0u);
         for (var q = 0u; q < NB / 4u; q++) {
             let now = q % 2u;
             if (t / 4u == q) { shown[now][t % 4u] = v; }
             workgroupBarrier();
             var s = shown[now];
-            let corner = 4u * q * (LINE + 1u);
+            // Those of the next step are on their way meanwhile; past the last one they are not used.
+            let next_corner = corner_at(q + 1u);
+            let next_factors = factors_at(own, q + 1u);
 //% for e in range(4)
 //% for k in range(e)
-            s.{{ "xyzw"[e] }} = fma(-lower[corner + {{ e }}u * LINE + {{ k }}u], s.{{ "xyzw"[k] }}, s.{{ "xyzw"[e] }});
+            s.{{ "xyzw"[e] }} = fma(-corner.row{{ e }}.{{ "xyzw"[k] }}, s.{{ "xyzw"[k] }}, s.{{ "xyzw"[e] }});
 //% endfor
-            s.{{ "xyzw"[e] }} /= select(lower[corner + {{ e }}u * (LINE + 1u)], 1.0, params.unit != 0u);
+            s.{{ "xyzw"[e] }} /= corner.diagonal.{{ "xyzw"[e] }};
 //% endfor
             if (t / 4u == q) {
                 v = select(select(s.x, s.y, t % 4u == 1u), select(s.z, s.w, t % 4u == 3u), t % 4u > 1u);
             } else if (own / 4u > q) {
 //% for k in range(4)
-                v = fma(-lower[own * LINE + 4u * q + {{ k }}u], s.{{ "xyzw"[k] }}, v);
+                v = fma(-factors.{{ "xyzw"[k] }}, s.{{ "xyzw"[k] }}, v);
 //% endfor
             }
+            corner = next_corner;
+            factors = next_factors;
         }
         if (t < NB) { solved[from_row + t] = v; }
         workgroupBarrier();

@@ -28,6 +28,8 @@ struct Params {
 
 const TAPS = {{ taps }}u;
 const HOP = {{ hop }}u;
+// Frames that may reach a sample.
+const REACH = (TAPS + HOP - 1u) / HOP;
 
 fn result(index: u32) -> W {
 //% if single
@@ -40,14 +42,17 @@ fn result(index: u32) -> W {
     let high = min(t / HOP + 1u, params.frames);
     var sum = W();
     var norm = 0.0;
-    for (var f = low; f < high; f++) {
-        let i = t - f * HOP;
-        let w = window[i];
+    // All frames are asked for at once; what comes of one that does not reach the sample does not count.
+    for (var k = 0u; k < REACH; k++) {
+        let f = min(low + k, high - 1u);
+        let i = min(t - f * HOP, TAPS - 1u);
+        let w = select(0.0, window[i], low + k < high);
 //% if frames_last
-        sum += w * v[(outer * params.size + i) * params.frames + f];
+        let part = w * v[(outer * params.size + i) * params.frames + f];
 //% else
-        sum += w * v[(outer * params.frames + f) * params.size + i];
+        let part = w * v[(outer * params.frames + f) * params.size + i];
 //% endif
+        sum += select(W(), part, low + k < high);
         norm += w * w;
     }
     return sum * (params.scale / select(1.0, norm, norm > 1e-10));

@@ -19,6 +19,10 @@ RULES: Final = {"subgroup_uniformity": "subgroup", "subgroup_matrix_uniformity":
 
 _BARRIERS: Final = frozenset(("workgroupBarrier", "storageBarrier", "textureBarrier"))
 _LOAD: Final = "workgroupUniformLoad"
+_VOTES: Final = frozenset(
+    ("subgroupAll", "subgroupAny", "subgroupBallot", "subgroupBroadcastFirst")
+)
+_PICKS: Final = frozenset(("subgroupBroadcast", "subgroupShuffle"))
 _SHUFFLES: Final = frozenset(("subgroupShuffleUp", "subgroupShuffleDown", "subgroupShuffleXor"))
 
 
@@ -27,10 +31,13 @@ def needs_uniform_flow(name: str) -> bool:
     return name in _BARRIERS or name == _LOAD or name.startswith(("subgroup", "quad"))
 
 
-def built_in_summary(name: str, count: int, off: frozenset[str]) -> Summary:
+def built_in_summary(
+    name: str, count: int, off: frozenset[str], *, of_subgroup: bool = False
+) -> Summary:
     """Describe a call of a built-in function, constructor or conversion of ``count`` arguments.
 
-    ``off`` has the rules that a module turns off anywhere: their functions need nothing then.
+    ``off`` has the rules that a module turns off anywhere: their functions need nothing then. With
+    ``of_subgroup``, uniform means the same in a subgroup: so are votes, and what one lane has.
     """
     arguments = frozenset(range(count))
     if name in _BARRIERS:
@@ -44,7 +51,12 @@ def built_in_summary(name: str, count: int, off: frozenset[str]) -> Summary:
         if "subgroup_uniformity" in off:
             return Summary(result=Influence(non_uniform=True))
         shifted = {1: name} if name in _SHUFFLES else {}
-        return Summary(name, shifted, result=Influence(non_uniform=True))
+        result = Influence(non_uniform=True)
+        if of_subgroup and name in _VOTES:
+            result = Influence()
+        elif of_subgroup and name in _PICKS:
+            result = Influence(values=frozenset((1,)))
+        return Summary(name, shifted, result=result)
     if name.startswith("atomic"):
         return Summary(result=Influence(non_uniform=True))
     return Summary(result=Influence(values=arguments))

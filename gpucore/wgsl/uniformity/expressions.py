@@ -289,7 +289,8 @@ class ExpressionWalk:
         if summary is None and name in self.module.declared:
             summary = Summary(result=Influence(values=frozenset(range(len(nodes)))))
         if summary is None:
-            summary = built_in_summary(name, len(nodes), self.module.off)
+            of_subgroup = self.module.lanes > 0
+            summary = built_in_summary(name, len(nodes), self.module.off, of_subgroup=of_subgroup)
         inside = [START if one is None else self.contents(one.root) for one in behind]
         self._require(call, summary, flow, nodes, inside)
         result = self.graph.new(flow, *_influences(summary.result, nodes, inside))

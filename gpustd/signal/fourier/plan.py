@@ -55,6 +55,9 @@ _GROUPS = ((32, 2), (16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (
 _ROW_WORKGROUPS = 3
 _COLUMN_WORKGROUPS = 2
 _BUSY = 7700
+# Rows shorter than this are transformed in workgroups of at most so many bytes, even where a card
+# has more: on an H100 rows of 60 took 18 % less time, of 105 7 %; longer ones took up to 12 % more.
+_SHORT, _SHORT_BYTES = 1024, 49152
 # The shortest row that may have mirror images in one lane: a shorter one leaves too few lanes (by
 # measurement). From the second length on, exchanging mirror images also rules out four parts.
 _MIN_PAIRED = 512
@@ -117,6 +120,8 @@ def row_tile(
     best = _row_shape(n, mirrored=mirrored)
     if best is None or best.lanes > min(_MAX_LANES, limits.lanes):
         return None
+    if n < _SHORT and not few:
+        limits = replace(limits, memory=min(limits.memory, _SHORT_BYTES))
     size = _workgroup_bytes(best, choose_layout(n, best, ROWS))
     share = limits.memory // _ROW_WORKGROUPS
     rows = max(1, min(_ROW_LANES // best.lanes, share // size, max_group))

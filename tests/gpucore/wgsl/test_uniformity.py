@@ -138,6 +138,14 @@ override lanes = 32u;
         ("t % 32u", 32, False),
         ("id.x / 32u", 32, False),
         ("y[0]", 32, False),
+        ("u32(subgroupAny(y[t] > 3u))", 32, True),
+        ("subgroupBallot(y[t] > 3u).x", 32, True),
+        ("subgroupBroadcastFirst(y[t])", 32, True),
+        ("subgroupBroadcast(y[t], 3u)", 32, True),
+        ("subgroupShuffle(y[t], t / 32u)", 32, True),
+        ("subgroupShuffle(y[t], t)", 32, False),
+        ("subgroupShuffleXor(y[t], 1u)", 32, False),
+        ("subgroupInclusiveAdd(y[t])", 32, False),
     ],
 )
 def test_subgroups_that_stay_whole(by: str, lanes: int, whole: bool) -> None:
