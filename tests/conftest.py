@@ -117,14 +117,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Slow tests, and all cases of sampled ones, run where ``AVILA_TEST_ENGINES`` is set. With
     ``AVILA_TEST_USUAL``, as in ``make test-engines``, the engines run what ``make test`` runs on
-    the first one, less what is of the host alone. With ``AVILA_TEST_REST``, as in the second run of
-    ``make test-all``, tests that depend on no engine, and those of the first engine, have run
-    before.
+    the first one, less what is of the host alone, and by turns what draws pictures. With
+    ``AVILA_TEST_REST``, as in the second run of ``make test-all``, tests that depend on no engine,
+    and those of the first engine, have run before.
     """
     if os.environ.get("AVILA_TEST_REST"):
         kept = [each for each in items if takes_another_engine(each) or is_for_test_all(each)]
     elif os.environ.get("AVILA_TEST_USUAL") or not os.environ.get("AVILA_TEST_ENGINES"):
-        kept = every_sixth([each for each in items if is_usual(each)])
+        kept = by_turns(every_sixth([each for each in items if is_usual(each)]))
     else:
         return
     selected = set(kept)
@@ -150,6 +150,26 @@ def every_sixth(items: list[pytest.Item]) -> list[pytest.Item]:
         if not each.get_closest_marker("sampled") or seen[function] % 6 == 0:
             kept.append(each)
         seen[function] += 1
+    return kept
+
+
+def by_turns(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Leave out tests of pictures on further engines: those take turns.
+
+    They launch what the tests of the array library compare on every engine. Of four tests each
+    further engine runs one; all run on the first engine.
+    """
+    further = {name: at for at, name in enumerate(engines()[1:])}
+    seen: Counter[str] = Counter()
+    kept = []
+    for each in items:
+        name = str(each.callspec.params["device"]) if takes_another_engine(each) else ""
+        if name not in further or "diffusion" not in each.path.parts:
+            kept.append(each)
+            continue
+        if (seen[name] + 2 * further[name]) % 4 == 0:
+            kept.append(each)
+        seen[name] += 1
     return kept
 
 

@@ -223,11 +223,9 @@ def test_time_is_linear(unit: str, end: str) -> None:
 
     def seconds(length: int) -> float:
         text = unit * (length // len(unit)) + end * (length // 8)
-        spent = []
-        for _ in range(5):
-            start = time.thread_time()
-            schedule_prompt("prompt", text, 20)
-            spent.append(time.thread_time() - start)
-        return min(spent)
+        start = time.thread_time()
+        schedule_prompt("prompt", text, 20)
+        return time.thread_time() - start
 
-    assert seconds(40_000) <= 32 * seconds(5_000) + 0.01
+    most = 32 * min(seconds(5_000) for _ in range(5)) + 0.01
+    assert any(seconds(40_000) <= most for _ in range(5))
