@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import tempfile
 from collections import Counter
@@ -130,6 +131,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     selected = set(kept)
     config.hook.pytest_deselected(items=[each for each in items if each not in selected])
     items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    """Hide the tests from the garbage collector: half a million objects, 0.3 s a collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def is_usual(item: pytest.Item) -> bool:
