@@ -151,9 +151,7 @@ def every_sixth(items: list[pytest.Item]) -> list[pytest.Item]:
     seen: Counter[tuple[str, str]] = Counter()
     kept = []
     for each in items:
-        call = getattr(each, "callspec", None)
-        engine = "" if call is None else str(call.params.get("device", ""))
-        function = each.nodeid.partition("[")[0], engine
+        function = each.nodeid.partition("[")[0], engine_of(each)
         if not each.get_closest_marker("sampled") or seen[function] % 6 == 0:
             kept.append(each)
         seen[function] += 1
@@ -170,7 +168,7 @@ def by_turns(items: list[pytest.Item]) -> list[pytest.Item]:
     seen: Counter[str] = Counter()
     kept = []
     for each in items:
-        name = str(each.callspec.params["device"]) if takes_another_engine(each) else ""
+        name = engine_of(each)
         if name not in further or "diffusion" not in each.path.parts:
             kept.append(each)
             continue
@@ -185,10 +183,15 @@ def is_for_test_all(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in ("slow", "sampled"))
 
 
+def engine_of(item: pytest.Item) -> str:
+    """Return the engine that a test runs on; empty for one that takes no ``device``."""
+    call = getattr(item, "callspec", None)
+    return "" if call is None else str(call.params.get("device", ""))
+
+
 def takes_another_engine(item: pytest.Item) -> bool:
     """Tell whether a test runs on an engine, and not on the first one."""
-    call = getattr(item, "callspec", None)
-    return call is not None and call.params.get("device", engines()[0]) != engines()[0]
+    return engine_of(item) not in ("", engines()[0])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -44,15 +44,16 @@ fn result(index: u32) -> W {
     var norm = 0.0;
     // All frames are asked for at once; what comes of one that does not reach the sample does not count.
     for (var k = 0u; k < REACH; k++) {
+        let reaches = low + k < high;
         let f = min(low + k, high - 1u);
         let i = min(t - f * HOP, TAPS - 1u);
-        let w = select(0.0, window[i], low + k < high);
+        let w = select(0.0, window[i], reaches);
 //% if frames_last
         let part = w * v[(outer * params.size + i) * params.frames + f];
 //% else
         let part = w * v[(outer * params.frames + f) * params.size + i];
 //% endif
-        sum += select(W(), part, low + k < high);
+        sum += select(W(), part, reaches);
         norm += w * w;
     }
     return sum * (params.scale / select(1.0, norm, norm > 1e-10));

@@ -1,4 +1,4 @@
-"""axe finds nothing in any view, on a desk in the light theme and on a phone in the dark one."""
+"""axe finds nothing in any view, in both themes, on a desk and on a phone."""
 
 from __future__ import annotations
 
@@ -122,8 +122,13 @@ def test_axe_finds_nothing_in_the_reference(open_page: Any, live: Live) -> None:
     assert wide <= SIZES["phone"]["width"], "the page scrolls sideways"
 
 
+@pytest.mark.parametrize(
+    "themes", [("light", "dark"), pytest.param(("dark", "light"), marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("show", VIEWS)
-def test_axe_finds_nothing(open_page: Any, served: Live, show: Callable[[Any], None]) -> None:
+def test_axe_finds_nothing(
+    open_page: Any, served: Live, show: Callable[[Any], None], themes: tuple[str, str]
+) -> None:
     live = served
     for name in ("Oil", "Night"):
         live.put("/api/v1/styles", {"name": name, "prompt": "x", "negative": "y"})
@@ -133,7 +138,7 @@ def test_axe_finds_nothing(open_page: Any, served: Live, show: Callable[[Any], N
     page.keyboard.press("Control+Enter")
     expect(page.locator(".stage .result")).to_be_visible()
     show(page)
-    for (size, sides), theme in zip(SIZES.items(), ("light", "dark"), strict=True):
+    for (size, sides), theme in zip(SIZES.items(), themes, strict=True):
         page.set_viewport_size(sides)
         page.evaluate("(theme) => (document.documentElement.dataset.theme = theme)", theme)
         options = {"runOnly": {"type": "tag", "values": RULES}}
